@@ -1,0 +1,45 @@
+using System.CommandLine;
+using SoundHash.Backup.Cli.OptionGroups;
+using SoundHash.Backup.Cli.Output;
+using SoundHash.Backup.Configuration;
+using SoundHash.Backup.Repository;
+
+namespace SoundHash.Backup.Cli.Commands;
+
+/// <summary>shbackup backup expire: removes what its tier no longer keeps.</summary>
+internal sealed class BackupExpireCommand : VerbCommand
+{
+    private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Show what would be removed; remove nothing" };
+
+    public BackupExpireCommand(CommonOptions common)
+        : base("expire", "Remove sets that are past their tier's time; never the newest good one, never a pinned one", common) => Options.Add(_dryRun);
+
+    public override IReadOnlyList<string> Examples { get; } = ["shbackup backup expire --dry-run", "shbackup backup expire"];
+
+    public override IReadOnlyList<int> ExitCodes { get; } = [6, 9];
+
+    protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
+    {
+        var settings = cli.Settings();
+        var repository = RepositoryConfiguration.Read(settings);
+        var retention = RetentionConfiguration.Read(settings);
+        settings.ThrowIfInvalid();
+
+        var store = RepositoryAccess.Open(repository);
+        using var held = await RunLock.TakeAsync(repository.StateDirectory, "expire", null, TimeSpan.Zero, cli.Time, cancel);
+        var expiry = new Expiry(store, cli.Time, cli.Log);
+        var decisions = await expiry.RunAsync(retention, held, parse.GetValue(_dryRun), cancel);
+        var items = decisions.Select(static d => new ExpireItem(d.Set.Id, d.Expires, d.Reason)).ToList();
+        cli.Print(new ExpireDocument(items, parse.GetValue(_dryRun), 0), ResultJson.Default.ExpireDocument, Print);
+        return Errors.ExitCodes.Success;
+    }
+
+    private static void Print(Terminal terminal, ExpireDocument document)
+    {
+        foreach (var item in document.Sets)
+        {
+            var what = item.Expires ? document.DryRun ? "would remove" : "removed" : "keeps";
+            terminal.Line($"{what,-12}  {item.Id}  {item.Reason}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+using System.CommandLine;
+using SoundHash.Backup.Cli.OptionGroups;
+using SoundHash.Backup.Cli.Output;
+using SoundHash.Backup.Configuration;
+using SoundHash.Backup.Repository;
+
+namespace SoundHash.Backup.Cli.Commands;
+
+/// <summary>shbackup backup keep | unkeep</summary>
+internal sealed class BackupKeepCommand : VerbCommand
+{
+    private readonly Argument<string> _id = new("id") { Description = "The set, or the beginning of its id" };
+    private readonly bool _pin;
+
+    public BackupKeepCommand(string name, string description, CommonOptions common)
+        : base(name, description, common)
+    {
+        _pin = name == "keep";
+        Examples = [$"shbackup backup {name} soundhash_backup_20261122_020000"];
+        Arguments.Add(_id);
+    }
+
+    public override IReadOnlyList<string> Examples { get; }
+
+    protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
+    {
+        var settings = cli.Settings();
+        var repository = RepositoryConfiguration.Read(settings);
+        settings.ThrowIfInvalid();
+
+        var store = RepositoryAccess.Open(repository);
+        var manifest = (await Catalogue.LoadAsync(store, cancel)).Find(parse.GetRequiredValue(_id));
+        await SetPin.SetAsync(store, manifest.Id, _pin, cli.Time, cancel);
+        var done = _pin ? $"{manifest.Id} is pinned and does not expire" : $"{manifest.Id} is not pinned";
+        cli.Print(new DoneDocument(done), ResultJson.Default.DoneDocument, static (terminal, d) => terminal.Line(d.Done));
+        return Errors.ExitCodes.Success;
+    }
+}

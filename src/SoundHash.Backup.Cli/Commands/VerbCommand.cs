@@ -1,0 +1,53 @@
+using System.CommandLine;
+using SoundHash.Backup.Cli.OptionGroups;
+using SoundHash.Backup.Errors;
+
+namespace SoundHash.Backup.Cli.Commands;
+
+/// <summary>A verb: its options are its fields, and <see cref="RunAsync"/> says what it does.</summary>
+internal abstract class VerbCommand : Command
+{
+    protected VerbCommand(string name, string description, CommonOptions common)
+        : base(name, description) => SetAction((parse, cancel) => InvokeAsync(parse, common, cancel));
+
+    /// <summary>Command lines that the help shows and a test runs through the parser.</summary>
+    public abstract IReadOnlyList<string> Examples { get; }
+
+    /// <summary>Exit codes besides 0, 1, 2, 3 and 130.</summary>
+    public virtual IReadOnlyList<int> ExitCodes => [6];
+
+    /// <summary>Does what the verb is for and returns the exit code; errors are thrown.</summary>
+    protected abstract Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel);
+
+    private async Task<int> InvokeAsync(ParseResult parse, CommonOptions common, CancellationToken cancel)
+    {
+        // System.CommandLine 2.0 registers its signal handlers only after the action has begun.
+        await Task.Yield();
+        using var cli = new CliSession(parse, common);
+        try
+        {
+            return await RunAsync(parse, cli, cancel);
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            return cli.Report(new BackupException(ErrorKind.Cancelled, "cancelled; nothing that was not finished is kept"));
+        }
+        catch (BackupException e)
+        {
+            return cancel.IsCancellationRequested && e.Kind != ErrorKind.Cancelled
+                ? cli.Report(new BackupException(ErrorKind.Cancelled, $"cancelled ({e.Message})", inner: e))
+                : cli.Report(e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return cli.Report(new BackupException(ErrorKind.Failed, e.Message, inner: e));
+        }
+#pragma warning disable CA1031 // the last resort: an error of the program itself still ends in one line and code 1
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            return cli.Report(new BackupException(
+                ErrorKind.Failed, $"internal error: {e.GetType().Name}: {e.Message}", "run again with --log-level debug and report the stack", e));
+        }
+    }
+}

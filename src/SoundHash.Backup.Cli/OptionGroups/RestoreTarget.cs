@@ -1,0 +1,60 @@
+using System.CommandLine;
+using SoundHash.Backup.Restores;
+
+namespace SoundHash.Backup.Cli.OptionGroups;
+
+/// <summary>Options that say where to, and how much.</summary>
+internal sealed class RestoreTarget
+{
+    private readonly Option<string?> _targetDb = new("--target-db") { Description = "Restore into a database of this name (default: the one that was backed up)", HelpName = "D" };
+    private readonly Option<bool> _clean = new("--clean") { Description = "Verify the set in depth, drop the existing database, then restore" };
+    private readonly Option<bool> _swap = new("--swap") { Description = "Restore beside, compare, then swap names; the old database is kept" };
+    private readonly Option<bool> _schemaOnly = new("--schema-only") { Description = "Definitions without rows" };
+    private readonly Option<bool> _dataOnly = new("--data-only") { Description = "Rows into tables that are there and empty" };
+    private readonly Option<string[]> _table = new("--table") { Description = "Only this table with its rows, without indexes and constraints: schema.name or name; may be repeated", HelpName = "T" };
+    private readonly Option<bool> _globals = new("--globals") { Description = "First make the roles and tablespaces that the server lacks" };
+    private readonly Option<bool> _noOwner = new("--no-owner") { Description = "Everything belongs to the connecting role" };
+    private readonly Option<bool> _noPrivileges = new("--no-privileges") { Description = "Do not restore rights" };
+    private readonly Option<bool> _noTablespaces = new("--no-tablespaces") { Description = "Everything goes to the default tablespace" };
+
+    public void AddTo(Command command)
+    {
+        foreach (var option in new Option[] { _targetDb, _clean, _swap, _schemaOnly, _dataOnly, _table, _globals, _noOwner, _noPrivileges, _noTablespaces })
+        {
+            command.Options.Add(option);
+        }
+
+        command.Validators.Add(result =>
+        {
+            var partly = result.GetValue(_dataOnly) || result.GetValue(_table) is { Length: > 0 };
+            if (result.GetValue(_clean) && result.GetValue(_swap))
+            {
+                result.AddError("--clean and --swap exclude each other");
+            }
+            else if (result.GetValue(_schemaOnly) && result.GetValue(_dataOnly))
+            {
+                result.AddError("--schema-only and --data-only exclude each other");
+            }
+            else if (partly && (result.GetValue(_clean) || result.GetValue(_swap)))
+            {
+                result.AddError("--clean and --swap replace a whole database and go with neither --data-only nor --table");
+            }
+        });
+    }
+
+    public string? Name(ParseResult parse) => parse.GetValue(_targetDb);
+
+    public RestoreOptions Read(ParseResult parse, string target, int jobs) => new()
+    {
+        Target = target,
+        Mode = parse.GetValue(_clean) ? TargetMode.Clean : parse.GetValue(_swap) ? TargetMode.Swap : TargetMode.Empty,
+        SchemaOnly = parse.GetValue(_schemaOnly),
+        DataOnly = parse.GetValue(_dataOnly),
+        Tables = parse.GetValue(_table) ?? [],
+        Globals = parse.GetValue(_globals),
+        NoOwner = parse.GetValue(_noOwner),
+        NoPrivileges = parse.GetValue(_noPrivileges),
+        NoTablespaces = parse.GetValue(_noTablespaces),
+        Jobs = jobs,
+    };
+}

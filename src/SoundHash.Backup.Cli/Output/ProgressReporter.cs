@@ -1,0 +1,75 @@
+using System.Globalization;
+using Serilog;
+using SoundHash.Backup.Pipelines;
+
+namespace SoundHash.Backup.Cli.Output;
+
+/// <summary>Shows how far a transfer is: a bar on a terminal, a line every ten seconds otherwise.</summary>
+internal sealed class ProgressReporter : IAsyncDisposable
+{
+    private const int BarWidth = 24;
+
+    private readonly Terminal _terminal;
+    private readonly ILogger _log;
+    private readonly string _verb;
+    private readonly Func<long> _expected;
+    private readonly TransferMeter _meter;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _loop;
+
+    /// <param name="cli">Where to show it.</param>
+    /// <param name="verb">What is going on, e.g. "backup".</param>
+    /// <param name="meter">What is measured.</param>
+    /// <param name="expected">Bytes expected in all, or 0 while unknown; an estimate.</param>
+    public ProgressReporter(CliSession cli, string verb, TransferMeter meter, Func<long> expected)
+    {
+        _terminal = cli.Terminal;
+        _log = cli.Log;
+        _verb = verb;
+        _expected = expected;
+        _meter = meter;
+        _loop = LoopAsync(cli.Time);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _loop.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        _terminal.Status(string.Empty);
+        _stop.Dispose();
+    }
+
+    private async Task LoopAsync(TimeProvider time)
+    {
+        using var timer = new PeriodicTimer(_terminal.IsInteractive ? TimeSpan.FromMilliseconds(250) : TimeSpan.FromSeconds(10), time);
+        while (await timer.WaitForNextTickAsync(_stop.Token))
+        {
+            var text = Describe(_meter.Bytes, _meter.Elapsed, _expected());
+            if (_terminal.IsInteractive)
+            {
+                _terminal.Status($"{_verb} {text}");
+            }
+            else
+            {
+                _log.Information("{Verb} {Progress}", _verb, text);
+            }
+        }
+    }
+
+    private static string Describe(long bytes, TimeSpan elapsed, long expected)
+    {
+        var rate = elapsed.TotalSeconds > 0 ? bytes / elapsed.TotalSeconds : 0;
+        var text = $"{Sizes.Bytes(bytes)}  {Sizes.Bytes((long)rate)}/s  {Sizes.Duration(elapsed)}";
+        if (expected <= 0 || rate <= 0)
+        {
+            return text;
+        }
+
+        // The estimate comes from the size on disk and is never shown as done before it is.
+        var share = Math.Min((double)bytes / expected, 0.99);
+        var left = TimeSpan.FromSeconds(Math.Max(expected - bytes, 0) / rate);
+        var filled = (int)(share * BarWidth);
+        var bar = $"[{new string('#', filled)}{new string('.', BarWidth - filled)}]";
+        return string.Create(CultureInfo.InvariantCulture, $"{bar} about {share:P0}  {text}  about {Sizes.Duration(left)} left");
+    }
+}

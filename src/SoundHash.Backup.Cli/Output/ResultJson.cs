@@ -1,0 +1,117 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Repository;
+using SoundHash.Backup.Restores;
+
+namespace SoundHash.Backup.Cli.Output;
+
+/// <summary>An error as JSON.</summary>
+internal sealed record ErrorResult(string Kind, string Message, string? Hint, int ExitCode)
+{
+    public static ErrorResult Of(BackupException e) =>
+        new(JsonNamingPolicy.KebabCaseLower.ConvertName(e.Kind.ToString()), e.Message, e.Hint, ExitCodes.For(e.Kind));
+}
+
+/// <summary>The document of a verb that failed as a whole.</summary>
+internal sealed record ErrorDocument(ErrorResult Error);
+
+/// <summary>A set as JSON and in lists.</summary>
+internal sealed record SetResult(
+    string Id,
+    string Kind,
+    string Database,
+    string Tier,
+    DateTimeOffset Started,
+    DateTimeOffset Stopped,
+    DateTimeOffset Expires,
+    bool Pinned,
+    bool Complete,
+    IReadOnlyList<string> DamagedObjects,
+    long StoredBytes,
+    long DatabaseBytes,
+    string Encryption,
+    string ServerVersion,
+    string DumpVersion,
+    string? SystemIdentifier)
+{
+    public static SetResult Of(Manifest manifest, DateTimeOffset expires, CatalogueEntry? entry) => new(
+        manifest.Id,
+        Lower(manifest.Kind),
+        manifest.Database,
+        Lower(manifest.Tier),
+        manifest.Started,
+        manifest.Stopped,
+        expires,
+        entry?.Pinned ?? false,
+        entry?.IsComplete ?? true,
+        entry?.DamagedObjects.ToList() ?? [],
+        manifest.StoredBytes,
+        manifest.DatabaseBytes,
+        string.Join('+', manifest.Objects.Select(static o => Lower(o.Encryption)).Distinct()),
+        manifest.ServerVersion,
+        manifest.DumpVersion,
+        manifest.SystemIdentifier);
+
+    private static string Lower<T>(T value)
+        where T : struct, Enum => JsonNamingPolicy.KebabCaseLower.ConvertName(value.ToString());
+}
+
+/// <summary>The document of <c>backup</c>.</summary>
+internal sealed record BackupDocument(IReadOnlyList<BackupDocumentItem> Databases, double Seconds, int ExitCode);
+
+/// <summary>One database of a backup run.</summary>
+internal sealed record BackupDocumentItem(string Database, SetResult? Set, ErrorResult? Error);
+
+/// <summary>The document of a dry run of <c>backup</c>.</summary>
+internal sealed record BackupPlanDocument(IReadOnlyList<string> Databases, string Store, string Encryption, string Compression, int Jobs, bool DryRun);
+
+/// <summary>The document of <c>backup list</c>.</summary>
+internal sealed record ListDocument(IReadOnlyList<SetResult> Sets, IReadOnlyList<BrokenSet> Broken);
+
+/// <summary>A set whose manifest can't be used.</summary>
+internal sealed record BrokenSet(string Id, string Problem);
+
+/// <summary>The document of <c>backup verify</c>.</summary>
+internal sealed record VerifyDocument(IReadOnlyList<VerificationResult> Sets, IReadOnlyList<BrokenSet> Broken, bool Deep, int ExitCode);
+
+/// <summary>The document of <c>backup expire</c>.</summary>
+internal sealed record ExpireDocument(IReadOnlyList<ExpireItem> Sets, bool DryRun, int ExitCode);
+
+/// <summary>What becomes of one set.</summary>
+internal sealed record ExpireItem(string Id, bool Expires, string Reason);
+
+/// <summary>The document of <c>restore --plan</c>.</summary>
+internal sealed record PlanDocument(IReadOnlyList<RestorePlan> Plans);
+
+/// <summary>The document of <c>restore</c>.</summary>
+internal sealed record RestoreDocument(IReadOnlyList<RestoreItem> Restores, int ExitCode);
+
+/// <summary>One restored set or file.</summary>
+internal sealed record RestoreItem(string From, string Target, RestoreResult? Result, ErrorResult? Error);
+
+/// <summary>The document of <c>restore --list</c>.</summary>
+internal sealed record RestoreListDocument(IReadOnlyList<RestorableSet> Sets, IReadOnlyList<BrokenSet> Broken, long? FreeBytesAtTarget);
+
+/// <summary>A set as a person in need looks at it.</summary>
+internal sealed record RestorableSet(SetResult Set, IReadOnlyList<string> Copies, double ExpectedSeconds, string ExpectedFrom);
+
+/// <summary>The document of a verb with nothing else to say.</summary>
+internal sealed record DoneDocument(string Done);
+
+/// <summary>JSON of results, generated at compile time.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    WriteIndented = true)]
+[JsonSerializable(typeof(ErrorDocument))]
+[JsonSerializable(typeof(BackupDocument))]
+[JsonSerializable(typeof(BackupPlanDocument))]
+[JsonSerializable(typeof(ListDocument))]
+[JsonSerializable(typeof(VerifyDocument))]
+[JsonSerializable(typeof(ExpireDocument))]
+[JsonSerializable(typeof(DoneDocument))]
+[JsonSerializable(typeof(PlanDocument))]
+[JsonSerializable(typeof(RestoreDocument))]
+[JsonSerializable(typeof(RestoreListDocument))]
+internal sealed partial class ResultJson : JsonSerializerContext;

@@ -1,0 +1,3 @@
+using SoundHash.Backup.Cli;
+
+return await ShbackupApplication.RunAsync(args, Console.Out, Console.Error);

@@ -1,0 +1,99 @@
+using Serilog;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Pipelines;
+using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Processes;
+using SoundHash.Backup.Repository;
+using SoundHash.Backup.Storage;
+
+namespace SoundHash.Backup.Backups;
+
+/// <summary>What became of one database of a run: a set, or an error.</summary>
+/// <param name="Database">The database.</param>
+/// <param name="Set">The manifest of the new set, or null.</param>
+/// <param name="Error">What went wrong, or null.</param>
+public sealed record BackupOutcome(string Database, Manifest? Set, BackupException? Error);
+
+/// <summary>Where and how a run works.</summary>
+/// <param name="Server">The server; its database is the first to connect to.</param>
+/// <param name="StateDirectory">For locks.</param>
+/// <param name="LockWait">How long to wait for another run of the same database.</param>
+/// <param name="AllowNewSystem">Admits a cluster that the repository does not know.</param>
+public sealed record BackupScope(ConnectionSettings Server, string StateDirectory, TimeSpan LockWait, bool AllowNewSystem);
+
+/// <summary>Backs up databases of one server, each into a set of its own; one failure does not stop the rest.</summary>
+public sealed class BackupRun(
+    IObjectStore store, ProcessLauncher launcher, PgToolFinder tools, TimeProvider time, TransferMeter meter, ILogger log)
+{
+    private long _expected;
+
+    /// <summary>Bytes that the run will read, as far as known: the sizes on disk of the databases begun so far.</summary>
+    public long ExpectedBytes => Interlocked.Read(ref _expected);
+
+    /// <summary>The databases of a server that a run over all of them takes.</summary>
+    public static async Task<IReadOnlyList<string>> ListDatabasesAsync(
+        ConnectionSettings server, IReadOnlyList<string> excluded, CancellationToken cancel)
+    {
+        await using var session = await Session.OpenAsync(server, cancel);
+        var all = await ServerFacts.DatabasesAsync(session, cancel);
+        if (excluded.Except(all).ToList() is { Count: > 0 } unknown)
+        {
+            throw new BackupException(
+                ErrorKind.Usage, $"--exclude-database names no database of {server.Server}: {string.Join(", ", unknown)}", $"there are: {string.Join(", ", all)}");
+        }
+
+        return all.Except(excluded).ToList();
+    }
+
+    /// <summary>Backs up the databases one after the other.</summary>
+    public async Task<IReadOnlyList<BackupOutcome>> RunAsync(
+        IReadOnlyList<string> databases, BackupScope scope, BackupOptions options, CancellationToken cancel)
+    {
+        var outcomes = new List<BackupOutcome>();
+        GlobalsDump? globals = null;
+        foreach (var database in databases)
+        {
+            try
+            {
+                using var held = await RunLock.TakeAsync(scope.StateDirectory, "backup", database, scope.LockWait, time, cancel);
+                var session = await Session.OpenAsync(scope.Server with { Database = database }, cancel);
+                await using (session)
+                {
+                    var chosen = await PrepareAsync(session, database, scope, held, cancel);
+                    globals ??= await GlobalsDump.TakeAsync(session, chosen.Tools, launcher, cancel);
+                    if (!globals.WithPasswords && outcomes.Count == 0)
+                    {
+                        log.Warning("role \"{User}\" may not read role passwords: the globals are kept without them", scope.Server.User);
+                    }
+
+                    var backup = new LogicalBackup(store, launcher, options, time, meter, log);
+                    outcomes.Add(new BackupOutcome(
+                        database, await backup.RunAsync(session, chosen.Tools, globals, chosen.System, held, cancel), null));
+                }
+            }
+            catch (BackupException e) when (!cancel.IsCancellationRequested)
+            {
+                log.Debug(e, "backup of {Database} failed", database);
+                outcomes.Add(new BackupOutcome(database, null, e));
+            }
+        }
+
+        return outcomes;
+    }
+
+    private async Task<(PgTools Tools, string? System)> PrepareAsync(
+        Session session, string database, BackupScope scope, RunLock held, CancellationToken cancel)
+    {
+        await PoolerCheck.EnsureDirectAsync(session, cancel);
+        var chosen = await tools.ForServerAsync(session.ServerMajor, cancel);
+        var system = await ServerFacts.SystemIdentifierAsync(session, log, cancel);
+        var guard = new RepositoryGuard(store, time, log);
+        await guard.AdmitAsync(system, scope.AllowNewSystem, cancel);
+        var catalogue = await Catalogue.LoadAsync(store, cancel);
+        await guard.RemoveLeftoversAsync(catalogue, held, dryRun: false, cancel);
+        var now = await session.QueryAsync("SELECT clock_timestamp()", static r => r.GetFieldValue<DateTimeOffset>(0), cancel);
+        RepositoryGuard.EnsureClockMovesOn(catalogue, database, now[0]);
+        Interlocked.Add(ref _expected, await DatabaseInspector.ReadSizeAsync(session, cancel));
+        return (chosen, system);
+    }
+}

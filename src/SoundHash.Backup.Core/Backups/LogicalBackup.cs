@@ -1,0 +1,183 @@
+using System.Text.Json;
+using Serilog;
+using SoundHash.Backup.Configuration;
+using SoundHash.Backup.Pipelines;
+using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Processes;
+using SoundHash.Backup.Repository;
+using SoundHash.Backup.Storage;
+
+namespace SoundHash.Backup.Backups;
+
+/// <summary>What one run of backups is to do, the same for each of its databases.</summary>
+/// <param name="RunId">Shared by the sets of the run.</param>
+/// <param name="Name">The name that the person gave, or null for a name by database.</param>
+/// <param name="Tier">The tier that the person gave, or null for the one that the name says.</param>
+/// <param name="Jobs">Streams at once.</param>
+/// <param name="Fingerprint">True hashes every table's rows.</param>
+/// <param name="Seal">How objects are compressed and encrypted.</param>
+/// <param name="Retention">For the recorded expiry.</param>
+/// <param name="ToolVersion">The version of shbackup.</param>
+public sealed record BackupOptions(
+    string RunId, string? Name, Tier? Tier, int Jobs, bool Fingerprint, Seal Seal, RetentionConfiguration Retention, string ToolVersion);
+
+/// <summary>Backs up one database into one set.</summary>
+internal sealed class LogicalBackup(
+    IObjectStore store, ProcessLauncher launcher, BackupOptions options, TimeProvider time, TransferMeter meter, ILogger log)
+{
+    private static readonly TimeSpan IntentInterval = TimeSpan.FromMinutes(10);
+
+    /// <summary>Runs it; when it returns, the set exists and is whole.</summary>
+    public async Task<Manifest> RunAsync(Session session, PgTools tools, GlobalsDump globals, string? systemIdentifier, RunLock held, CancellationToken cancel)
+    {
+        var settings = session.Settings;
+        await using var snapshot = await SnapshotSession.OpenAsync(session, log, cancel);
+        // From here on the snapshot's session only holds; this one asks.
+        await using var side = await Session.OpenAsync(settings, cancel);
+        var properties = await DatabaseInspector.ReadAsync(side, cancel);
+        var name = options.Name ?? SetId.DefaultName(settings.Database);
+        await using var set = await SetWriter.BeginAsync(store, name, snapshot.Started, held, options.Seal, time, log, cancel);
+        log.Information("backing up database \"{Database}\" as set {Id}", settings.Database, set.Id);
+
+        var plan = DumpPlan.Make(snapshot, properties.Encoding, options.Jobs);
+        var (objects, counted) = await StreamAsync(snapshot, set, plan, tools, settings, cancel);
+        var contents = new Contents
+        {
+            Database = properties,
+            Tables = WithObjects(counted, plan, objects),
+            Roles = await DatabaseInspector.ReadRolesAsync(side, cancel),
+            Extensions = await DatabaseInspector.ReadExtensionsAsync(side, cancel),
+            RolePasswords = globals.WithPasswords,
+        };
+        var all = new List<ObjectRecord>(plan.Select(s => objects[s.Name]))
+        {
+            await WriteAsync(set, "globals.sql", ObjectRole.Globals, globals.Sql, cancel),
+            await WriteAsync(set, "contents.json", ObjectRole.Contents, JsonSerializer.SerializeToUtf8Bytes(contents, RepositoryJson.Default.Contents), cancel),
+        };
+
+        var databaseBytes = await DatabaseInspector.ReadSizeAsync(side, cancel);
+        var stopped = await snapshot.FinishAsync(cancel);
+        var tier = options.Tier ?? SetId.TierOf(name);
+        var manifest = new Manifest
+        {
+            FormatVersion = Manifest.CurrentFormat,
+            Id = set.Id,
+            RunId = options.RunId,
+            Name = name,
+            Kind = SetKind.Logical,
+            Database = settings.Database,
+            Tier = tier,
+            Started = snapshot.Started,
+            Stopped = stopped,
+            Expires = RetentionPolicy.ExpiryOf(tier, snapshot.Started, options.Retention),
+            ToolVersion = options.ToolVersion,
+            ServerVersion = session.ServerVersion,
+            DumpVersion = tools.Version,
+            SystemIdentifier = systemIdentifier,
+            DatabaseBytes = databaseBytes,
+            Objects = all,
+        };
+        await set.CommitAsync(manifest, cancel);
+        return manifest;
+    }
+
+    // All streams, the count and the watch over the snapshot run side by side; the first failure ends the others.
+    private async Task<(IReadOnlyDictionary<string, ObjectRecord> Objects, IReadOnlyList<TableRecord> Counted)> StreamAsync(
+        SnapshotSession snapshot, SetWriter set, IReadOnlyList<DumpStream> plan, PgTools tools, ConnectionSettings settings, CancellationToken cancel)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        using var done = new CancellationTokenSource();
+        var objects = new Dictionary<string, ObjectRecord>();
+        var parallel = new ParallelOptions { MaxDegreeOfParallelism = options.Jobs, CancellationToken = stop.Token };
+        var streams = Parallel.ForEachAsync(plan.OrderByDescending(static s => s.EstimatedBytes), parallel, async (stream, token) =>
+        {
+            var record = await DumpAsync(snapshot, set, stream, tools, settings, token);
+            lock (objects)
+            {
+                objects[stream.Name] = record;
+            }
+        });
+        var counting = new RowCounter(settings, snapshot.Snapshot, options.Fingerprint, log).CountAsync(snapshot.Relations, stop.Token);
+        var watching = snapshot.WatchAsync(time, done.Token);
+        var refreshing = RefreshIntentAsync(set, done.Token);
+
+        await FirstFailureEndsAllAsync([streams, counting], [watching, refreshing], stop, done);
+        return (objects, await counting);
+    }
+
+    private static async Task FirstFailureEndsAllAsync(Task[] work, Task[] guards, CancellationTokenSource stop, CancellationTokenSource done)
+    {
+        Task? failed = null;
+        var open = work.Concat(guards).ToList();
+        while (failed is null && work.Any(static t => !t.IsCompleted))
+        {
+            var ended = await Task.WhenAny(open);
+            open.Remove(ended);
+            failed = ended.IsCompletedSuccessfully ? null : ended;
+        }
+
+        failed ??= Array.Find(work, static t => !t.IsCompletedSuccessfully);
+        if (failed is not null)
+        {
+            await stop.CancelAsync();
+        }
+
+        await done.CancelAsync();
+        foreach (var task in work.Concat(guards))
+        {
+            await task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        await (failed ?? Array.Find(guards, static g => g.IsFaulted) ?? Task.CompletedTask);
+    }
+
+    private async Task<ObjectRecord> DumpAsync(
+        SnapshotSession snapshot, SetWriter set, DumpStream stream, PgTools tools, ConnectionSettings settings, CancellationToken cancel)
+    {
+        string[] arguments =
+        [
+            "--format=custom", "--compress=0", "--no-password",
+            $"--snapshot={snapshot.Snapshot}",
+            $"--lock-wait-timeout={SnapshotSession.LockTimeoutMilliseconds}",
+            .. stream.Arguments,
+        ];
+        await using var target = await set.CreateAsync(stream.Name, stream.Role, cancel);
+        await using var dump = launcher.Start(new ChildCommand(tools.Path("pg_dump"), arguments) { Environment = settings.Environment });
+        dump.CloseInput();
+        await StreamCopy.FromChildAsync(dump, target, meter, cancel);
+        return target.Record;
+    }
+
+    private static async Task<ObjectRecord> WriteAsync(SetWriter set, string name, ObjectRole role, ReadOnlyMemory<byte> bytes, CancellationToken cancel)
+    {
+        await using var target = await set.CreateAsync(name, role, cancel);
+        await target.WriteAsync(bytes, cancel);
+        await target.CompleteAsync(cancel);
+        return target.Record;
+    }
+
+    private static List<TableRecord> WithObjects(
+        IReadOnlyList<TableRecord> counted, IReadOnlyList<DumpStream> plan, IReadOnlyDictionary<string, ObjectRecord> objects)
+    {
+        var own = plan.Where(static s => s.Table is not null)
+            .ToDictionary(static s => (s.Table!.Schema, s.Table.Name), s => objects[s.Name].Key);
+        return counted.Select(t => t with { Object = own.GetValueOrDefault((t.Schema, t.Name)) }).ToList();
+    }
+
+    private async Task RefreshIntentAsync(SetWriter set, CancellationToken cancel)
+    {
+        using var timer = new PeriodicTimer(IntentInterval, time);
+        while (await timer.WaitForNextTickAsync(cancel))
+        {
+            try
+            {
+                await set.RefreshIntentAsync(cancel);
+            }
+            catch (StorageException e)
+            {
+                // Others may then take the set for a leftover after a day; the commit would notice the loss.
+                log.Warning("{Message}", e.Message);
+            }
+        }
+    }
+}

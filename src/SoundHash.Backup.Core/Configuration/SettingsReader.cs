@@ -1,0 +1,184 @@
+using System.Globalization;
+using SoundHash.Backup.Errors;
+
+namespace SoundHash.Backup.Configuration;
+
+/// <summary>
+/// Reads settings: flag over environment over .env file over default. Problems are collected, so that a person sees all
+/// of them at once; only what a verb asks for is looked at.
+/// </summary>
+/// <param name="flags">Values given on the command line, by setting name.</param>
+/// <param name="environment">The process environment.</param>
+/// <param name="file">The .env file, if there is one.</param>
+public sealed class SettingsReader(
+    IReadOnlyDictionary<string, string?> flags, IReadOnlyDictionary<string, string> environment, EnvFile? file)
+{
+    private readonly List<string> _problems = [];
+
+    /// <summary>Names that begin like ours and are unknown, in the environment and in the file.</summary>
+    public IReadOnlyList<string> UnknownNames { get; } =
+        environment.Keys.Concat(file?.Values.Keys ?? []).Where(SettingNames.IsUnknown).Distinct().Order(StringComparer.Ordinal).ToList();
+
+    /// <summary>The value of a setting, or null when it is absent or empty.</summary>
+    public string? Text(string name) => Given(name) ?? FromFile(name) ?? SettingNames.Find(name)?.Default;
+
+    /// <summary>As <see cref="Text"/>, without the default.</summary>
+    public string? Given(string name) => Lookup(name).Value;
+
+    /// <summary>true or false; anything else is a problem.</summary>
+    public bool Flag(string name)
+    {
+        var text = Text(name);
+        switch (text?.ToLowerInvariant())
+        {
+            case "true" or "yes" or "on" or "1":
+                return true;
+            case null or "false" or "no" or "off" or "0":
+                return false;
+            default:
+                Problem(name, text, "must be true or false");
+                return false;
+        }
+    }
+
+    /// <summary>A whole number within bounds, or null when absent.</summary>
+    public int? Number(string name, int min, int max)
+    {
+        if (Text(name) is not { } text)
+        {
+            return null;
+        }
+
+        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value >= min && value <= max)
+        {
+            return value;
+        }
+
+        Problem(name, text, $"must be a whole number from {min} to {max}");
+        return null;
+    }
+
+    /// <summary>A size in bytes with an optional K, M or G (of 1024), or null when absent.</summary>
+    public long? Bytes(string name)
+    {
+        if (Text(name) is not { } text)
+        {
+            return null;
+        }
+
+        var shift = char.ToUpperInvariant(text[^1]) switch { 'K' => 10, 'M' => 20, 'G' => 30, _ => 0 };
+        var digits = shift == 0 ? text : text[..^1];
+        if (long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value is > 0 and < 1L << 32)
+        {
+            return value << shift;
+        }
+
+        Problem(name, text, "must be bytes, with K, M or G if wanted, e.g. 50M");
+        return null;
+    }
+
+    /// <summary>One of several words, lower-cased, or null when absent.</summary>
+    public string? Choice(string name, params string[] allowed)
+    {
+        if (Text(name)?.ToLowerInvariant() is not { } text)
+        {
+            return null;
+        }
+
+        if (allowed.Contains(text))
+        {
+            return text;
+        }
+
+        Problem(name, text, $"must be {string.Join(" or ", allowed)}");
+        return null;
+    }
+
+    /// <summary>A path made absolute: relative to the .env file's folder when it stands there, else to the working directory.</summary>
+    public string? PathOf(string name)
+    {
+        var (value, fromFile) = Lookup(name);
+        return value is null
+            ? SettingNames.Find(name)?.Default is { } byDefault && byDefault.StartsWith('.') ? Path.GetFullPath(byDefault) : null
+            : Absolute(value, fromFile);
+    }
+
+    /// <summary>As <see cref="PathOf"/>, without the default.</summary>
+    public string? GivenPath(string name) => Lookup(name) is ({ } value, var fromFile) ? Absolute(value, fromFile) : null;
+
+    /// <summary>True when the value was given on the command line.</summary>
+    public bool IsFlag(string name) => flags.TryGetValue(name, out var flag) && !string.IsNullOrEmpty(flag);
+
+    /// <summary>Values separated by commas or line ends, trimmed.</summary>
+    public IReadOnlyList<string> List(string name) =>
+        Text(name)?.Split([',', '\n'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
+
+    /// <summary>Paths separated by commas, made absolute.</summary>
+    public IReadOnlyList<string> PathList(string name)
+    {
+        var fromFile = Lookup(name).FromFile;
+        return List(name).Select(p => Absolute(p, fromFile)).ToList();
+    }
+
+    /// <summary>True when the value of a setting comes from the .env file and not from a flag or the environment.</summary>
+    public bool ComesFromFile(string name) => Lookup(name).FromFile;
+
+    /// <summary>Resolves a path that stands in a setting.</summary>
+    public string Absolute(string path, bool fromFile) =>
+        Path.GetFullPath(path, fromFile ? file!.Folder : Directory.GetCurrentDirectory());
+
+    /// <summary>Records a problem with a setting; secrets are masked.</summary>
+    public void Problem(string name, string? value, string what)
+    {
+        var shown = SettingNames.Find(name) is { Secret: true } ? "(hidden)" : $"'{value}'";
+        _problems.Add(value is null ? $"{name} {what}" : $"{name}={shown} {what}");
+    }
+
+    /// <summary>Throws when there were problems.</summary>
+    /// <exception cref="BackupException">All problems in one message.</exception>
+    public void ThrowIfInvalid()
+    {
+        var typos = UnknownNames.Select(static n => (Name: n, Meant: SettingNames.Nearest(n))).Where(static t => t.Meant is not null)
+            .Select(static t => $"{t.Name} is unknown; did you mean {t.Meant}?");
+        var all = _problems.Concat(typos).ToList();
+        if (all.Count > 0)
+        {
+            var where = file is null ? "the environment" : $"the environment or {file.Path}";
+            throw new BackupException(ErrorKind.Configuration, string.Join("; ", all), $"correct {where}");
+        }
+    }
+
+    private (string? Value, bool FromFile) Lookup(string name)
+    {
+        if (IsFlag(name))
+        {
+            return (flags[name], false);
+        }
+
+        if (environment.TryGetValue(name, out var variable) && variable.Length > 0)
+        {
+            return (variable, false);
+        }
+
+        return file is not null && file.Values.TryGetValue(name, out var value) && value.Length > 0 ? (value, true) : (null, false);
+    }
+
+    // A secret may stand in a file of its own: NAME_FILE.
+    private string? FromFile(string name)
+    {
+        if (SettingNames.Find(name) is not { Secret: true } || Lookup($"{name}_FILE") is not ({ } path, var fromFile))
+        {
+            return null;
+        }
+
+        try
+        {
+            return File.ReadAllText(Absolute(path, fromFile)).TrimEnd('\r', '\n');
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Problem($"{name}_FILE", path, $"can't be read: {e.Message}");
+            return null;
+        }
+    }
+}

@@ -1,0 +1,158 @@
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Pipelines;
+using SoundHash.Backup.Processes;
+
+namespace SoundHash.Backup.Encryption;
+
+/// <summary>Encryption by the age program.</summary>
+/// <param name="launcher">Starts age.</param>
+/// <param name="recipients">age1… and ssh-… public keys, or paths of recipients files.</param>
+/// <param name="identityFiles">Files with secret keys; may be empty on a host that only encrypts.</param>
+public sealed class AgeEncryption(
+    ProcessLauncher launcher, IReadOnlyList<string> recipients, IReadOnlyList<string> identityFiles) : IEncryptionProvider
+{
+    private const string Header = "age-encryption.org/v1";
+    private const string SecretKeyPrefix = "AGE-SECRET-KEY-";
+
+    /// <inheritdoc/>
+    public EncryptionMethod Method => EncryptionMethod.Age;
+
+    /// <inheritdoc/>
+    public async Task<IReadOnlyList<string>> CheckRecipientsAsync(CancellationToken cancel)
+    {
+        if (recipients.Count == 0)
+        {
+            throw new BackupException(
+                ErrorKind.Encryption,
+                "no age recipient is given; a passphrase can't be used here, since age asks for it on a terminal",
+                "make a key pair with age-keygen -o identity.txt and give its public key: BACKUP_ENCRYPTION_KEY=age1…");
+        }
+
+        var keys = recipients.SelectMany(Keys).ToList();
+        await TryEncryptAsync(cancel);
+        return keys;
+    }
+
+    /// <inheritdoc/>
+    public WriteStage Encrypt(WriteStage next) => new EncryptStage(launcher.Start(EncryptCommand()), next);
+
+    /// <inheritdoc/>
+    public Stream Decrypt(Stream source, string subject)
+    {
+        if (identityFiles.Count == 0)
+        {
+            throw new BackupException(
+                ErrorKind.Encryption,
+                $"{subject} is encrypted with age and no identity is given",
+                "name the file with the secret key: BACKUP_DECRYPTION_IDENTITY_FILE=/path/identity.txt");
+        }
+
+        var arguments = new List<string> { "--decrypt" };
+        foreach (var file in identityFiles)
+        {
+            arguments.AddRange(["--identity", CheckedIdentity(file)]);
+        }
+
+        var child = launcher.Start(new ChildCommand(Program(), arguments) { KeepTerminal = identityFiles.Any(IsProtected) });
+        return new DecryptStage(
+            child, source, subject, $"check that the identity belongs to a recipient of the backup: {string.Join(", ", identityFiles)}");
+    }
+
+    private static string Program() => ProgramPath.Require("age", "age");
+
+    private ChildCommand EncryptCommand()
+    {
+        var arguments = new List<string> { "--encrypt" };
+        foreach (var recipient in recipients)
+        {
+            arguments.AddRange([IsKey(recipient) ? "--recipient" : "--recipients-file", recipient]);
+        }
+
+        return new ChildCommand(Program(), arguments);
+    }
+
+    private async Task TryEncryptAsync(CancellationToken cancel)
+    {
+        await using var child = launcher.Start(EncryptCommand());
+        try
+        {
+            child.CloseInput();
+            await StreamCopy.DiscardOutputAsync(child, cancel);
+            await child.EnsureSuccessAsync(cancel);
+        }
+        catch (ChildProcessException e)
+        {
+            throw new BackupException(
+                ErrorKind.Encryption, $"age can't encrypt to the given recipients: {e.Message}", "correct BACKUP_ENCRYPTION_KEY", e);
+        }
+    }
+
+    private static IEnumerable<string> Keys(string recipient)
+    {
+        if (recipient.StartsWith(SecretKeyPrefix, StringComparison.OrdinalIgnoreCase))
+        {
+            throw new BackupException(
+                ErrorKind.Encryption,
+                "BACKUP_ENCRYPTION_KEY holds an age secret key where a public one belongs",
+                "put the public key there (age-keygen -y identity.txt prints it), and treat this secret key as disclosed");
+        }
+
+        if (IsKey(recipient))
+        {
+            return [WithoutComment(recipient)];
+        }
+
+        if (!File.Exists(recipient))
+        {
+            throw new BackupException(
+                ErrorKind.Encryption,
+                $"age recipient '{recipient}' is neither a public key (age1…, ssh-ed25519 …, ssh-rsa …) nor a file",
+                "correct BACKUP_ENCRYPTION_KEY or --key");
+        }
+
+        return File.ReadLines(recipient).Select(static l => l.Trim())
+            .Where(static l => l.Length > 0 && l[0] != '#').Select(WithoutComment);
+    }
+
+    /// <summary>True for a public key, false for what must then be a recipients file.</summary>
+    public static bool IsKey(string recipient) =>
+        recipient.StartsWith("age1", StringComparison.Ordinal) || recipient.StartsWith("ssh-", StringComparison.Ordinal)
+        || recipient.StartsWith(SecretKeyPrefix, StringComparison.OrdinalIgnoreCase);
+
+    private static string WithoutComment(string key) =>
+        string.Join(' ', key.Split(' ', StringSplitOptions.RemoveEmptyEntries).Take(2));
+
+    private static string CheckedIdentity(string file)
+    {
+        if (!File.Exists(file))
+        {
+            throw new BackupException(
+                ErrorKind.Encryption, $"identity file {file} does not exist", "correct BACKUP_DECRYPTION_IDENTITY_FILE or --identity");
+        }
+
+        if (IsProtected(file) && Console.IsInputRedirected)
+        {
+            throw new BackupException(
+                ErrorKind.Encryption,
+                $"identity file {file} is protected by a passphrase, which age asks for on a terminal, and there is none",
+                "run this on a terminal, or use an identity file that only its owner can read, without a passphrase");
+        }
+
+        return file;
+    }
+
+    private static bool IsProtected(string file)
+    {
+        try
+        {
+            using var reader = new StreamReader(file);
+            var first = reader.ReadLine() ?? string.Empty;
+            return first.StartsWith(Header, StringComparison.Ordinal)
+                || first.StartsWith("-----BEGIN AGE ENCRYPTED FILE-----", StringComparison.Ordinal);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new BackupException(ErrorKind.Encryption, $"identity file {file} can't be read: {e.Message}", inner: e);
+        }
+    }
+}

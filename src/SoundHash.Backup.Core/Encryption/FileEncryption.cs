@@ -1,0 +1,98 @@
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Pipelines;
+using SoundHash.Backup.Storage;
+using SoundHash.Backup.Storage.Local;
+
+namespace SoundHash.Backup.Encryption;
+
+/// <summary>Encrypts and decrypts single files. The output appears whole or not at all.</summary>
+public sealed class FileEncryption(EncryptionProviders providers, TransferMeter meter)
+{
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+
+    /// <summary>Encrypts a file to the provider's recipients.</summary>
+    /// <param name="input">The file to read.</param>
+    /// <param name="output">The file to make.</param>
+    /// <param name="method">How to encrypt.</param>
+    /// <param name="force">True replaces an existing output, once the new one is whole.</param>
+    /// <param name="cancel">Cancels.</param>
+    /// <exception cref="BackupException">Anything failed; the output is as it was before.</exception>
+    public async Task EncryptAsync(string input, string output, EncryptionMethod method, bool force, CancellationToken cancel)
+    {
+        var provider = providers.For(method);
+        _ = await provider.CheckRecipientsAsync(cancel);
+        await using var source = Open(input, output, force);
+        await using var target = provider.Encrypt(new AtomicFile(output, ModeOf(force), OwnerOnly));
+        await CopyAsync(source, target, output, cancel);
+    }
+
+    /// <summary>Decrypts a file; the method is told by its first bytes.</summary>
+    /// <returns>The method that it was encrypted with.</returns>
+    /// <exception cref="BackupException">Anything failed; the output is as it was before.</exception>
+    public async Task<EncryptionMethod> DecryptAsync(string input, string output, bool force, CancellationToken cancel)
+    {
+        await using var source = Open(input, output, force);
+        var (method, encrypted) = await PeekStage.ReadAsync(source, EncryptionFormat.ProbeBytes, EncryptionFormat.Detect, cancel);
+        if (method == EncryptionMethod.None)
+        {
+            throw new BackupException(ErrorKind.Encryption, $"{input} is encrypted neither with age nor with gpg", "check the file");
+        }
+
+        await using var plain = providers.For(method).Decrypt(encrypted, input);
+        await using var target = new AtomicFile(output, ModeOf(force), OwnerOnly);
+        await CopyAsync(plain, target, output, cancel);
+        return method;
+    }
+
+    private static WriteMode ModeOf(bool force) => force ? WriteMode.Replace : WriteMode.CreateNew;
+
+    private static FileStream Open(string input, string output, bool force)
+    {
+        if (Path.GetFullPath(input) == Path.GetFullPath(output))
+        {
+            throw new BackupException(ErrorKind.Usage, $"input and output are the same file: {input}");
+        }
+
+        // Looked at early to spare the work; the write itself never overwrites either.
+        if (!force && Path.Exists(output))
+        {
+            throw Exists(output);
+        }
+
+        try
+        {
+            return new FileStream(input, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new BackupException(ErrorKind.Storage, $"can't read {input}: {e.Message}", "check the path", e);
+        }
+    }
+
+    private async Task CopyAsync(Stream source, WriteStage target, string output, CancellationToken cancel)
+    {
+        var buffer = GC.AllocateUninitializedArray<byte>(StreamCopy.ChunkBytes);
+        try
+        {
+            int read;
+            while ((read = await source.ReadAsync(buffer, cancel)) > 0)
+            {
+                await target.WriteAsync(buffer.AsMemory(0, read), cancel);
+                await meter.AddAsync(read, cancel);
+            }
+
+            await target.CompleteAsync(cancel);
+        }
+        catch (FileExistsException)
+        {
+            throw Exists(output);
+        }
+        catch (IOException e)
+        {
+            throw new BackupException(ErrorKind.Storage, $"can't write {output}: {e.Message}", "check the directory and its free space", e);
+        }
+    }
+
+    private static BackupException Exists(string output) =>
+        new(ErrorKind.Usage, $"{output} already exists; it was not touched", "choose another --output, or replace it with --force");
+}

@@ -1,0 +1,65 @@
+using SoundHash.Backup.Processes;
+
+namespace SoundHash.Backup.Pipelines;
+
+/// <summary>Moves bytes between child programs and stages. Every copy ends whole or throws.</summary>
+public static class StreamCopy
+{
+    /// <summary>The chunk size of every copy, in bytes.</summary>
+    public const int ChunkBytes = 1024 * 1024;
+
+    /// <summary>Reads a child's stdout to its end, checks the child's success and completes the stage.</summary>
+    public static async Task FromChildAsync(ChildProcess child, WriteStage target, TransferMeter meter, CancellationToken cancel)
+    {
+        var buffer = GC.AllocateUninitializedArray<byte>(ChunkBytes);
+        using var end = EndOnCancel(child, cancel);
+        int read;
+        while ((read = await child.ReadOutputAsync(buffer, cancel)) > 0)
+        {
+            await target.WriteAsync(buffer.AsMemory(0, read), cancel);
+            await meter.AddAsync(read, cancel);
+        }
+
+        await child.EnsureSuccessAsync(cancel);
+        await target.CompleteAsync(cancel);
+    }
+
+    /// <summary>
+    /// Writes a stream to a child's stdin, then closes it. When the stream fails, the child is ended before its stdin
+    /// closes, so that it can't take the part for the whole.
+    /// </summary>
+    public static async Task ToChildAsync(Stream source, ChildProcess child, TransferMeter meter, CancellationToken cancel)
+    {
+        var buffer = GC.AllocateUninitializedArray<byte>(ChunkBytes);
+        using var end = EndOnCancel(child, cancel);
+        try
+        {
+            int read;
+            while ((read = await source.ReadAsync(buffer, cancel)) > 0)
+            {
+                await child.WriteInputAsync(buffer.AsMemory(0, read), cancel);
+                await meter.AddAsync(read, cancel);
+            }
+        }
+        catch
+        {
+            await child.EndAsync();
+            throw;
+        }
+
+        child.CloseInput();
+    }
+
+    /// <summary>Reads a child's stdout to its end and throws the bytes away.</summary>
+    public static async Task DiscardOutputAsync(ChildProcess child, CancellationToken cancel)
+    {
+        var buffer = new byte[64 * 1024];
+        while (await child.ReadOutputAsync(buffer, cancel) > 0)
+        {
+        }
+    }
+
+    // A blocked read or write on a pipe is not always interrupted by a token; the end of the child always ends it.
+    private static CancellationTokenRegistration EndOnCancel(ChildProcess child, CancellationToken cancel) =>
+        cancel.Register(static c => _ = ((ChildProcess)c!).EndAsync(), child);
+}

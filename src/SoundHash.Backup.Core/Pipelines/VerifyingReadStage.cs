@@ -1,0 +1,64 @@
+using System.Security.Cryptography;
+using SoundHash.Backup.Errors;
+
+namespace SoundHash.Backup.Pipelines;
+
+/// <summary>
+/// Passes bytes on unchanged and compares their count and SHA-256 with what was recorded. A difference is thrown
+/// instead of the end of the stream.
+/// </summary>
+/// <param name="source">The stream to read; disposed with this stage.</param>
+/// <param name="subject">What is read, for messages: "object x of set y, as stored".</param>
+/// <param name="expectedBytes">The recorded length in bytes.</param>
+/// <param name="expectedSha256">The recorded SHA-256 in lower-case hex.</param>
+public sealed class VerifyingReadStage(Stream source, string subject, long expectedBytes, string expectedSha256) : ReadStage
+{
+    private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+    private long _bytes;
+    private bool _verified;
+
+    /// <inheritdoc/>
+    /// <exception cref="BackupException">The bytes are not the recorded ones.</exception>
+    public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        var read = await source.ReadAsync(buffer, cancellationToken);
+        if (read > 0)
+        {
+            _hash.AppendData(buffer.Span[..read]);
+            _bytes += read;
+            return _bytes <= expectedBytes ? read : throw Damaged($"is longer than the recorded {expectedBytes} bytes");
+        }
+
+        if (!_verified && buffer.Length > 0)
+        {
+            Verify();
+            _verified = true;
+        }
+
+        return 0;
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask DisposeAsync()
+    {
+        _hash.Dispose();
+        await source.DisposeAsync();
+    }
+
+    private void Verify()
+    {
+        if (_bytes != expectedBytes)
+        {
+            throw Damaged($"has {_bytes} bytes where {expectedBytes} were recorded");
+        }
+
+        var actual = Convert.ToHexStringLower(_hash.GetHashAndReset());
+        if (!string.Equals(actual, expectedSha256, StringComparison.Ordinal))
+        {
+            throw Damaged($"has SHA-256 {actual} where {expectedSha256} was recorded");
+        }
+    }
+
+    private BackupException Damaged(string how) =>
+        new(ErrorKind.Verification, $"{subject} {how}", "use another set or copy: shbackup backup list, then shbackup backup verify --all");
+}

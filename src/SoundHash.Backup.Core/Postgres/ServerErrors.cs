@@ -1,0 +1,47 @@
+using Npgsql;
+using SoundHash.Backup.Errors;
+
+namespace SoundHash.Backup.Postgres;
+
+/// <summary>Turns errors of the server and the connection into ours, with a hint where the next step is known.</summary>
+internal static class ServerErrors
+{
+    public static BackupException CannotConnect(ConnectionSettings settings, Exception e)
+    {
+        var hint = (e as PostgresException)?.SqlState switch
+        {
+            PostgresErrorCodes.InvalidCatalogName => "correct DATABASE_NAME; psql -l lists the databases",
+            PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification =>
+                "correct DATABASE_USER and DATABASE_PASSWORD (or PGPASSFILE), and pg_hba.conf of the server",
+            PostgresErrorCodes.TooManyConnections => "raise max_connections, or end other sessions",
+            PostgresErrorCodes.CannotConnectNow => "the server is starting or in recovery; try again when it accepts connections",
+            _ => "check DATABASE_HOST and DATABASE_PORT, and that the server runs: pg_isready -h HOST -p PORT",
+        };
+        return new BackupException(
+            ErrorKind.ChildFailed,
+            $"can't connect to database \"{settings.Database}\" on {settings.Server} as \"{settings.User}\": {Message(e)}",
+            hint,
+            e);
+    }
+
+    public static BackupException Failed(ConnectionSettings settings, NpgsqlException e)
+    {
+        var hint = e.SqlState switch
+        {
+            PostgresErrorCodes.InsufficientPrivilege when Message(e).Contains("row-level security", StringComparison.Ordinal) =>
+                "give the role BYPASSRLS, or back up as a superuser",
+            PostgresErrorCodes.InsufficientPrivilege => "GRANT pg_read_all_data TO the role (PostgreSQL 14 and later), or back up as a superuser",
+            PostgresErrorCodes.LockNotAvailable => "another session holds a conflicting lock (a schema change?); run again when it is done",
+            PostgresErrorCodes.OutOfMemory => "raise max_locks_per_transaction on the server",
+            _ => null,
+        };
+        return new BackupException(ErrorKind.ChildFailed, $"database \"{settings.Database}\" on {settings.Server}: {Message(e)}", hint, e);
+    }
+
+    private static string Message(Exception e) => e switch
+    {
+        PostgresException p => p.Detail is null ? p.MessageText : $"{p.MessageText} ({p.Detail})",
+        NpgsqlException { InnerException: { } inner } => $"{e.Message}: {inner.Message}",
+        _ => e.Message,
+    };
+}

@@ -1,0 +1,134 @@
+using System.Globalization;
+using Npgsql;
+using SoundHash.Backup.Errors;
+
+namespace SoundHash.Backup.Postgres;
+
+/// <summary>
+/// One session of ours on a server, with the output settings fixed and every timeout off. Errors of the server become
+/// BackupExceptions. Used by one caller at a time.
+/// </summary>
+public sealed class Session : IAsyncDisposable
+{
+    private readonly NpgsqlDataSource _source;
+    private readonly NpgsqlConnection _connection;
+
+    private Session(NpgsqlDataSource source, NpgsqlConnection connection, ConnectionSettings settings)
+    {
+        _source = source;
+        _connection = connection;
+        Settings = settings;
+    }
+
+    /// <summary>Where this session is connected to.</summary>
+    public ConnectionSettings Settings { get; }
+
+    /// <summary>The server's major version, e.g. 15.</summary>
+    public int ServerMajor => _connection.PostgreSqlVersion.Major;
+
+    /// <summary>The server's version as it tells it, e.g. "15.18".</summary>
+    public string ServerVersion => _connection.PostgreSqlVersion.ToString();
+
+    /// <summary>The backend's process id as the protocol told it; a pooler makes one up.</summary>
+    public int AnnouncedProcessId => _connection.ProcessID;
+
+    /// <summary>Connects.</summary>
+    /// <exception cref="BackupException">The server can't be reached or refuses us.</exception>
+    public static async Task<Session> OpenAsync(ConnectionSettings settings, CancellationToken cancel)
+    {
+        var builder = new NpgsqlSlimDataSourceBuilder(settings.ConnectionString());
+        builder.EnableTransportSecurity();
+        builder.EnableArrays();
+        builder.ConfigureTypeLoading(static types => types.EnableTypeLoading(false));
+        var source = builder.Build();
+        try
+        {
+            var connection = await source.OpenConnectionAsync(cancel);
+            var session = new Session(source, connection, settings);
+            await session.PrepareAsync(cancel);
+            return session;
+        }
+        catch (Exception e) when (e is NpgsqlException or System.Net.Sockets.SocketException or TimeoutException)
+        {
+            await source.DisposeAsync();
+            throw ServerErrors.CannotConnect(settings, e);
+        }
+    }
+
+    /// <summary>Runs statements that return nothing.</summary>
+    public async Task ExecuteAsync(string sql, CancellationToken cancel)
+    {
+        try
+        {
+            await using var command = new NpgsqlCommand(sql, _connection);
+            await command.ExecuteNonQueryAsync(cancel);
+        }
+        catch (NpgsqlException e)
+        {
+            throw ServerErrors.Failed(Settings, e);
+        }
+    }
+
+    /// <summary>Runs a query and maps each row.</summary>
+    public async Task<IReadOnlyList<T>> QueryAsync<T>(string sql, Func<NpgsqlDataReader, T> map, CancellationToken cancel, params object?[] parameters)
+    {
+        try
+        {
+            await using var command = new NpgsqlCommand(sql, _connection);
+            foreach (var parameter in parameters)
+            {
+                command.Parameters.Add(new NpgsqlParameter { Value = parameter ?? DBNull.Value });
+            }
+
+            await using var reader = await command.ExecuteReaderAsync(cancel);
+            var rows = new List<T>();
+            while (await reader.ReadAsync(cancel))
+            {
+                rows.Add(map(reader));
+            }
+
+            return rows;
+        }
+        catch (NpgsqlException e)
+        {
+            throw ServerErrors.Failed(Settings, e);
+        }
+    }
+
+    /// <summary>Runs a query that returns one text, or null for no row or NULL.</summary>
+    public async Task<string?> TextAsync(string sql, CancellationToken cancel, params object?[] parameters)
+    {
+        var rows = await QueryAsync(
+            sql,
+            static r => r.IsDBNull(0) ? null : Convert.ToString(r.GetValue(0), CultureInfo.InvariantCulture),
+            cancel,
+            parameters);
+        return rows.Count == 0 ? null : rows[0];
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _connection.DisposeAsync();
+        await _source.DisposeAsync();
+    }
+
+    // One statement each: settings that a version does not know are set where pg_settings has them.
+    private Task PrepareAsync(CancellationToken cancel) => ExecuteAsync(
+        """
+        SET search_path = pg_catalog;
+        SET datestyle = 'ISO, YMD';
+        SET intervalstyle = 'postgres';
+        SET timezone = 'UTC';
+        SET extra_float_digits = 1;
+        SET bytea_output = 'hex';
+        SET xmlbinary = 'base64';
+        SET lc_monetary = 'C';
+        SET statement_timeout = 0;
+        SET lock_timeout = 0;
+        SET idle_in_transaction_session_timeout = 0;
+        SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings
+        WHERE name IN ('idle_session_timeout', 'transaction_timeout');
+        """,
+        cancel);
+}

@@ -1,0 +1,39 @@
+using SoundHash.Backup.Errors;
+
+namespace SoundHash.Backup.Processes;
+
+/// <summary>A child program ended with a failure, or could not be trusted to have done its work.</summary>
+public sealed class ChildProcessException : BackupException
+{
+    /// <summary>Makes the error from what the child left behind. The arguments are never part of it.</summary>
+    public ChildProcessException(string tool, int exitCode, string stderrTail, string? hint = null)
+        : base(ErrorKind.ChildFailed, Describe(tool, exitCode, stderrTail), hint)
+    {
+        Tool = tool;
+        ExitCode = exitCode;
+        StderrTail = stderrTail;
+    }
+
+    /// <summary>The program's name.</summary>
+    public string Tool { get; }
+
+    /// <summary>Its exit code; above 128 it was ended by the signal with that number less 128.</summary>
+    public int ExitCode { get; }
+
+    /// <summary>The last that it wrote to stderr, at most 64 KiB.</summary>
+    public string StderrTail { get; }
+
+    private static string Describe(string tool, int exitCode, string stderr)
+    {
+        var ending = exitCode > 128 ? $"was ended by signal {exitCode - 128}" : $"failed with exit code {exitCode}";
+        var said = Summary(stderr);
+        return said.Length == 0 ? $"{tool} {ending}" : $"{tool} {ending}: {said}";
+    }
+
+    /// <summary>The lines that matter, on one line: the first error line and the few that explain it.</summary>
+    private static string Summary(string stderr)
+    {
+        var lines = stderr.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        return string.Join("; ", lines.TakeLast(4));
+    }
+}

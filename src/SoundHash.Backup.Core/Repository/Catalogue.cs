@@ -1,0 +1,124 @@
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Storage;
+
+namespace SoundHash.Backup.Repository;
+
+/// <summary>A set as it stands in a store.</summary>
+/// <param name="Id">The folder's name.</param>
+/// <param name="Manifest">The manifest, or null when it can't be used.</param>
+/// <param name="Problem">Why the manifest can't be used, or null.</param>
+/// <param name="Pinned">True while keep.json is there.</param>
+/// <param name="Stored">The objects that are there, by name, with their sizes in bytes.</param>
+public sealed record CatalogueEntry(
+    string Id, Manifest? Manifest, BackupException? Problem, bool Pinned, IReadOnlyDictionary<string, long> Stored)
+{
+    /// <summary>Objects of the manifest that are missing or have another size than recorded.</summary>
+    public IEnumerable<string> DamagedObjects =>
+        Manifest?.Objects.Where(o => !Stored.TryGetValue(o.Key, out var size) || size != o.StoredBytes).Select(static o => o.Key) ?? [];
+
+    /// <summary>True when every object is there with its recorded size. Contents are judged by verify.</summary>
+    public bool IsComplete => Manifest is not null && !DamagedObjects.Any();
+}
+
+/// <summary>Objects without a manifest: a set that is being written, or that a killed writer left.</summary>
+/// <param name="Id">The folder's name.</param>
+/// <param name="Keys">Its objects.</param>
+/// <param name="Newest">When the newest of them was written, by the store's clock.</param>
+public sealed record Leftover(string Id, IReadOnlyList<string> Keys, DateTimeOffset Newest);
+
+/// <summary>What a store holds. Order comes from the recorded start of each set, never from names or file times.</summary>
+/// <param name="Sets">Sets with a manifest, newest first; those whose manifest can't be used come last.</param>
+/// <param name="Leftovers">Folders without one.</param>
+public sealed record Catalogue(IReadOnlyList<CatalogueEntry> Sets, IReadOnlyList<Leftover> Leftovers)
+{
+    /// <summary>Reads all manifests of a store. A manifest that can't be used is an entry with its problem.</summary>
+    public static async Task<Catalogue> LoadAsync(IObjectStore store, CancellationToken cancel)
+    {
+        var folders = new Dictionary<string, List<ObjectInfo>>();
+        await foreach (var item in store.ListAsync($"{RepositoryLayout.Sets}/", cancel))
+        {
+            if (item.Key.Split('/') is [_, var id, _])
+            {
+                (folders.TryGetValue(id, out var list) ? list : folders[id] = []).Add(item);
+            }
+        }
+
+        var sets = new List<CatalogueEntry>();
+        var leftovers = new List<Leftover>();
+        foreach (var (id, items) in folders)
+        {
+            if (items.Any(i => i.Key == RepositoryLayout.InSet(id, RepositoryLayout.ManifestFile)))
+            {
+                sets.Add(await LoadEntryAsync(store, id, items, cancel));
+            }
+            else
+            {
+                leftovers.Add(new Leftover(id, items.ConvertAll(static i => i.Key), items.Max(static i => i.Modified)));
+            }
+        }
+
+        return new Catalogue(
+            [.. sets.OrderBy(static s => s.Manifest is null).ThenByDescending(static s => s.Manifest?.Started).ThenByDescending(static s => s.Id, StringComparer.Ordinal)],
+            leftovers);
+    }
+
+    /// <summary>The set of an id, or of an unambiguous beginning of one.</summary>
+    /// <exception cref="BackupException">There is none, there are several, or its manifest can't be used.</exception>
+    public Manifest Find(string id)
+    {
+        var found = Sets.Where(s => s.Id == id).ToList() is { Count: 1 } exact
+            ? exact
+            : Sets.Where(s => s.Id.StartsWith(id, StringComparison.Ordinal)).ToList();
+        return found switch
+        {
+            [var one] => one.Manifest ?? throw one.Problem!,
+            [] => throw new BackupException(ErrorKind.Failed, $"there is no set '{id}'", "shbackup backup list"),
+            _ => throw new BackupException(
+                ErrorKind.Usage, $"'{id}' is the beginning of {found.Count} sets: {string.Join(", ", found.Take(4).Select(static s => s.Id))}", "give the whole id"),
+        };
+    }
+
+    /// <summary>
+    /// The newest set of a database. A manifest that can't be used might be a newer one, so that it stops the choice;
+    /// and sets of several clusters are never chosen among.
+    /// </summary>
+    /// <exception cref="BackupException">There is none, or the choice is not safe.</exception>
+    public Manifest Latest(string database)
+    {
+        if (Sets.FirstOrDefault(static s => s.Manifest is null) is { } broken)
+        {
+            throw new BackupException(
+                ErrorKind.Verification,
+                $"the newest set can't be told, since {broken.Problem!.Message}",
+                "choose a set yourself: shbackup backup list, then restore --backup ID");
+        }
+
+        var sets = Sets.Select(static s => s.Manifest!).Where(m => m.Kind == SetKind.Logical && m.Database == database).ToList();
+        var systems = sets.Select(static s => s.SystemIdentifier).Distinct().ToList();
+        return sets switch
+        {
+            [] => throw new BackupException(
+                ErrorKind.Failed, $"there is no set of database \"{database}\"", "shbackup backup list shows what there is"),
+            _ when systems.Count > 1 => throw new BackupException(
+                ErrorKind.Usage,
+                $"the sets of database \"{database}\" come from {systems.Count} clusters (system identifiers {string.Join(", ", systems.Select(static s => s ?? "unknown"))})",
+                "choose a set yourself: shbackup backup list, then restore --backup ID"),
+            [var newest, ..] => newest,
+        };
+    }
+
+    private static async Task<CatalogueEntry> LoadEntryAsync(IObjectStore store, string id, List<ObjectInfo> items, CancellationToken cancel)
+    {
+        var stored = items.ToDictionary(i => i.Key[(RepositoryLayout.SetFolder(id).Length + 1)..], static i => i.Size);
+        var pinned = stored.ContainsKey(RepositoryLayout.KeepFile);
+        try
+        {
+            var bytes = await store.ReadAsync(RepositoryLayout.InSet(id, RepositoryLayout.ManifestFile), ManifestFormat.MaxBytes, cancel);
+            return new CatalogueEntry(id, ManifestFormat.Read(bytes ?? [], id), null, pinned, stored);
+        }
+        catch (BackupException e)
+        {
+            return new CatalogueEntry(id, null, e, pinned, stored);
+        }
+    }
+}

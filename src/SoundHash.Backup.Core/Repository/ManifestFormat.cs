@@ -1,0 +1,96 @@
+using System.Text.Json;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Storage;
+
+namespace SoundHash.Backup.Repository;
+
+/// <summary>Writes manifests, and reads them as if an enemy had written them.</summary>
+public static class ManifestFormat
+{
+    /// <summary>A manifest larger than this is not read: 16 MiB.</summary>
+    public const int MaxBytes = 16 * 1024 * 1024;
+
+    /// <summary>The manifest's bytes.</summary>
+    public static byte[] Write(Manifest manifest) => JsonSerializer.SerializeToUtf8Bytes(manifest, RepositoryJson.Default.Manifest);
+
+    /// <summary>Reads a manifest.</summary>
+    /// <param name="bytes">The whole file.</param>
+    /// <param name="id">The id of the folder that it stands in.</param>
+    /// <exception cref="BackupException">It is cut, empty, of a newer format, or not what it must be.</exception>
+    public static Manifest Read(ReadOnlySpan<byte> bytes, string id)
+    {
+        try
+        {
+            CheckFormat(bytes, id);
+            var manifest = JsonSerializer.Deserialize(bytes, RepositoryJson.Default.Manifest) ?? throw Damaged(id, "it is null");
+            Check(manifest, id);
+            return manifest;
+        }
+        catch (JsonException e)
+        {
+            throw Damaged(id, bytes.Length == 0 ? "it is empty" : $"it is not the expected JSON ({e.Message})");
+        }
+    }
+
+    private static void CheckFormat(ReadOnlySpan<byte> bytes, string id)
+    {
+        var reader = new Utf8JsonReader(bytes, new JsonReaderOptions { MaxDepth = 16 });
+        using var document = JsonDocument.ParseValue(ref reader);
+        if (document.RootElement.ValueKind != JsonValueKind.Object
+            || !document.RootElement.TryGetProperty("formatVersion", out var value)
+            || !value.TryGetInt32(out var version)
+            || version < 1)
+        {
+            throw Damaged(id, "it has no format version");
+        }
+
+        if (version > Manifest.CurrentFormat)
+        {
+            throw new BackupException(
+                ErrorKind.Verification,
+                $"the manifest of set {id} has format version {version}; this shbackup reads up to {Manifest.CurrentFormat}",
+                $"use a shbackup that reads format version {version}");
+        }
+    }
+
+    private static void Check(Manifest manifest, string id)
+    {
+        if (manifest.Id != id)
+        {
+            throw Damaged(id, $"it says that it is the manifest of '{Printable(manifest.Id)}'");
+        }
+
+        if (manifest.Objects.Count == 0)
+        {
+            throw Damaged(id, "it lists no objects");
+        }
+
+        if (manifest.Stopped < manifest.Started)
+        {
+            throw Damaged(id, "it stopped before it started");
+        }
+
+        var seen = new HashSet<string>();
+        foreach (var item in manifest.Objects)
+        {
+            if (!ObjectKey.IsValidSegment(item.Key) || RepositoryLayout.IsReserved(item.Key) || !seen.Add(item.Key))
+            {
+                throw Damaged(id, $"it has an object with the impossible name '{Printable(item.Key)}'");
+            }
+
+            if (item.StoredBytes < 0 || item.PlainBytes < 0 || !IsSha256(item.StoredSha256) || !IsSha256(item.PlainSha256))
+            {
+                throw Damaged(id, $"the size or hash of object {item.Key} is impossible");
+            }
+        }
+    }
+
+    private static bool IsSha256(string text) => text.Length == 64 && text.All(char.IsAsciiHexDigitLower);
+
+    private static string Printable(string text) => new(text.Take(80).Select(static c => char.IsControl(c) ? '?' : c).ToArray());
+
+    private static BackupException Damaged(string id, string how) => new(
+        ErrorKind.Verification,
+        $"the manifest of set {id} can't be used: {how}",
+        "restore that file from another copy of the repository, or remove the set's folder when it is of no use");
+}

@@ -1,0 +1,123 @@
+using Serilog;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Storage;
+
+namespace SoundHash.Backup.Repository;
+
+/// <summary>Keeps a repository to the clusters that belong in it, and free of what killed runs left.</summary>
+public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogger log)
+{
+    private const int Format = 1;
+
+    /// <summary>How old a leftover of somebody else must be before it is removed.</summary>
+    public static TimeSpan LeftoverAge { get; } = TimeSpan.FromDays(1);
+
+    /// <summary>
+    /// Makes sure that the repository knows the cluster; the first cluster is taken, a further one only when allowed.
+    /// </summary>
+    /// <exception cref="BackupException">The repository is of a newer format, or belongs to another cluster.</exception>
+    public async Task AdmitAsync(string? systemIdentifier, bool allowNew, CancellationToken cancel)
+    {
+        var known = await store.ReadJsonAsync(RepositoryLayout.RepositoryFile, RepositoryJson.Default.RepositoryRecord, cancel);
+        if (known is null)
+        {
+            var first = new RepositoryRecord(Format, time.GetUtcNow(), Systems(systemIdentifier));
+            await store.WriteJsonAsync(
+                RepositoryLayout.RepositoryFile, first, RepositoryJson.Default.RepositoryRecord, WriteMode.CreateNew, cancel);
+            return;
+        }
+
+        if (known.FormatVersion > Format)
+        {
+            throw new BackupException(
+                ErrorKind.Configuration,
+                $"the repository has format version {known.FormatVersion}; this shbackup knows {Format}",
+                "use the newer shbackup that made it");
+        }
+
+        if (systemIdentifier is null || known.Systems.Any(s => s.SystemIdentifier == systemIdentifier))
+        {
+            return;
+        }
+
+        if (known.Systems.Count > 0 && !allowNew)
+        {
+            throw new BackupException(
+                ErrorKind.Configuration,
+                $"this repository holds backups of system identifier {known.Systems[^1].SystemIdentifier}, and the server is {systemIdentifier}",
+                "give each cluster its own BACKUP_CLUSTER; after pg_upgrade or a new initdb, run once with --new-system");
+        }
+
+        log.Information("the repository now also belongs to system identifier {System}", systemIdentifier);
+        await store.WriteJsonAsync(
+            RepositoryLayout.RepositoryFile,
+            known with { Systems = [.. known.Systems, .. Systems(systemIdentifier)] },
+            RepositoryJson.Default.RepositoryRecord,
+            WriteMode.Replace,
+            cancel);
+    }
+
+    /// <summary>
+    /// Removes leftovers: at once those of dead holders of the lock that we hold now, others when they and their
+    /// intent have not been touched for a day.
+    /// </summary>
+    public async Task RemoveLeftoversAsync(Catalogue catalogue, RunLock held, bool dryRun, CancellationToken cancel)
+    {
+        foreach (var leftover in catalogue.Leftovers)
+        {
+            if (await IsAbandonedAsync(leftover, held, cancel))
+            {
+                log.Information("{Verb} set {Id}, which was never finished", dryRun ? "would remove" : "removing", leftover.Id);
+                if (!dryRun)
+                {
+                    await SetWriter.RemoveFolderAsync(store, leftover.Id, cancel);
+                }
+            }
+        }
+
+        if (!dryRun)
+        {
+            await store.RemoveAbandonedWritesAsync($"{RepositoryLayout.Sets}/", time.GetUtcNow() - LeftoverAge, cancel);
+        }
+    }
+
+    /// <summary>
+    /// Refuses to go on when a set lies in the future: then the clock went backwards, or was wrong when that set was
+    /// made, and the order of sets could not be trusted.
+    /// </summary>
+    /// <exception cref="BackupException">A set of the same database started after now.</exception>
+    public static void EnsureClockMovesOn(Catalogue catalogue, string database, DateTimeOffset databaseClock)
+    {
+        var newest = catalogue.Sets.Select(static s => s.Manifest)
+            .FirstOrDefault(m => m is { Kind: SetKind.Logical } && m.Database == database);
+        if (newest is not null && newest.Started > databaseClock)
+        {
+            throw new BackupException(
+                ErrorKind.Failed,
+                $"the database's clock says {databaseClock:yyyy-MM-dd HH:mm:ss}Z, but set {newest.Id} started at {newest.Started:yyyy-MM-dd HH:mm:ss}Z: a clock went backwards",
+                $"correct the clock; when it is right now and was wrong then, move the folder sets/{newest.Id} out of the repository");
+        }
+    }
+
+    private async Task<bool> IsAbandonedAsync(Leftover leftover, RunLock held, CancellationToken cancel)
+    {
+        try
+        {
+            var intent = await store.ReadJsonAsync(
+                RepositoryLayout.InSet(leftover.Id, RepositoryLayout.IntentFile), RepositoryJson.Default.IntentRecord, cancel);
+            if (intent is not null && intent.Instance == held.Instance && intent.Lock == held.Name)
+            {
+                return true;
+            }
+        }
+        catch (BackupException e)
+        {
+            log.Warning("{Message}", e.Message);
+        }
+
+        return leftover.Newest < time.GetUtcNow() - LeftoverAge;
+    }
+
+    private List<SystemRecord> Systems(string? identifier) =>
+        identifier is null ? [] : [new SystemRecord(identifier, time.GetUtcNow())];
+}

@@ -1,0 +1,27 @@
+namespace SoundHash.Backup.Repository;
+
+/// <summary><c>repository.json</c>: what the repository is, and which clusters it has held.</summary>
+/// <param name="FormatVersion">Format of the repository.</param>
+/// <param name="Created">When it was made.</param>
+/// <param name="Systems">PostgreSQL system identifiers, oldest first.</param>
+public sealed record RepositoryRecord(int FormatVersion, DateTimeOffset Created, IReadOnlyList<SystemRecord> Systems);
+
+/// <summary>A cluster that has been backed up here.</summary>
+/// <param name="SystemIdentifier">PostgreSQL's system identifier.</param>
+/// <param name="Since">When it was first seen.</param>
+public sealed record SystemRecord(string SystemIdentifier, DateTimeOffset Since);
+
+/// <summary>
+/// <c>intent.json</c>: somebody writes this set. Instance and lock together say who: whoever holds that lock of that
+/// state directory knows that a writer of an older intent is gone.
+/// </summary>
+/// <param name="Instance">The identity of the writer's state directory.</param>
+/// <param name="Lock">The name of the lock that the writer holds.</param>
+/// <param name="Host">The writer's host, for people.</param>
+/// <param name="ProcessId">The writer's process id, for people.</param>
+/// <param name="Since">When it began.</param>
+public sealed record IntentRecord(string Instance, string Lock, string Host, int ProcessId, DateTimeOffset Since);
+
+/// <summary><c>keep.json</c>: the set is pinned.</summary>
+/// <param name="Since">When.</param>
+public sealed record KeepRecord(DateTimeOffset Since);

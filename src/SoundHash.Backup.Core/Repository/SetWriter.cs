@@ -1,0 +1,133 @@
+using System.Text;
+using Serilog;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Storage;
+
+namespace SoundHash.Backup.Repository;
+
+/// <summary>
+/// Writes one set: intent first, then objects, then SHA256SUMS, then the manifest, which makes the set exist. Disposing
+/// it without a commit removes what was written; after a kill the next run of the same lock does that.
+/// </summary>
+public sealed class SetWriter : IAsyncDisposable
+{
+    private readonly IObjectStore _store;
+    private readonly Seal _seal;
+    private readonly IntentRecord _intent;
+    private readonly ILogger _log;
+    private bool _committed;
+
+    private SetWriter(IObjectStore store, string id, Seal seal, IntentRecord intent, ILogger log)
+    {
+        _store = store;
+        Id = id;
+        _seal = seal;
+        _intent = intent;
+        _log = log;
+    }
+
+    /// <summary>The set's id.</summary>
+    public string Id { get; }
+
+    /// <summary>Reserves an id by writing its intent.</summary>
+    public static async Task<SetWriter> BeginAsync(
+        IObjectStore store, string name, DateTimeOffset started, RunLock held, Seal seal, TimeProvider time, ILogger log, CancellationToken cancel)
+    {
+        var intent = new IntentRecord(held.Instance, held.Name, Environment.MachineName, Environment.ProcessId, time.GetUtcNow());
+        for (var attempt = 1; ; attempt++)
+        {
+            var id = SetId.Make(name, started, attempt);
+            if (await store.StatAsync(RepositoryLayout.InSet(id, RepositoryLayout.ManifestFile), cancel) is not null)
+            {
+                continue;
+            }
+
+            try
+            {
+                await store.WriteJsonAsync(
+                    RepositoryLayout.InSet(id, RepositoryLayout.IntentFile), intent, RepositoryJson.Default.IntentRecord, WriteMode.CreateNew, cancel);
+                return new SetWriter(store, id, seal, intent, log);
+            }
+            catch (ObjectExistsException)
+            {
+                log.Debug("set id {Id} is taken", id);
+            }
+        }
+    }
+
+    /// <summary>Begins an object of the set.</summary>
+    public Task<SealedObject> CreateAsync(string name, ObjectRole role, CancellationToken cancel) =>
+        SealedObject.CreateAsync(_store, Id, name, role, _seal, cancel);
+
+    /// <summary>Makes the set exist. Every object is looked at again first.</summary>
+    /// <exception cref="BackupException">An object is not there as it was written; the set does not exist then.</exception>
+    public async Task CommitAsync(Manifest manifest, CancellationToken cancel)
+    {
+        foreach (var item in manifest.Objects)
+        {
+            var found = await _store.StatAsync(RepositoryLayout.InSet(Id, item.Key), cancel);
+            if (found?.Size != item.StoredBytes)
+            {
+                throw new StorageException(
+                    $"object {item.Key} of set {Id} was written with {item.StoredBytes} bytes and is {(found is null ? "gone" : $"{found.Size} bytes long")} in store {_store.Name}",
+                    "see who else deletes from the store, then run the backup again");
+            }
+        }
+
+        var sums = string.Concat(manifest.Objects.Select(static o => $"{o.StoredSha256}  {o.Key}\n"));
+        await _store.WriteAsync(
+            RepositoryLayout.InSet(Id, RepositoryLayout.SumsFile), Encoding.ASCII.GetBytes(sums), WriteMode.CreateNew, cancel);
+        await _store.WriteAsync(
+            RepositoryLayout.InSet(Id, RepositoryLayout.ManifestFile), ManifestFormat.Write(manifest), WriteMode.CreateNew, cancel);
+        _committed = true;
+        // A leftover intent beside a manifest means nothing; failing to remove it must not fail a good backup.
+        try
+        {
+            await _store.DeleteAsync(RepositoryLayout.InSet(Id, RepositoryLayout.IntentFile), CancellationToken.None);
+        }
+        catch (StorageException e)
+        {
+            _log.Warning("{Message}; the set is good", e.Message);
+        }
+    }
+
+    /// <summary>Says that the writer is still at work.</summary>
+    public Task RefreshIntentAsync(CancellationToken cancel) => _store.WriteJsonAsync(
+        RepositoryLayout.InSet(Id, RepositoryLayout.IntentFile), _intent, RepositoryJson.Default.IntentRecord, WriteMode.Replace, cancel);
+
+    /// <summary>Removes all of a set: the manifest first, so that it stops to exist before it stops to be whole.</summary>
+    public static async Task RemoveFolderAsync(IObjectStore store, string id, CancellationToken cancel)
+    {
+        await store.DeleteAsync(RepositoryLayout.InSet(id, RepositoryLayout.ManifestFile), cancel);
+        var folder = $"{RepositoryLayout.SetFolder(id)}/";
+        var keys = new List<string>();
+        await foreach (var item in store.ListAsync(folder, cancel))
+        {
+            keys.Add(item.Key);
+        }
+
+        // The intent goes last: while it is there, the folder is known for a leftover.
+        foreach (var key in keys.OrderBy(static k => k.EndsWith(RepositoryLayout.IntentFile, StringComparison.Ordinal)))
+        {
+            await store.DeleteAsync(key, cancel);
+        }
+
+        await store.RemoveAbandonedWritesAsync(folder, DateTimeOffset.MaxValue, cancel);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        if (!_committed)
+        {
+            try
+            {
+                await RemoveFolderAsync(_store, Id, CancellationToken.None);
+            }
+            catch (StorageException e)
+            {
+                _log.Warning("{Message}; set {Id} was not finished and is removed by a later run", e.Message, Id);
+            }
+        }
+    }
+}

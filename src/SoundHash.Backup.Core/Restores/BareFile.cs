@@ -1,0 +1,154 @@
+using System.Text;
+using SoundHash.Backup.Encryption;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Pipelines;
+using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Processes;
+
+namespace SoundHash.Backup.Restores;
+
+/// <summary>What a file holds once it is decrypted and decompressed.</summary>
+internal enum BareFileKind
+{
+    /// <summary>pg_dump -Fc.</summary>
+    Custom,
+
+    /// <summary>pg_dump -Ft.</summary>
+    Tar,
+
+    /// <summary>pg_dump -Fd: a directory.</summary>
+    Directory,
+
+    /// <summary>SQL.</summary>
+    Script,
+}
+
+/// <summary>
+/// A dump or script without a manifest, at any path. What it is, is told by its first bytes and never by its name:
+/// age or gpg around zstd or gzip around an archive or SQL, each layer optional.
+/// </summary>
+internal sealed class BareFile : IAsyncDisposable
+{
+    private const int ProbeBytes = 512;
+
+    private BareFile(string path, BareFileKind kind, Stream? plain, bool isPlainOnDisk, int dumpMajor)
+    {
+        Path = path;
+        Kind = kind;
+        Plain = plain;
+        IsPlainOnDisk = isPlainOnDisk;
+        DumpMajor = dumpMajor;
+    }
+
+    /// <summary>Absolute path.</summary>
+    public string Path { get; }
+
+    public BareFileKind Kind { get; }
+
+    /// <summary>The plain bytes; null for a directory. Can be read once.</summary>
+    public Stream? Plain { get; }
+
+    /// <summary>True when pg_restore can open the file itself, and so use several processes.</summary>
+    public bool IsPlainOnDisk { get; }
+
+    /// <summary>The oldest pg_restore that reads the archive.</summary>
+    public int DumpMajor { get; }
+
+    /// <exception cref="BackupException">The file is missing, can't be decrypted, or is no dump.</exception>
+    public static async Task<BareFile> OpenAsync(string path, Func<EncryptionMethod, IEncryptionProvider> providers, CancellationToken cancel)
+    {
+        var full = System.IO.Path.GetFullPath(path);
+        if (System.IO.Directory.Exists(full))
+        {
+            return File.Exists(System.IO.Path.Combine(full, "toc.dat"))
+                ? new BareFile(full, BareFileKind.Directory, null, isPlainOnDisk: true, dumpMajor: 0)
+                : throw new BackupException(ErrorKind.Usage, $"{full} is a directory and no pg_dump archive (toc.dat is missing)", "name a file, or use --backup ID for a set");
+        }
+
+        Stream stream = OpenRaw(full);
+        try
+        {
+            var (encryption, encrypted) = await PeekStage.ReadAsync(stream, EncryptionFormat.ProbeBytes, EncryptionFormat.Detect, cancel);
+            stream = encryption == EncryptionMethod.None ? encrypted : providers(encryption).Decrypt(encrypted, full);
+            var (compression, compressed) = await PeekStage.ReadAsync(stream, 4, DetectCompression, cancel);
+            stream = Compression.Decompress(compression, compressed, full);
+            var (kind, plain) = await PeekStage.ReadAsync(stream, ProbeBytes, b => (Kind: DetectKind(b, full), Major: MajorOf(b)), cancel);
+            return new BareFile(
+                full, kind.Kind, plain, encryption == EncryptionMethod.None && compression == CompressionMethod.None, kind.Major);
+        }
+        catch
+        {
+            await stream.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Reads all of the file once, to know that it can be read before something is dropped for it.</summary>
+    public async Task VerifyAsync(PgTools tools, ProcessLauncher launcher, TransferMeter meter, Func<EncryptionMethod, IEncryptionProvider> providers, CancellationToken cancel)
+    {
+        if (Kind == BareFileKind.Directory)
+        {
+            _ = await launcher.ReadOutputAsync(new ChildCommand(tools.Path("pg_restore"), ["--list", Path]), cancel);
+            return;
+        }
+
+        await using var second = await OpenAsync(Path, providers, cancel);
+        if (Kind == BareFileKind.Script)
+        {
+            var guarded = new ScriptEndStage(second.Plain!, Path);
+            var buffer = new byte[64 * 1024];
+            while (await guarded.ReadAsync(buffer, cancel) > 0)
+            {
+            }
+        }
+        else
+        {
+            _ = await PgArchive.ListAsync(tools, launcher, second.Plain!, meter, cancel);
+        }
+    }
+
+    public ValueTask DisposeAsync() => Plain?.DisposeAsync() ?? ValueTask.CompletedTask;
+
+    private static FileStream OpenRaw(string path)
+    {
+        try
+        {
+            return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new BackupException(ErrorKind.Storage, $"can't read {path}: {e.Message}", "check the path; a relative one starts at the working directory", e);
+        }
+    }
+
+    private static CompressionMethod DetectCompression(ReadOnlySpan<byte> first) =>
+        first.StartsWith((ReadOnlySpan<byte>)[0x28, 0xB5, 0x2F, 0xFD]) ? CompressionMethod.Zstd
+        : first.StartsWith((ReadOnlySpan<byte>)[0x1F, 0x8B]) ? CompressionMethod.Gzip
+        : CompressionMethod.None;
+
+    private static BareFileKind DetectKind(ReadOnlySpan<byte> first, string path)
+    {
+        if (first.StartsWith("PGDMP"u8))
+        {
+            return BareFileKind.Custom;
+        }
+
+        if (first.Length > 262 && first[257..262].SequenceEqual("ustar"u8) && first.StartsWith("toc.dat"u8))
+        {
+            return BareFileKind.Tar;
+        }
+
+        return first.Length > 0 && !first.Contains((byte)0) && IsText(first)
+            ? BareFileKind.Script
+            : throw new BackupException(
+                ErrorKind.Verification, $"{path} is neither a pg_dump archive nor an SQL script{(first.Length == 0 ? ": it is empty" : string.Empty)}", "check the file");
+    }
+
+    // The probe may cut a character at its end.
+    private static bool IsText(ReadOnlySpan<byte> first) =>
+        !Encoding.UTF8.GetString(first).TrimEnd('\uFFFD').Contains('\uFFFD', StringComparison.Ordinal);
+
+    // src/bin/pg_dump/pg_backup_archiver.h: archive 1.14 since PostgreSQL 12, 1.15 since 16, 1.16 since 17.
+    private static int MajorOf(ReadOnlySpan<byte> first) =>
+        first.StartsWith("PGDMP"u8) && first.Length > 6 ? first[6] switch { <= 14 => 0, 15 => 16, _ => 17 } : 0;
+}

@@ -1,0 +1,86 @@
+using System.Text;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Processes;
+
+namespace SoundHash.Backup.Restores;
+
+/// <summary>
+/// SQL fed to psql. A script in a transaction is committed only by <see cref="FinishAsync"/>, and only a marker that
+/// psql prints after the COMMIT counts as success: a script that is cut inside COPY would swallow the COMMIT as data,
+/// and psql would still exit with 0.
+/// </summary>
+internal sealed class SqlScript : IAsyncDisposable
+{
+    private readonly ChildProcess _psql;
+    private readonly bool _transaction;
+    private readonly string _marker = $"shbackup-{Guid.NewGuid():n}";
+    private readonly Task<string> _output;
+    private bool _begun;
+
+    public SqlScript(ChildProcess psql, bool transaction)
+    {
+        _psql = psql;
+        _transaction = transaction;
+        _output = ReadTailAsync();
+    }
+
+    public async ValueTask WriteAsync(ReadOnlyMemory<byte> sql, CancellationToken cancel)
+    {
+        if (!_begun)
+        {
+            _begun = true;
+            if (_transaction)
+            {
+                await _psql.WriteInputAsync("BEGIN;\n"u8.ToArray(), cancel);
+            }
+        }
+
+        await _psql.WriteInputAsync(sql, cancel);
+    }
+
+    public ValueTask WriteAsync(string sql, CancellationToken cancel) => WriteAsync(Encoding.UTF8.GetBytes(sql), cancel);
+
+    /// <summary>Says that the script is whole, commits and waits.</summary>
+    /// <exception cref="BackupException">A statement failed, or the end of the script was not reached as SQL.</exception>
+    public async Task FinishAsync(CancellationToken cancel)
+    {
+        var end = _transaction && _begun ? "\nCOMMIT;\n" : "\n";
+        await _psql.WriteInputAsync(Encoding.UTF8.GetBytes($"{end}SELECT '{_marker}';\n"), cancel);
+        _psql.CloseInput();
+        var output = await _output.WaitAsync(cancel);
+        await _psql.EnsureSuccessAsync(cancel);
+        if (!output.TrimEnd().EndsWith(_marker, StringComparison.Ordinal))
+        {
+            throw new BackupException(
+                ErrorKind.ChildFailed,
+                "psql came to the end of the script without running its last statement: the script is cut, or ends inside a quote or COPY",
+                "check that the file is whole");
+        }
+    }
+
+    public ValueTask DisposeAsync() => _psql.DisposeAsync();
+
+    private async Task<string> ReadTailAsync()
+    {
+        // Only the end matters: results of statements in the script come before it.
+        var tail = new byte[4096];
+        var buffer = new byte[16 * 1024];
+        var kept = 0;
+        int read;
+        while ((read = await _psql.ReadOutputAsync(buffer, CancellationToken.None)) > 0)
+        {
+            var take = Math.Min(read, tail.Length);
+            if (kept + take > tail.Length)
+            {
+                var drop = kept + take - tail.Length;
+                tail.AsSpan(drop, kept - drop).CopyTo(tail);
+                kept -= drop;
+            }
+
+            buffer.AsSpan(read - take, take).CopyTo(tail.AsSpan(kept));
+            kept += take;
+        }
+
+        return Encoding.UTF8.GetString(tail, 0, kept);
+    }
+}

@@ -1,0 +1,51 @@
+namespace SoundHash.Backup.Storage;
+
+/// <summary>
+/// A place that keeps objects under keys. This page and the contract tests are all that the author of a store needs.
+///
+/// Keys are relative, '/'-separated, made of letters, digits, '.', '_' and '-'; no segment is empty, "." or "..".
+///
+/// Guarantees that every store gives:
+/// - An object appears whole or not at all, and only when its writer was committed. What was replaced is seen until then.
+/// - Read after write: once a commit or delete has returned, every read, stat and list sees it.
+/// - When a commit has returned, the object survives a crash of the machine (durable).
+/// - Errors are BackupExceptions of kind Storage; a missing object is null from <see cref="StatAsync"/> and
+///   <see cref="ObjectMissingException"/> from <see cref="OpenReadAsync"/>.
+/// All members may be used from several threads at once. Retries are the caller's decorator's, never the store's own.
+/// </summary>
+public interface IObjectStore
+{
+    /// <summary>The store's name in messages and results, e.g. "local".</summary>
+    string Name { get; }
+
+    /// <summary>What differs between stores, as data.</summary>
+    StoreCapabilities Capabilities { get; }
+
+    /// <summary>
+    /// Begins an object whose length is not known yet. Nothing is visible under the key before
+    /// <see cref="Pipelines.WriteStage.CompleteAsync"/> of the writer has returned; disposing it without that leaves nothing.
+    /// With <see cref="WriteMode.CreateNew"/>, completing throws <see cref="ObjectExistsException"/> when the key exists.
+    /// </summary>
+    Task<ObjectWriter> OpenWriteAsync(string key, WriteMode mode, CancellationToken cancel);
+
+    /// <summary>Opens an object for reading from an offset in bytes to its end.</summary>
+    Task<Stream> OpenReadAsync(string key, long offset, CancellationToken cancel);
+
+    /// <summary>Size and time of an object, or null when there is none.</summary>
+    Task<ObjectInfo?> StatAsync(string key, CancellationToken cancel);
+
+    /// <summary>
+    /// All objects whose key begins with the prefix (a string prefix, not a folder), in no certain order.
+    /// Objects being written are not listed.
+    /// </summary>
+    IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, CancellationToken cancel);
+
+    /// <summary>Deletes an object; deleting one that is not there is no error.</summary>
+    Task DeleteAsync(string key, CancellationToken cancel);
+
+    /// <summary>
+    /// Removes what writers that never committed have left under a key prefix and last touched before a time. Only
+    /// safe for prefixes whose writers are known to be gone.
+    /// </summary>
+    Task RemoveAbandonedWritesAsync(string prefix, DateTimeOffset olderThan, CancellationToken cancel);
+}

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Builds shbackup and runs every test against real PostgreSQL, age and gpg. Installs what is missing (Debian 12, root or sudo).
+# Usage: ./test.sh [FILTER]   FILTER as of dotnet test --filter, e.g. "FullyQualifiedName~Restore"
+set -euo pipefail
+cd "$(dirname "$0")"
+. scripts/prerequisites.sh
+need_dotnet
+need_programs
+need_packages 'test -x /usr/sbin/pgbouncer' pgbouncer
+
+publish_shbackup
+dotnet build SoundHash.Backup.sln -c Release -v quiet --nologo
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+status=0
+for project in UnitTests StorageContract IntegrationTests; do
+  dotnet test "tests/SoundHash.Backup.$project" -c Release --no-build --nologo ${1:+--filter "$1"} 2>&1 | tee -a "$log" || status=1
+done
+
+# "Passed!  - Failed:     0, Passed:    12, Skipped:     0, Total:    12, …", one line a project.
+read -r passed failed skipped < <(sed -nE 's/.*Failed: +([0-9]+), Passed: +([0-9]+), Skipped: +([0-9]+),.*/\2 \1 \3/p' "$log" |
+  awk '{ p += $1; f += $2; s += $3 } END { print p + 0, f + 0, s + 0 }')
+if [ "$skipped" -gt 0 ]; then
+  echo "error: $skipped tests were skipped; a test that can't run here is a failure" >&2
+  status=1
+fi
+if [ "$((passed + failed))" -eq 0 ]; then
+  echo "error: no test ran" >&2
+  status=1
+fi
+echo "$passed passed, $failed failed"
+exit "$status"
