@@ -15,7 +15,8 @@ internal sealed class EncryptCommand : VerbCommand
     private readonly Option<string?> _method = new("--method") { Description = "gpg or age (default: told by --key, else BACKUP_ENCRYPTION_METHOD)", HelpName = "M" };
     private readonly Option<string[]> _key = new("--key")
     {
-        Description = "Recipient, may be repeated: age1…, \"ssh-ed25519 …\", a recipients file, or a gpg key (default: BACKUP_ENCRYPTION_KEY)", HelpName = "K",
+        Description = "Recipient, may be repeated: age1…, \"ssh-ed25519 …\", a recipients file, or a gpg key (default: BACKUP_ENCRYPTION_KEY)",
+        HelpName = "K",
     };
 
     private readonly Option<string?> _output = new("--output", "-o") { Description = "The file to make (default: FILE.age or FILE.gpg)", HelpName = "F" };
@@ -75,7 +76,8 @@ internal sealed class DecryptCommand : VerbCommand
     private readonly Argument<string> _file = new("file") { Description = "The file to decrypt; it stays as it is" };
     private readonly Option<string[]> _identity = new("--identity", "-i")
     {
-        Description = "age identity file, may be repeated (default: BACKUP_DECRYPTION_IDENTITY_FILE); gpg uses its keyring", HelpName = "F",
+        Description = "age identity file, may be repeated (default: BACKUP_DECRYPTION_IDENTITY_FILE); gpg uses its keyring",
+        HelpName = "F",
     };
 
     private readonly Option<string?> _output = new("--output", "-o") { Description = "The file to make (default: FILE without .age or .gpg)", HelpName = "F" };

@@ -7,12 +7,16 @@ internal sealed class CommonOptions
 {
     public Option<string?> EnvFile { get; } = new("--env-file")
     {
-        Description = "Read settings from this file (default: ./.env when it exists)", HelpName = "FILE", Recursive = true,
+        Description = "Read settings from this file (default: ./.env when it exists)",
+        HelpName = "FILE",
+        Recursive = true,
     };
 
     public Option<string?> LogLevel { get; } = new("--log-level")
     {
-        Description = "debug, info, warning or error (default: info)", HelpName = "LEVEL", Recursive = true,
+        Description = "debug, info, warning or error (default: info)",
+        HelpName = "LEVEL",
+        Recursive = true,
     };
 
     public Option<string?> LogFile { get; } = new("--log-file") { Description = "Also log to this file", HelpName = "FILE", Recursive = true };

@@ -66,7 +66,12 @@ public class PostgresCluster : IAsyncLifetime
     /// <summary>A connection string of our own.</summary>
     public string ConnectionString(string database, string user = "postgres") => new NpgsqlConnectionStringBuilder
     {
-        Host = Host, Port = Port, Database = database, Username = user, Pooling = false, CommandTimeout = 120,
+        Host = Host,
+        Port = Port,
+        Database = database,
+        Username = user,
+        Pooling = false,
+        CommandTimeout = 120,
     }.ConnectionString;
 
     public async Task<NpgsqlConnection> OpenAsync(string database, string user = "postgres")
