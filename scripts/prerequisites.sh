@@ -43,13 +43,9 @@ need_programs() {
   need_packages 'command -v zstd && ldconfig -p | grep -q libzstd.so.1' zstd libzstd1
 }
 
-# Publishes the executable as it is shipped: ReadyToRun, framework-dependent.
+# Publishes the executable as it is shipped: ReadyToRun where the compiler for it is to be had, framework-dependent.
 publish_shbackup() {
-  local rid
-  case $(uname -m) in
-    x86_64) rid=linux-x64 ;;
-    aarch64) rid=linux-arm64 ;;
-    *) echo "error: no build for $(uname -m)" >&2; exit 4 ;;
-  esac
-  dotnet publish src/SoundHash.Backup.Cli -c Release -r "$rid" -o artifacts/shbackup -v quiet --nologo
+  local how=(-p:PublishReadyToRun=false)
+  [ "$(uname -m)" = x86_64 ] && how=(-r linux-x64)
+  dotnet publish src/SoundHash.Backup.Cli -c Release "${how[@]}" -o artifacts/shbackup -v quiet --nologo
 }
