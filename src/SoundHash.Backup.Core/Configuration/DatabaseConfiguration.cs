@@ -13,7 +13,7 @@ public static class DatabaseConfiguration
     {
         var url = Url(settings);
         return new ConnectionSettings(
-            One(settings, "DATABASE_HOST", url?.Host, "PGHOST") ?? "localhost",
+            Host(settings, One(settings, "DATABASE_HOST", url?.Host, "PGHOST") ?? "localhost"),
             Port(settings, One(settings, "DATABASE_PORT", url?.Port, "PGPORT") ?? "5432"),
             One(settings, "DATABASE_NAME", url?.Database, "PGDATABASE") ?? "soundhash",
             One(settings, "DATABASE_USER", url?.User, "PGUSER") ?? UserName(settings))
@@ -37,6 +37,17 @@ public static class DatabaseConfiguration
         }
 
         return own ?? inUrl ?? settings.Given(libpqName);
+    }
+
+    // With several hosts our own sessions and PostgreSQL's programs could each choose another one.
+    private static string Host(SettingsReader settings, string host)
+    {
+        if (host.Contains(',', StringComparison.Ordinal))
+        {
+            settings.Problem("DATABASE_HOST", host, "must be one host");
+        }
+
+        return host;
     }
 
     private static int Port(SettingsReader settings, string text)
