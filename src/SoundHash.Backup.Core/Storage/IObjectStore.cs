@@ -48,4 +48,7 @@ public interface IObjectStore
     /// safe for prefixes whose writers are known to be gone.
     /// </summary>
     Task RemoveAbandonedWritesAsync(string prefix, DateTimeOffset olderThan, CancellationToken cancel);
+
+    /// <summary>Bytes that can still be written, or null where there is no limit to be seen.</summary>
+    Task<long?> FreeBytesAsync(CancellationToken cancel);
 }

@@ -166,6 +166,25 @@ public sealed class LocalObjectStore : IObjectStore
         return Task.CompletedTask;
     }
 
+    /// <inheritdoc/>
+    public Task<long?> FreeBytesAsync(CancellationToken cancel)
+    {
+        var existing = _root;
+        while (!Directory.Exists(existing) && Path.GetDirectoryName(existing) is { } parent)
+        {
+            existing = parent;
+        }
+
+        try
+        {
+            return Task.FromResult<long?>(new DriveInfo(existing).AvailableFreeSpace);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return Task.FromResult<long?>(null);
+        }
+    }
+
     internal StorageException Failed(string verb, string key, Exception cause) => new(
         $"can't {verb} {key} in store {Name} ({_root}): {cause.Message}",
         "check the directory's owner, mode and free space: ls -ld and df on the path above",
