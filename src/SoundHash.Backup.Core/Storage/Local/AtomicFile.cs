@@ -35,7 +35,16 @@ public sealed class AtomicFile : WriteStage
             BufferSize = 0,
             UnixCreateMode = fileMode,
         });
-        LocalFiles.Protect(_temporary, fileMode, group);
+        try
+        {
+            LocalFiles.Protect(_temporary, fileMode, group);
+        }
+        catch
+        {
+            _file.Dispose();
+            File.Delete(_temporary);
+            throw;
+        }
     }
 
     /// <inheritdoc/>
