@@ -36,10 +36,10 @@ internal sealed class LogicalBackup(
         await using var side = await Session.OpenAsync(settings, cancel);
         var properties = await DatabaseInspector.ReadAsync(side, cancel);
         var name = options.Name ?? SetId.DefaultName(settings.Database);
-        await using var set = await SetWriter.BeginAsync(store, name, snapshot.Started, held, options.Seal, time, log, cancel);
-        log.Information("backing up database \"{Database}\" as set {Id}", settings.Database, set.Id);
-
         var plan = DumpPlan.Make(snapshot, properties.Encoding, options.Jobs);
+        var seal = ShareThreads(options.Seal, Math.Min(plan.Count, options.Jobs));
+        await using var set = await SetWriter.BeginAsync(store, name, snapshot.Started, held, seal, time, log, cancel);
+        log.Information("backing up database \"{Database}\" as set {Id}", settings.Database, set.Id);
         var (objects, counted) = await StreamAsync(snapshot, set, plan, tools, settings, cancel);
         var contents = new Contents
         {
@@ -130,6 +130,10 @@ internal sealed class LogicalBackup(
 
         await (failed ?? Array.Find(guards, static g => g.IsFaulted) ?? Task.CompletedTask);
     }
+
+    // Streams that run at once share the compression threads that one alone would have.
+    private static Seal ShareThreads(Seal seal, int streams) =>
+        seal with { Compression = seal.Compression with { Workers = Math.Max(1, seal.Compression.Workers / streams) } };
 
     private async Task<ObjectRecord> DumpAsync(
         SnapshotSession snapshot, SetWriter set, DumpStream stream, PgTools tools, ConnectionSettings settings, CancellationToken cancel)

@@ -75,10 +75,6 @@ public sealed record EncryptionConfiguration(
 /// <summary>Reads the settings that need no type of their own.</summary>
 public static class RunConfiguration
 {
-    /// <summary>
-    /// zstd level when none is set. Measured on the benchmark data set (docs/performance.md).
-    /// </summary>
-    private const int DefaultZstdLevel = 3;
     private const int DefaultGzipLevel = 6;
 
     /// <summary>How to compress; gzip where zstd was not asked for and libzstd is missing.</summary>
@@ -94,7 +90,7 @@ public static class RunConfiguration
         var method = asked == "none" ? CompressionMethod.None : zstd ? CompressionMethod.Zstd : CompressionMethod.Gzip;
         var level = settings.Number("BACKUP_COMPRESSION_LEVEL", 1, method == CompressionMethod.Gzip ? 9 : 19);
         return new Compression(
-            method, level ?? (method == CompressionMethod.Zstd ? DefaultZstdLevel : DefaultGzipLevel), Math.Min(Environment.ProcessorCount, 4));
+            method, level ?? (method == CompressionMethod.Zstd ? ZstdCompressStage.DefaultLevel : DefaultGzipLevel), Math.Min(Environment.ProcessorCount, 4));
     }
 
     /// <summary>How many streams run at once.</summary>

@@ -10,16 +10,9 @@ internal static unsafe partial class LibZstd
     public enum Parameter
     {
         CompressionLevel = 100,
-        WindowLog = 101,
-        HashLog = 102,
-        ChainLog = 103,
-        SearchLog = 104,
         MinMatch = 105,
-        TargetLength = 106,
-        Strategy = 107,
         ChecksumFlag = 201,
         Workers = 400,
-        JobSize = 401,
     }
 
     public enum EndDirective
