@@ -15,6 +15,9 @@ public sealed class SetEditor
         Manifest = JsonNode.Parse(File.ReadAllText(ManifestPath))!.AsObject();
     }
 
+    /// <summary>The time of this machine.</summary>
+    public static DateTimeOffset Now => TimeProvider.System.GetUtcNow();
+
     public string Folder { get; }
 
     public string ManifestPath => Path.Combine(Folder, "manifest.json");
