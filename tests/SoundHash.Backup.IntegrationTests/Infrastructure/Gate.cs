@@ -26,13 +26,18 @@ public sealed class Gate
         END $fn$;
         """;
 
-    /// <summary>SQL that makes a table before and a table behind the gate, in the order in which pg_dump takes them.</summary>
+    /// <summary>
+    /// SQL that makes a table before, one at and one behind the gate, in the order in which pg_dump takes them. What is
+    /// behind is more than all pipes hold, so that the end of the archive is not on its way while the gate is closed.
+    /// </summary>
     public static string Tables =>
         """
         CREATE TABLE public.a_before (id int);
         INSERT INTO public.a_before SELECT generate_series(1, 1000);
         CREATE TABLE public.z_gated (id int CHECK (public.gate()));
         INSERT INTO public.z_gated VALUES (1), (2), (3);
+        CREATE TABLE public.zz_behind (note text);
+        INSERT INTO public.zz_behind SELECT repeat(md5(g::text), 30) FROM generate_series(1, 8000) g;
         """;
 
     public Task CloseAsync(PostgresCluster cluster) => cluster.ExecuteAsync("postgres", $"CREATE ROLE {_role}");

@@ -108,11 +108,21 @@ public sealed class HostileManifestTests(PostgresCluster cluster, Samples sample
         edit.Manifest["serverVersion"] = $"15{Escape}";
         edit.Object("dump")["recipients"] = new JsonArray($"age1{Escape}");
         edit.SaveManifest();
+        foreach (var system in new[] { $"8{Escape}", "9" })
+        {
+            var copy = ListTests.CopySet(sample, $"copy_{system[..1]}", SetEditor.Now);
+            copy.Manifest["database"] = "two_clusters";
+            copy.Manifest["systemIdentifier"] = system;
+            copy.SaveManifest();
+        }
+
+        await new SetEditor(sample.Work.SetFolder("copy_9")).ChangeContentsAsync(static c => c["tables"]![0]!["name"] = $"t{Escape}");
         string[][] commands =
         [
             ["backup", "list"], ["backup", "list", "--json"], ["backup", "show", sample.Id], ["backup", "show", sample.Id, "--json"], ["backup", "verify", "--all"],
             ["backup", "expire", "--dry-run"], ["restore", "--list"], ["restore", "--backup", sample.Id, "--plan"], ["restore", "--latest", "--all-databases", "--plan"],
-            ["restore", "--backup", sample.Id, "--schema-only"],
+            ["restore", "--backup", sample.Id, "--schema-only"], ["restore", "--backup", sample.Id], ["restore", "--latest", "--database", "two_clusters"],
+            ["backup", "verify", "copy_9", "--deep"], ["restore", "--backup", "copy_9", "--target-db", RestoreHelp.NewName()],
         ];
         foreach (var command in commands)
         {

@@ -35,6 +35,22 @@ public sealed class DamageTests(PostgresCluster cluster, Samples samples)
         await cluster.NothingIsLeftAsync(target);
     }
 
+    // Decryption fails early in a large object, before its end could show the wrong hash.
+    [Theory]
+    [InlineData("age")]
+    [InlineData("gpg")]
+    public async Task A_flipped_bit_early_in_a_large_encrypted_object_is_damage_and_not_a_wrong_key(string encryption)
+    {
+        using var sample = await samples.SplitAsync(cluster, encryption);
+        var key = $"data-0001.dump.zst.{encryption}";
+        SetEditor.FlipBit(sample.Edit()[key], 5000);
+        var target = RestoreHelp.NewName();
+
+        (await RestoreAsync(sample, target)).Expect(8).Says(key);
+
+        await cluster.NothingIsLeftAsync(target);
+    }
+
     // The bytes decode, and pg_restore takes them; only their hash says that they are not what was backed up.
     [Fact]
     public async Task Another_archive_in_the_place_of_an_object_is_found_by_its_hash()
@@ -92,7 +108,7 @@ public sealed class DamageTests(PostgresCluster cluster, Samples samples)
         File.Delete(edit[edit.Key(role)]);
         var target = RestoreHelp.NewName();
 
-        (await RestoreAsync(sample, target)).Expect(role == "dump" ? 6 : 8).Says(edit.Key(role));
+        (await RestoreAsync(sample, target)).Expect(6).Says(edit.Key(role));
 
         await cluster.NothingIsLeftAsync(target);
     }

@@ -150,13 +150,25 @@ public sealed class InterruptionTests(PostgresCluster cluster, Samples samples)
     }
 
     [Fact]
-    public async Task A_pg_restore_that_ends_early_and_well_has_failed()
+    public async Task A_pg_restore_that_ends_well_before_its_input_does_has_failed()
     {
         using var sample = await samples.SplitAsync(cluster);
         sample.Work.FakePrograms("pg_restore", "exit 0");
         var target = RestoreHelp.NewName();
 
-        (await sample.Work.RunAsync("restore", "--latest", "--target-db", target)).Expect(8);
+        (await sample.Work.RunAsync("restore", "--latest", "--target-db", target)).Expect(5).Says("before its input was complete");
+
+        await cluster.NothingIsLeftAsync(target);
+    }
+
+    [Fact]
+    public async Task A_pg_restore_that_does_nothing_and_says_nothing_is_found_by_the_comparison()
+    {
+        using var sample = await samples.SmallAsync(cluster);
+        sample.Work.FakePrograms("pg_restore", "cat >/dev/null");
+        var target = RestoreHelp.NewName();
+
+        (await sample.Work.RunAsync("restore", "--latest", "--target-db", target)).Expect(8).Says("3 tables differ");
 
         Assert.False(await cluster.DatabaseExistsAsync(target));
     }

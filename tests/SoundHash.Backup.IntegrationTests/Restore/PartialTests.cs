@@ -143,7 +143,7 @@ public sealed class PartialTests(PostgresCluster cluster, Samples samples)
 
         (await work.RunAsync("restore", "--latest", "--target-db", target, $"--table={name}")).Expect(0);
 
-        var found = await cluster.TextAsync(target, "SELECT string_agg(format('%I.%I', relnamespace::regnamespace, relname), ',') FROM pg_class WHERE relkind = 'r' AND relnamespace::regnamespace::text !~ '^(pg_|information)'");
+        var found = await cluster.TextAsync(target, "SELECT string_agg(oid::regclass::text, ',') FROM pg_class WHERE relkind = 'r' AND oid >= 16384");
         Assert.Equal(expected, await cluster.TextAsync(target, $"SELECT x FROM {found}"));
     }
 
