@@ -27,7 +27,7 @@ public sealed class FidelityTests(PostgresCluster cluster)
             CREATE POLICY mine ON serials USING (a > 1);
             CREATE TABLE events (tag text);
             CREATE FUNCTION log_ddl() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.events VALUES (tg_tag); END';
-            CREATE EVENT TRIGGER logging ON ddl_command_end EXECUTE FUNCTION log_ddl();
+            CREATE EVENT TRIGGER logging ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION log_ddl();
             CREATE TYPE mood AS ENUM ('ok', 'sad'); CREATE DOMAIN positive AS int CHECK (VALUE > 0);
             CREATE UNLOGGED TABLE volatile AS SELECT 1 AS x;
             SELECT lo_from_bytea(4711, 'large object');
@@ -88,7 +88,7 @@ public sealed class FidelityTests(PostgresCluster cluster)
             await cluster.ExecuteAsync("postgres", sql);
         }
 
-        await cluster.ExecuteAsync(database, "SET default_transaction_read_only = off; CREATE TABLE t AS SELECT 'Größe' AS x");
+        await cluster.ExecuteAsync(database, "SET transaction_read_only = off; CREATE TABLE t AS SELECT 'Größe' AS x");
         using var work = new Workspace(cluster, database);
         await work.BackupAsync("--fingerprint");
         var before = await PropertiesAsync(database);
@@ -131,8 +131,8 @@ public sealed class FidelityTests(PostgresCluster cluster)
         $"""
         SELECT to_jsonb(d) - '{"{"}oid,datfrozenxid,datminmxid,datdba,datacl,dattablespace{"}"}'::text[] || jsonb_build_object(
           'owner', pg_get_userbyid(datdba), 'comment', shobj_description(oid, 'pg_database'),
-          'acl', (SELECT jsonb_agg(format('%s %s %s', a.grantee::regrole, a.privilege_type, a.is_grantable) ORDER BY 1) FROM aclexplode(datacl) a),
-          'set', (SELECT jsonb_agg(format('%s %s', s.setrole::regrole, c) ORDER BY 1) FROM pg_db_role_setting s, unnest(setconfig) c WHERE s.setdatabase = d.oid))::text
+          'acl', (SELECT jsonb_agg(format('%s %s %s', a.grantee::regrole, a.privilege_type, a.is_grantable) ORDER BY a.grantee, a.privilege_type) FROM aclexplode(datacl) a),
+          'set', (SELECT jsonb_agg(format('%s %s', s.setrole::regrole, c) ORDER BY s.setrole, c) FROM pg_db_role_setting s, unnest(setconfig) c WHERE s.setdatabase = d.oid))::text
         FROM pg_database d WHERE datname = '{database}'
         """);
 }
