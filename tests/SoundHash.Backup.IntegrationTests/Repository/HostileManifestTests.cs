@@ -183,7 +183,8 @@ public sealed class HostileManifestTests(PostgresCluster cluster, Samples sample
                 objects[1]!["plainBytes"] = long.MaxValue;
                 first["storedBytes"] = long.MaxValue;
                 objects[1]!["storedBytes"] = long.MaxValue;
-            },
+            }
+            ,
             "no hash" => () => first["storedSha256"] = "none",
             "an end before its start" => () => manifest["stopped"] = "2001-01-01T00:00:00Z",
             "a start at the end of time" => () => (manifest["started"], manifest["stopped"]) = ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
