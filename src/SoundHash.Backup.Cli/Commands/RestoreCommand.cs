@@ -30,6 +30,13 @@ internal sealed class RestoreCommand : VerbCommand
         Options.Add(_plan);
         Options.Add(_yes);
         Options.Add(_jobs);
+        Validators.Add(result =>
+        {
+            if (result.GetValue(_plan) && _select.IsFile(result))
+            {
+                result.AddError("--plan needs a set; of a bare file nothing is known before it is read");
+            }
+        });
     }
 
     public override IReadOnlyList<string> Examples { get; } =

@@ -18,6 +18,8 @@ internal sealed class RestoreSelection
 
     public string? File(ParseResult parse) => parse.GetValue(_file);
 
+    public bool IsFile(System.CommandLine.Parsing.CommandResult result) => result.GetValue(_file) is not null;
+
     public void AddTo(Command command)
     {
         command.Options.Add(_list);

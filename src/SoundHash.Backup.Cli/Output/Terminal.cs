@@ -21,13 +21,16 @@ internal sealed class Terminal(TextWriter output, TextWriter error, bool noColor
         lock (_lock)
         {
             Erase();
-            output.WriteLine(text);
+            output.WriteLine(Safe(text));
             Draw();
         }
     }
 
     /// <summary>Writes a line for people.</summary>
-    public void ErrorLine(string text)
+    public void ErrorLine(string text) => RawErrorLine(Safe(text));
+
+    /// <summary>Writes a line that may hold colours of ours; anything else in it went through <see cref="Safe"/>.</summary>
+    public void RawErrorLine(string text)
     {
         lock (_lock)
         {
@@ -54,11 +57,17 @@ internal sealed class Terminal(TextWriter output, TextWriter error, bool noColor
         lock (_lock)
         {
             Erase();
-            error.Write($"{question} Type yes to go on: ");
+            error.Write($"{Safe(question)} Type yes to go on: ");
             error.Flush();
             return string.Equals(Console.In.ReadLine()?.Trim(), "yes", StringComparison.OrdinalIgnoreCase);
         }
     }
+
+    /// <summary>Shows control characters as '?': a name in a manifest or a message of a server must not steer the terminal.</summary>
+    public static string Safe(string text) =>
+        text.Any(IsUnsafe) ? new string(text.Select(static c => IsUnsafe(c) ? '?' : c).ToArray()) : text;
+
+    private static bool IsUnsafe(char c) => char.IsControl(c) && c is not ('\n' or '\r' or '\t');
 
     private void Erase()
     {

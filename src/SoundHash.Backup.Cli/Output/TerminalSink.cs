@@ -21,8 +21,8 @@ internal sealed class TerminalSink(Terminal terminal) : ILogEventSink
             >= LogEventLevel.Error => Colored("error: ", 31),
             _ => string.Empty,
         };
-        var line = text.ToString().TrimEnd();
-        terminal.ErrorLine(line.Insert(9, word));
+        var line = Terminal.Safe(text.ToString().TrimEnd());
+        terminal.RawErrorLine(line.Insert(9, word));
     }
 
     private string Colored(string text, int code) => terminal.HasColor ? $"\e[{code}m{text}\e[0m" : text;

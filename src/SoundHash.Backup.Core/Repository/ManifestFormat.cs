@@ -10,6 +10,11 @@ public static class ManifestFormat
     /// <summary>A manifest larger than this is not read: 16 MiB.</summary>
     public const int MaxBytes = 16 * 1024 * 1024;
 
+    // Sums of sizes, and times plus any retention, stay within their types.
+    private const long MaxTotalBytes = 1L << 60;
+    private static readonly DateTimeOffset Earliest = new(2000, 1, 1, 0, 0, 0, TimeSpan.Zero);
+    private static readonly DateTimeOffset Latest = new(3000, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
     /// <summary>The manifest's bytes.</summary>
     public static byte[] Write(Manifest manifest) => JsonSerializer.SerializeToUtf8Bytes(manifest, RepositoryJson.Default.Manifest);
 
@@ -38,6 +43,7 @@ public static class ManifestFormat
         using var document = JsonDocument.ParseValue(ref reader);
         if (document.RootElement.ValueKind != JsonValueKind.Object
             || !document.RootElement.TryGetProperty("formatVersion", out var value)
+            || value.ValueKind != JsonValueKind.Number
             || !value.TryGetInt32(out var version)
             || version < 1)
         {
@@ -70,9 +76,20 @@ public static class ManifestFormat
             throw Damaged(id, "it stopped before it started");
         }
 
+        if (manifest.Started < Earliest || manifest.Stopped > Latest)
+        {
+            throw Damaged(id, "its time is impossible");
+        }
+
         var seen = new HashSet<string>();
+        Int128 total = 0;
         foreach (var item in manifest.Objects)
         {
+            if (item is null)
+            {
+                throw Damaged(id, "an object in it is null");
+            }
+
             if (!ObjectKey.IsValidSegment(item.Key) || RepositoryLayout.IsReserved(item.Key) || !seen.Add(item.Key))
             {
                 throw Damaged(id, $"it has an object with the impossible name '{Printable(item.Key)}'");
@@ -81,6 +98,12 @@ public static class ManifestFormat
             if (item.StoredBytes < 0 || item.PlainBytes < 0 || !IsSha256(item.StoredSha256) || !IsSha256(item.PlainSha256))
             {
                 throw Damaged(id, $"the size or hash of object {item.Key} is impossible");
+            }
+
+            total += (Int128)item.StoredBytes + item.PlainBytes;
+            if (total > MaxTotalBytes)
+            {
+                throw Damaged(id, "the sizes of its objects are impossible");
             }
         }
     }

@@ -79,7 +79,8 @@ public sealed class SealedObject : WriteStage
         try
         {
             var decrypted = record.Encryption == EncryptionMethod.None ? stored : providers(record.Encryption).Decrypt(stored, subject);
-            var plain = Compression.Decompress(record.Compression, decrypted, subject);
+            var told = new DamageBeforeKeyStage(decrypted, () => OpenStoredAsync(store, setId, record, cancel));
+            var plain = Compression.Decompress(record.Compression, told, subject);
             return new VerifyingReadStage(plain, $"{subject}, decoded,", record.PlainBytes, record.PlainSha256);
         }
         catch

@@ -12,10 +12,13 @@ namespace SoundHash.Backup.Restores;
 /// </summary>
 internal sealed class ArchiveLoader(ProcessLauncher launcher, PgTools tools, ConnectionSettings database, RestoreOptions options, TransferMeter meter, ILogger log)
 {
+    private const long MostDrainedBytes = 1L << 30;
+
     /// <summary>Loads an archive from a stream, straight into the database.</summary>
     public async Task LoadAsync(Stream archive, IEnumerable<string> selection, CancellationToken cancel)
     {
-        await using var child = Start("pg_restore", [.. Direct(), .. selection]);
+        var chosen = selection.ToList();
+        await using var child = Start("pg_restore", [.. Direct(), .. chosen], MayEndEarly(chosen));
         await FeedAsync(archive, child, cancel);
     }
 
@@ -51,11 +54,12 @@ internal sealed class ArchiveLoader(ProcessLauncher launcher, PgTools tools, Con
     /// <summary>Turns an archive into SQL.</summary>
     public async Task ConvertAsync(Stream archive, IEnumerable<string> selection, SqlScript target, CancellationToken cancel)
     {
-        await using var child = Start("pg_restore", ["--file=-", "--no-password", .. options.PgRestoreArguments(), .. selection]);
+        var chosen = selection.ToList();
+        await using var child = Start("pg_restore", ["--file=-", "--no-password", .. options.PgRestoreArguments(), .. chosen], MayEndEarly(chosen));
         var writing = CopyOutputAsync(child, target, cancel);
         try
         {
-            await StreamCopy.ToChildAsync(archive, child, meter, cancel);
+            await ToChildAsync(archive, child, cancel);
         }
         catch
         {
@@ -106,10 +110,35 @@ internal sealed class ArchiveLoader(ProcessLauncher launcher, PgTools tools, Con
     private async Task FeedAsync(Stream archive, ChildProcess child, CancellationToken cancel)
     {
         var discarding = StreamCopy.DiscardOutputAsync(child, cancel);
-        await StreamCopy.ToChildAsync(archive, child, meter, cancel);
+        await ToChildAsync(archive, child, cancel);
         await discarding;
         await EnsureSuccessAsync(child, cancel);
     }
+
+    // pg_restore chokes on damaged bytes before their hash is known: what is behind them tells whether they were damaged.
+    private async Task ToChildAsync(Stream archive, ChildProcess child, CancellationToken cancel)
+    {
+        try
+        {
+            await StreamCopy.ToChildAsync(archive, child, meter, cancel);
+        }
+        catch (ChildProcessException e)
+        {
+            var buffer = GC.AllocateUninitializedArray<byte>(StreamCopy.ChunkBytes);
+            long drained = 0;
+            int read;
+            while (drained < MostDrainedBytes && (read = await archive.ReadAsync(buffer, cancel)) > 0)
+            {
+                drained += read;
+            }
+
+            throw Explain(e);
+        }
+    }
+
+    // With a part of an archive pg_restore stops reading behind it; ToChildAsync still reads, and so checks, all of it.
+    private bool MayEndEarly(IReadOnlyList<string> selection) =>
+        options.SchemaOnly || selection.Any(static s => s.StartsWith("--table=", StringComparison.Ordinal));
 
     private async Task RunAloneAsync(ChildProcess child, CancellationToken cancel)
     {
@@ -140,6 +169,6 @@ internal sealed class ArchiveLoader(ProcessLauncher launcher, PgTools tools, Con
             ? "restore into a new database (--target-db) or with --clean: then it is not one transaction; or raise max_locks_per_transaction"
             : "see the message above; --log-level debug shows all that the program said");
 
-    private ChildProcess Start(string program, IReadOnlyList<string> arguments) =>
-        launcher.Start(new ChildCommand(tools.Path(program), arguments) { Environment = database.Environment });
+    private ChildProcess Start(string program, IReadOnlyList<string> arguments, bool mayEndEarly = false) =>
+        launcher.Start(new ChildCommand(tools.Path(program), arguments) { Environment = database.Environment, MayCloseInputEarly = mayEndEarly });
 }

@@ -6,11 +6,20 @@ namespace SoundHash.Backup.Restores;
 
 /// <summary>
 /// Reads an SQL script and knows pg_dump's own: one that begins as a dump and does not end as one is cut, which is
-/// thrown in place of its end.
+/// thrown in place of its end. A script that makes or enters databases by itself (pg_dump --create, pg_dumpall) is
+/// refused before that line is passed on: it would fill the live database whatever target was asked for.
 /// </summary>
 internal sealed class ScriptEndStage(Stream source, string path) : ReadStage
 {
     private const int Keep = 1024;
+    private const int LongestStart = 16;
+
+    private static readonly string[] Leaving = ["\\connect", "\\c ", "CREATE DATABASE ", "DROP DATABASE "];
+    private static readonly string[] Rows = ["COPY ", "INSERT "];
+
+    private readonly byte[] _line = new byte[LongestStart];
+    private int _lineLength;
+    private bool _rowsBegan;
 
     private readonly byte[] _tail = new byte[Keep];
     private int _kept;
@@ -22,6 +31,7 @@ internal sealed class ScriptEndStage(Stream source, string path) : ReadStage
         if (read > 0)
         {
             _isDump ??= buffer.Span[..Math.Min(read, Keep)].IndexOf("-- PostgreSQL database dump"u8) >= 0;
+            CheckLines(buffer.Span[..read]);
             Remember(buffer.Span[..read]);
         }
         else if (buffer.Length > 0 && _isDump == true
@@ -35,6 +45,40 @@ internal sealed class ScriptEndStage(Stream source, string path) : ReadStage
     }
 
     public override ValueTask DisposeAsync() => source.DisposeAsync();
+
+    // Such scripts say so before their first rows; in rows the same words mean nothing.
+    private void CheckLines(ReadOnlySpan<byte> bytes)
+    {
+        foreach (var value in bytes)
+        {
+            if (_rowsBegan)
+            {
+                return;
+            }
+
+            if (value == (byte)'\n')
+            {
+                _lineLength = 0;
+            }
+            else if (_lineLength < LongestStart)
+            {
+                _line[_lineLength++] = value;
+                CheckStart(Encoding.UTF8.GetString(_line, 0, _lineLength));
+            }
+        }
+    }
+
+    private void CheckStart(string start)
+    {
+        _rowsBegan = Array.Exists(Rows, r => start.Equals(r, StringComparison.OrdinalIgnoreCase));
+        if (Array.Exists(Leaving, l => start.Equals(l, StringComparison.OrdinalIgnoreCase)))
+        {
+            throw new BackupException(
+                ErrorKind.Usage,
+                $"{path} makes or enters other databases by itself ({start.Trim()} …), so that it can't be restored into a chosen one",
+                "it is of pg_dump --create or of pg_dumpall: run it with psql --set=ON_ERROR_STOP=1 --file on a server where that does no harm");
+        }
+    }
 
     private void Remember(ReadOnlySpan<byte> bytes)
     {
