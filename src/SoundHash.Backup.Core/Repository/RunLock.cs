@@ -62,6 +62,11 @@ public sealed partial class RunLock : IDisposable
             Describe(file, time);
             return new RunLock(file, name, InstanceOf(stateDirectory));
         }
+        catch (IOException e)
+        {
+            await file.DisposeAsync();
+            throw new BackupException(ErrorKind.Storage, $"can't write the lock file {path}: {e.Message}", "check the free space: df on the path above", e);
+        }
         catch
         {
             await file.DisposeAsync();
@@ -104,7 +109,7 @@ public sealed partial class RunLock : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new BackupException(
-                ErrorKind.Configuration, $"can't write the lock file {path}: {e.Message}", "set BACKUP_STATE_DIR to a directory that this user may write", e);
+                ErrorKind.Configuration, $"can't write the lock file {path}: {e.Message}", "set BACKUP_STATE_DIR, or BACKUP_DIR when it is not set, to a directory that this user may write", e);
         }
     }
 
@@ -136,7 +141,11 @@ public sealed partial class RunLock : IDisposable
         {
             // Two first runs may race: the rename lets one win, and both read the winner's.
             var own = $"{path}.{Guid.NewGuid():n}";
-            File.WriteAllText(own, Guid.NewGuid().ToString("n"));
+            using (var file = new FileStream(OpenFile(own, ReadWriteCreate, OwnerOnly), FileAccess.ReadWrite, bufferSize: 0))
+            {
+                file.Write(Encoding.ASCII.GetBytes(Guid.NewGuid().ToString("n")));
+            }
+
             try
             {
                 File.Move(own, path, overwrite: false);
