@@ -109,11 +109,11 @@ internal sealed class BackupCommand : VerbCommand
             PrintVersion.Version);
         var scope = new BackupScope(server, repository.StateDirectory, TimeSpan.FromSeconds(parse.GetValue(_lockWait)), parse.GetValue(_newSystem));
         var hooks = new HookScope(cli, settings, "BACKUP", new() { ["DATABASES"] = string.Join(' ', databases), ["RUN_ID"] = options.RunId });
-        var run = new BackupRun(RepositoryAccess.Open(repository), cli.Launcher, tools, cli.Time, meter, cli.Log);
         IReadOnlyList<BackupOutcome> outcomes = [];
         var code = await hooks.RunAsync(
             async () =>
             {
+                var run = new BackupRun(RepositoryAccess.Make(repository), cli.Launcher, tools, cli.Time, meter, cli.Log);
                 await using (new ProgressReporter(cli, "backup", meter, () => run.ExpectedBytes))
                 {
                     outcomes = await run.RunAsync(databases, scope, options, cancel);

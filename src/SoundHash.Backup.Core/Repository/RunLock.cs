@@ -98,7 +98,7 @@ public sealed partial class RunLock : IDisposable
     {
         try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            MakeDirectory(Path.GetDirectoryName(path)!);
             // Not by FileStream's own means: .NET takes a shared flock on every file that it opens for writing, and can't
             // open one that another process has locked.
             var handle = OpenFile(path, ReadWriteCreate, OwnerOnly);
@@ -110,6 +110,16 @@ public sealed partial class RunLock : IDisposable
         {
             throw new BackupException(
                 ErrorKind.Configuration, $"can't write the lock file {path}: {e.Message}", "set BACKUP_STATE_DIR, or BACKUP_DIR when it is not set, to a directory that this user may write", e);
+        }
+    }
+
+    // One by one: the mode that .NET is given counts for the last directory only.
+    private static void MakeDirectory(string path)
+    {
+        if (!Directory.Exists(path))
+        {
+            MakeDirectory(Path.GetDirectoryName(path)!);
+            Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         }
     }
 
