@@ -21,14 +21,29 @@ internal sealed class HookScope(CliSession cli, SettingsReader settings, string 
         }
         catch (Exception e)
         {
-            facts["EXIT_CODE"] = (e is BackupException known ? ExitCodes.For(known.Kind) : 1).ToString(System.Globalization.CultureInfo.InvariantCulture);
+            var kind = e switch
+            {
+                _ when cancel.IsCancellationRequested => ErrorKind.Cancelled,
+                BackupException known => known.Kind,
+                _ => ErrorKind.Failed,
+            };
+            facts["EXIT_CODE"] = ExitCodes.For(kind).ToString(System.Globalization.CultureInfo.InvariantCulture);
             await TryPostAsync(hook, post);
             throw;
         }
 
         facts["EXIT_CODE"] = code.ToString(System.Globalization.CultureInfo.InvariantCulture);
-        await hook.RunAsync(settings.Text(post), post, facts, cancel);
-        return code;
+        try
+        {
+            await hook.RunAsync(settings.Text(post), post, facts, cancel);
+            return code;
+        }
+        catch (BackupException e) when (!cancel.IsCancellationRequested)
+        {
+            // Not thrown: the result of the verb is a result all the same, and is printed once.
+            cli.ReportLines(e);
+            return ExitCodes.Worst([code, ExitCodes.For(e.Kind)]);
+        }
     }
 
     // The verb's own failure is the one to report; that of the hook after it is only logged.

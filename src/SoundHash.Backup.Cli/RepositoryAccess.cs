@@ -9,4 +9,12 @@ internal static class RepositoryAccess
 {
     public static IObjectStore Open(RepositoryConfiguration configuration) =>
         new LocalObjectStore(configuration.Directory, configuration.Group);
+
+    /// <summary>As <see cref="Open"/>, for a verb that makes the repository when it is not there.</summary>
+    public static IObjectStore Make(RepositoryConfiguration configuration)
+    {
+        var store = new LocalObjectStore(configuration.Directory, configuration.Group);
+        store.MakeRoot();
+        return store;
+    }
 }

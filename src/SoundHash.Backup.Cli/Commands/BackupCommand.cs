@@ -109,19 +109,20 @@ internal sealed class BackupCommand : VerbCommand
             PrintVersion.Version);
         var scope = new BackupScope(server, repository.StateDirectory, TimeSpan.FromSeconds(parse.GetValue(_lockWait)), parse.GetValue(_newSystem));
         var hooks = new HookScope(cli, settings, "BACKUP", new() { ["DATABASES"] = string.Join(' ', databases), ["RUN_ID"] = options.RunId });
-        var run = new BackupRun(RepositoryAccess.Open(repository), cli.Launcher, tools, cli.Time, meter, cli.Log);
         IReadOnlyList<BackupOutcome> outcomes = [];
         var code = await hooks.RunAsync(
             async () =>
             {
+                var run = new BackupRun(RepositoryAccess.Make(repository), cli.Launcher, tools, cli.Time, meter, cli.Log);
                 await using (new ProgressReporter(cli, "backup", meter, () => run.ExpectedBytes))
                 {
                     outcomes = await run.RunAsync(databases, scope, options, cancel);
                 }
 
-                return Report(cli, outcomes, meter.Elapsed);
+                return Errors.ExitCodes.Worst(outcomes.Where(static o => o.Error is not null).Select(static o => Errors.ExitCodes.For(o.Error!.Kind)));
             },
             cancel);
+        Report(cli, outcomes, meter.Elapsed, code);
         return code;
     }
 
@@ -135,9 +136,8 @@ internal sealed class BackupCommand : VerbCommand
         return parse.GetValue(_database) is { Length: > 0 } named ? named.Distinct().ToList() : [server.Database];
     }
 
-    private static int Report(CliSession cli, IReadOnlyList<BackupOutcome> outcomes, TimeSpan elapsed)
+    private static void Report(CliSession cli, IReadOnlyList<BackupOutcome> outcomes, TimeSpan elapsed, int code)
     {
-        var code = Errors.ExitCodes.Worst(outcomes.Where(static o => o.Error is not null).Select(static o => Errors.ExitCodes.For(o.Error!.Kind)));
         var items = outcomes.Select(static o => new BackupDocumentItem(
             o.Database, o.Set is null ? null : SetResult.Of(o.Set, o.Set.Expires, null), o.Error is null ? null : ErrorResult.Of(o.Error))).ToList();
         foreach (var error in outcomes.Select(static o => o.Error).OfType<BackupException>())
@@ -146,7 +146,6 @@ internal sealed class BackupCommand : VerbCommand
         }
 
         cli.Print(new BackupDocument(items, elapsed.TotalSeconds, code), ResultJson.Default.BackupDocument, Print);
-        return code;
     }
 
     private static void Print(Terminal terminal, BackupDocument document)

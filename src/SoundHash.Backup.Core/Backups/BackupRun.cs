@@ -60,10 +60,10 @@ public sealed class BackupRun(
                 await using (session)
                 {
                     var chosen = await PrepareAsync(session, database, scope, held, cancel);
-                    globals ??= await GlobalsDump.TakeAsync(session, chosen.Tools, launcher, cancel);
-                    if (!globals.WithPasswords && outcomes.Count == 0)
+                    if (globals is null)
                     {
-                        log.Warning("role \"{User}\" may not read role passwords: the globals are kept without them", scope.Server.User);
+                        globals = await GlobalsDump.TakeAsync(session, chosen.Tools, launcher, cancel);
+                        LogPasswords(globals, scope);
                     }
 
                     var backup = new LogicalBackup(store, launcher, options, time, meter, log);
@@ -79,6 +79,14 @@ public sealed class BackupRun(
         }
 
         return outcomes;
+    }
+
+    private void LogPasswords(GlobalsDump globals, BackupScope scope)
+    {
+        if (!globals.WithPasswords)
+        {
+            log.Warning("role \"{User}\" may not read role passwords: the globals are kept without them", scope.Server.User);
+        }
     }
 
     private async Task<(PgTools Tools, string? System)> PrepareAsync(

@@ -8,7 +8,7 @@ namespace SoundHash.Backup.Backups;
 /// <param name="Role">What it is.</param>
 /// <param name="Arguments">What this pg_dump is to leave in.</param>
 /// <param name="Table">The table that it holds alone, or null.</param>
-/// <param name="EstimatedBytes">For the order of work: the longest first.</param>
+/// <param name="EstimatedBytes">For the order of work: the longest first, after those that lock every table and are short.</param>
 internal sealed record DumpStream(string Name, ObjectRole Role, IReadOnlyList<string> Arguments, Relation? Table, long EstimatedBytes);
 
 /// <summary>
@@ -32,10 +32,12 @@ internal static class DumpPlan
         }
 
         var small = snapshot.Sizes.Values.Sum() - big.Sum(r => SizeOf(snapshot, r));
+        // pre-data and post-data lock every table. Started late, they would queue behind the first schema change that came
+        // in the meantime and waits for us, and the backup would fail at its end: so they start first.
         string[] rest = ["--section=data", .. big.Select(static r => $"--exclude-table-data={r.Sql}")];
         List<DumpStream> streams =
         [
-            new("pre-data.dump", ObjectRole.PreData, ["--section=pre-data"], null, 0),
+            new("pre-data.dump", ObjectRole.PreData, ["--section=pre-data"], null, long.MaxValue),
             new("data-0000.dump", ObjectRole.Data, rest, null, small),
             .. big.Select((r, i) => new DumpStream(
                 string.Create(CultureInfo.InvariantCulture, $"data-{i + 1:0000}.dump"),
@@ -43,7 +45,7 @@ internal static class DumpPlan
                 ["--section=data", $"--table={r.Sql}"],
                 r,
                 SizeOf(snapshot, r))),
-            new("post-data.dump", ObjectRole.PostData, ["--section=post-data"], null, 0),
+            new("post-data.dump", ObjectRole.PostData, ["--section=post-data"], null, long.MaxValue),
         ];
         return streams;
     }

@@ -142,13 +142,26 @@ internal sealed class LogicalBackup(
         [
             "--format=custom", "--compress=0", "--no-password",
             $"--snapshot={snapshot.Snapshot}",
-            $"--lock-wait-timeout={SnapshotSession.LockTimeoutMilliseconds}",
+            $"--lock-wait-timeout={SnapshotSession.DumpLockTimeoutMilliseconds}",
             .. stream.Arguments,
         ];
         await using var target = await set.CreateAsync(stream.Name, stream.Role, cancel);
         await using var dump = launcher.Start(new ChildCommand(tools.Path("pg_dump"), arguments) { Environment = settings.Environment });
         dump.CloseInput();
-        await StreamCopy.FromChildAsync(dump, target, meter, cancel);
+        try
+        {
+            await StreamCopy.FromChildAsync(dump, target, meter, cancel);
+        }
+        catch (ChildProcessException e) when (e.StderrTail.Contains("LOCK TABLE", StringComparison.Ordinal))
+        {
+            // We hold the table, so only somebody who waits for an exclusive lock can stand before pg_dump in the queue.
+            throw new ChildProcessException(
+                e.Tool,
+                e.ExitCode,
+                e.StderrTail,
+                "another session waits to change or truncate that table, and pg_dump had to queue behind it: run the backup again when it is done");
+        }
+
         return target.Record;
     }
 

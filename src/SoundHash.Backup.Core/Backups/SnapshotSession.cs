@@ -13,8 +13,14 @@ namespace SoundHash.Backup.Backups;
 /// </summary>
 public sealed class SnapshotSession : IAsyncDisposable
 {
-    /// <summary>How long to wait for a table's lock, in milliseconds. pg_dump gets the same.</summary>
+    /// <summary>How long to wait for a table's lock, in milliseconds.</summary>
     public const int LockTimeoutMilliseconds = 60_000;
+
+    /// <summary>
+    /// How long pg_dump waits for a table that this session holds already, in milliseconds. It only has to wait behind
+    /// somebody who himself waits for us, with everybody else behind him: longer waiting ends nothing but his patience.
+    /// </summary>
+    public const int DumpLockTimeoutMilliseconds = 10_000;
 
     private const int Attempts = 5;
     private const int TablesPerLock = 500;

@@ -22,8 +22,17 @@ public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogg
         if (known is null)
         {
             var first = new RepositoryRecord(Format, time.GetUtcNow(), Systems(systemIdentifier));
-            await store.WriteJsonAsync(
-                RepositoryLayout.RepositoryFile, first, RepositoryJson.Default.RepositoryRecord, WriteMode.CreateNew, cancel);
+            try
+            {
+                await store.WriteJsonAsync(
+                    RepositoryLayout.RepositoryFile, first, RepositoryJson.Default.RepositoryRecord, WriteMode.CreateNew, cancel);
+            }
+            catch (ObjectExistsException)
+            {
+                // Another first run was faster: what it wrote counts.
+                await AdmitAsync(systemIdentifier, allowNew, cancel);
+            }
+
             return;
         }
 

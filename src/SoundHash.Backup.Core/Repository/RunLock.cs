@@ -14,6 +14,8 @@ namespace SoundHash.Backup.Repository;
 public sealed partial class RunLock : IDisposable
 {
     private const int ExclusiveNonBlocking = 2 | 4; // LOCK_EX | LOCK_NB
+    private const int ReadWriteCreate = 0x2 | 0x40 | 0x80000; // O_RDWR | O_CREAT | O_CLOEXEC
+    private const int OwnerOnly = 0x180; // 0600
 
     private readonly FileStream _file;
 
@@ -60,6 +62,11 @@ public sealed partial class RunLock : IDisposable
             Describe(file, time);
             return new RunLock(file, name, InstanceOf(stateDirectory));
         }
+        catch (IOException e)
+        {
+            await file.DisposeAsync();
+            throw new BackupException(ErrorKind.Storage, $"can't write the lock file {path}: {e.Message}", "check the free space: df on the path above", e);
+        }
         catch
         {
             await file.DisposeAsync();
@@ -91,20 +98,28 @@ public sealed partial class RunLock : IDisposable
     {
         try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            return new FileStream(path, new FileStreamOptions
-            {
-                Mode = FileMode.OpenOrCreate,
-                Access = FileAccess.ReadWrite,
-                Share = FileShare.ReadWrite, // anything else would make .NET take a lock of its own
-                BufferSize = 0,
-                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-            });
+            MakeDirectory(Path.GetDirectoryName(path)!);
+            // Not by FileStream's own means: .NET takes a shared flock on every file that it opens for writing, and can't
+            // open one that another process has locked.
+            var handle = OpenFile(path, ReadWriteCreate, OwnerOnly);
+            return handle.IsInvalid
+                ? throw new IOException(Marshal.GetLastPInvokeErrorMessage())
+                : new FileStream(handle, FileAccess.ReadWrite, bufferSize: 0);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new BackupException(
-                ErrorKind.Configuration, $"can't write the lock file {path}: {e.Message}", "set BACKUP_STATE_DIR to a directory that this user may write", e);
+                ErrorKind.Configuration, $"can't write the lock file {path}: {e.Message}", "set BACKUP_STATE_DIR, or BACKUP_DIR when it is not set, to a directory that this user may write", e);
+        }
+    }
+
+    // One by one: the mode that .NET is given counts for the last directory only.
+    private static void MakeDirectory(string path)
+    {
+        if (!Directory.Exists(path))
+        {
+            MakeDirectory(Path.GetDirectoryName(path)!);
+            Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         }
     }
 
@@ -136,7 +151,11 @@ public sealed partial class RunLock : IDisposable
         {
             // Two first runs may race: the rename lets one win, and both read the winner's.
             var own = $"{path}.{Guid.NewGuid():n}";
-            File.WriteAllText(own, Guid.NewGuid().ToString("n"));
+            using (var file = new FileStream(OpenFile(own, ReadWriteCreate, OwnerOnly), FileAccess.ReadWrite, bufferSize: 0))
+            {
+                file.Write(Encoding.ASCII.GetBytes(Guid.NewGuid().ToString("n")));
+            }
+
             try
             {
                 File.Move(own, path, overwrite: false);
@@ -149,6 +168,9 @@ public sealed partial class RunLock : IDisposable
 
         return File.ReadAllText(path).Trim();
     }
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial SafeFileHandle OpenFile(string path, int flags, int mode);
 
     [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
     private static partial int Flock(SafeFileHandle fd, int operation);

@@ -129,13 +129,15 @@ public sealed class SetVerifier(IObjectStore store, ProcessLauncher launcher, Tr
         });
     }
 
-    // A line of pg_restore --list ends in "TABLE DATA schema name owner"; line ends in names are printed as spaces.
+    // A line of pg_restore --list ends in "TABLE DATA schema name owner"; CR and LF in names are printed as spaces each.
+    // It is in the encoding of the database: where that is not UTF-8, names with other letters can't be looked for.
     private static IEnumerable<string> MissingTables(Contents contents, string listings) =>
         contents.Tables.Where(static t => t.IsJudged)
+            .Where(t => contents.Database.Encoding == "UTF8" || (t.Schema + t.Name).All(char.IsAscii))
             .Where(t => !listings.Contains($" TABLE DATA {OneLine(t.Schema)} {OneLine(t.Name)} ", StringComparison.Ordinal))
             .Select(static t => $"table {SqlText.Identifier(t.Schema, t.Name)} is in the contents and in no archive of the set");
 
-    private static string OneLine(string name) => name.ReplaceLineEndings(" ");
+    private static string OneLine(string name) => name.Replace('\r', ' ').Replace('\n', ' ');
 
     private async Task<IReadOnlyList<string>> CheckSumsAsync(Manifest manifest, CancellationToken cancel)
     {

@@ -38,6 +38,20 @@ public sealed class LocalObjectStore : IObjectStore
     /// <summary>The store's directory.</summary>
     public string Root => _root;
 
+    /// <summary>Makes the store's directory with its own mode and group, before anybody makes another one below it.</summary>
+    /// <exception cref="StorageException">It can't be made.</exception>
+    public void MakeRoot()
+    {
+        try
+        {
+            MakeDirectory(_root);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Failed("make", "the directory", e);
+        }
+    }
+
     /// <inheritdoc/>
     public StoreCapabilities Capabilities { get; } = new(ConditionalCreate: true);
 
