@@ -10,6 +10,8 @@ public sealed class ProcessLauncher(ILogger log)
 {
     private readonly string? _setsid = ProgramPath.Find("setsid");
 
+    static ProcessLauncher() => Posix.CatchSigpipe();
+
     /// <summary>
     /// Starts a program with its three standard streams as pipes.
     /// </summary>
