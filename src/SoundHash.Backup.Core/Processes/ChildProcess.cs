@@ -50,6 +50,9 @@ public sealed class ChildProcess : IAsyncDisposable
     /// <summary>The child's process id.</summary>
     public int Id => _process.Id;
 
+    /// <summary>The last that the child wrote to stderr, at most 64 KiB.</summary>
+    public string StderrTail => _stderr.ToString();
+
     /// <summary>True when the child stopped reading before we stopped writing (and was allowed to).</summary>
     public bool InputClosedByChild { get; private set; }
 
