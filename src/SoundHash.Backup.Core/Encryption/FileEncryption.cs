@@ -22,7 +22,7 @@ public sealed class FileEncryption(EncryptionProviders providers, TransferMeter 
         var provider = providers.For(method);
         _ = await provider.CheckRecipientsAsync(cancel);
         await using var source = Open(input, output, force);
-        await using var target = provider.Encrypt(new AtomicFile(output, ModeOf(force), OwnerOnly));
+        await using var target = provider.Encrypt(Create(output, force));
         await CopyAsync(source, target, output, cancel);
     }
 
@@ -39,12 +39,22 @@ public sealed class FileEncryption(EncryptionProviders providers, TransferMeter 
         }
 
         await using var plain = providers.For(method).Decrypt(encrypted, input);
-        await using var target = new AtomicFile(output, ModeOf(force), OwnerOnly);
+        await using var target = Create(output, force);
         await CopyAsync(plain, target, output, cancel);
         return method;
     }
 
-    private static WriteMode ModeOf(bool force) => force ? WriteMode.Replace : WriteMode.CreateNew;
+    private static AtomicFile Create(string output, bool force)
+    {
+        try
+        {
+            return new AtomicFile(output, force ? WriteMode.Replace : WriteMode.CreateNew, OwnerOnly);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw CannotWrite(output, e);
+        }
+    }
 
     private static FileStream Open(string input, string output, bool force)
     {
@@ -87,11 +97,14 @@ public sealed class FileEncryption(EncryptionProviders providers, TransferMeter 
         {
             throw Exists(output);
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new BackupException(ErrorKind.Storage, $"can't write {output}: {e.Message}", "check the directory and its free space", e);
+            throw CannotWrite(output, e);
         }
     }
+
+    private static BackupException CannotWrite(string output, Exception e) =>
+        new(ErrorKind.Storage, $"can't write {output}: {e.Message}", "check the directory and its free space", e);
 
     private static BackupException Exists(string output) =>
         new(ErrorKind.Usage, $"{output} already exists; it was not touched", "choose another --output, or replace it with --force");
