@@ -58,13 +58,16 @@ public sealed class PlainStageTests
     {
         var random = NewRandom();
         var bytes = random.Noise(size);
-        var source = new ScriptedStream(bytes, () => random.Next(1, 5));
+        foreach (var bufferBytes in (int[])[1, 5, 16, 17, 4096])
+        {
+            var source = new ScriptedStream(bytes, () => random.Next(1, 5));
 
-        var (first, stream) = await PeekStage.ReadAsync(source, 16, static b => b.ToArray(), Cancel);
+            var (first, stream) = await PeekStage.ReadAsync(source, 16, static b => b.ToArray(), Cancel);
 
-        Assert.Equal(bytes[..Math.Min(16, size)], first);
-        Assert.Equal(bytes, await stream.ReadAllAsync(bufferBytes: random.Next(1, 40)));
-        Assert.True(source.Disposed);
+            Assert.Equal(bytes[..Math.Min(16, size)], first);
+            Assert.Equal(bytes, await stream.ReadAllAsync(bufferBytes));
+            Assert.True(source.Disposed);
+        }
     }
 
     [Fact]
