@@ -4,23 +4,28 @@ using SoundHash.Backup.Processes;
 
 namespace SoundHash.Backup.Encryption;
 
-/// <summary>Decrypts by a child program that filters stdin to stdout.</summary>
+/// <summary>
+/// Decrypts by a child program that filters stdin to stdout. A program whose exit code 0 does not say that it decrypted
+/// a whole message has to write a proof of that to stderr.
+/// </summary>
 internal sealed class DecryptStage : ReadStage
 {
     private readonly ChildProcess _child;
     private readonly Stream _source;
     private readonly string _subject;
     private readonly string _hint;
+    private readonly string? _proof;
     private readonly CancellationTokenSource _abort = new();
     private readonly Task _feed;
     private bool _succeeded;
 
-    public DecryptStage(ChildProcess child, Stream source, string subject, string hint)
+    public DecryptStage(ChildProcess child, Stream source, string subject, string hint, string? proof = null)
     {
         _child = child;
         _source = source;
         _subject = subject;
         _hint = hint;
+        _proof = proof;
         _feed = FeedAsync();
     }
 
@@ -76,6 +81,12 @@ internal sealed class DecryptStage : ReadStage
         catch (ChildProcessException e)
         {
             throw new BackupException(ErrorKind.Encryption, $"{_subject} can't be decrypted: {e.Message}", _hint, e);
+        }
+
+        if (_proof is not null && !_child.StderrTail.Contains(_proof, StringComparison.Ordinal))
+        {
+            throw new BackupException(
+                ErrorKind.Encryption, $"{_subject} can't be decrypted: {_child.Name} found no whole encrypted message in it", "use another copy: it is cut or damaged");
         }
     }
 }

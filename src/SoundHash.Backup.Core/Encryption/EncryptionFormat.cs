@@ -25,16 +25,25 @@ public static class EncryptionFormat
             return EncryptionMethod.Age;
         }
 
-        return first.StartsWith("-----BEGIN PGP MESSAGE-----"u8) || (first.Length > 3 && IsSessionKeyPacket(first))
+        return first.StartsWith("-----BEGIN PGP MESSAGE-----"u8) || (first.Length > 1 && IsSessionKeyPacket(first))
             ? EncryptionMethod.Gpg
             : EncryptionMethod.None;
     }
 
     private static bool IsSessionKeyPacket(ReadOnlySpan<byte> first)
     {
-        // The version byte follows the length: 3 for a public-key session key, 4 (or 5) for a symmetric one.
-        var oldFormat = first[0] is 0x84 or 0x85 or 0x8C;
-        var versionAt = first[0] == 0x85 ? 3 : 2;
-        return (oldFormat || first[0] is 0xC1 or 0xC3) && first[versionAt] is 3 or 4 or 5;
+        var isNewFormat = first[0] >= 0xC0;
+        var tag = isNewFormat ? first[0] & 0x3F : first[0] >= 0x80 ? (first[0] >> 2) & 0x0F : 0;
+        var lengthBytes = isNewFormat
+            ? first[1] switch { < 192 => 1, < 224 => 2, _ => 5 }
+            : (first[0] & 3) switch { 0 => 1, 1 => 2, _ => 4 };
+        if (first.Length <= 1 + lengthBytes)
+        {
+            return false;
+        }
+
+        // The version follows the length: 3 of a session key for a public key, 4 or 5 of one for a passphrase.
+        var version = first[1 + lengthBytes];
+        return (tag == 1 && version == 3) || (tag == 3 && version is 4 or 5);
     }
 }

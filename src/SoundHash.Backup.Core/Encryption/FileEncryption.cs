@@ -97,7 +97,7 @@ public sealed class FileEncryption(EncryptionProviders providers, TransferMeter 
         {
             throw Exists(output);
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw CannotWrite(output, e);
         }

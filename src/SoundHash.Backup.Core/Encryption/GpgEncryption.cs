@@ -16,6 +16,9 @@ namespace SoundHash.Backup.Encryption;
 public sealed class GpgEncryption(
     ProcessLauncher launcher, TimeProvider time, IReadOnlyList<string> recipients, string? passphraseFile) : IEncryptionProvider
 {
+    // A message that is cut before its data ends with exit code 0 and no output: only this line tells (doc/DETAILS).
+    private const string Decrypted = "[GNUPG:] DECRYPTION_OKAY";
+
     private IReadOnlyList<string> _fingerprints = [];
 
     /// <inheritdoc/>
@@ -57,7 +60,7 @@ public sealed class GpgEncryption(
     /// <inheritdoc/>
     public Stream Decrypt(Stream source, string subject)
     {
-        var arguments = new List<string> { "--batch", "--quiet" };
+        var arguments = new List<string> { "--batch", "--quiet", "--status-fd", "2" };
         if (passphraseFile is not null)
         {
             if (!File.Exists(passphraseFile))
@@ -76,7 +79,8 @@ public sealed class GpgEncryption(
             launcher.Start(command),
             source,
             subject,
-            "the secret key must be in the keyring (gpg --list-secret-keys; GNUPGHOME says which), and its passphrase in BACKUP_GPG_PASSPHRASE_FILE");
+            "the secret key must be in the keyring (gpg --list-secret-keys; GNUPGHOME says which), and its passphrase in BACKUP_GPG_PASSPHRASE_FILE",
+            Decrypted);
     }
 
     private static string Program() => ProgramPath.Require("gpg", "gnupg");

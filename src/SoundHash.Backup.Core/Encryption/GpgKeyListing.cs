@@ -4,7 +4,7 @@ namespace SoundHash.Backup.Encryption;
 
 /// <summary>A public key of the gpg keyring.</summary>
 /// <param name="Fingerprint">Of the primary key.</param>
-/// <param name="State">In words: valid, expired, revoked, disabled, invalid.</param>
+/// <param name="State">In words: valid, expired, revoked, disabled, invalid, without a usable key for encryption.</param>
 /// <param name="CanEncrypt">The key or a usable subkey has the capability.</param>
 /// <param name="Expires">When the key expires, or null.</param>
 public sealed record GpgKey(string Fingerprint, string State, bool CanEncrypt, DateTimeOffset? Expires)
@@ -52,6 +52,6 @@ public static class GpgKeyListing
         DateTimeOffset? expires = long.TryParse(pub[6], CultureInfo.InvariantCulture, out var seconds)
             ? DateTimeOffset.FromUnixTimeSeconds(seconds)
             : null;
-        return new GpgKey(fingerprint, state, capable && state == "valid", expires);
+        return new GpgKey(fingerprint, state == "valid" && !capable ? "without a usable key for encryption" : state, capable && state == "valid", expires);
     }
 }

@@ -3,15 +3,16 @@ using SoundHash.Backup.Errors;
 
 namespace SoundHash.Backup.Pipelines;
 
-/// <summary>Decompresses gzip and turns its errors into ours.</summary>
+/// <summary>Decompresses gzip and turns its errors into ours. A stream that is cut, or empty, is an error.</summary>
 internal sealed class GzipDecompressStage(Stream source, string subject) : ReadStage
 {
-    private readonly GZipStream _gzip = Open(source);
+    private GZipStream? _gzip;
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         try
         {
+            _gzip ??= await OpenAsync(cancellationToken);
             return await _gzip.ReadAsync(buffer, cancellationToken);
         }
         catch (InvalidDataException e)
@@ -20,12 +21,12 @@ internal sealed class GzipDecompressStage(Stream source, string subject) : ReadS
         }
     }
 
-    public override ValueTask DisposeAsync() => _gzip.DisposeAsync();
+    public override ValueTask DisposeAsync() => _gzip?.DisposeAsync() ?? source.DisposeAsync();
 
-    private static GZipStream Open(Stream source)
+    // .NET takes nothing at all for a whole stream of nothing.
+    private async Task<GZipStream> OpenAsync(CancellationToken cancel)
     {
-        // Without it .NET takes the end of a cut file for the end of the data. It is read once, before the first use.
-        AppContext.SetSwitch("System.IO.Compression.UseStrictValidation", true);
-        return new GZipStream(source, CompressionMode.Decompress);
+        var (isEmpty, whole) = await PeekStage.ReadAsync(source, 1, static b => b.IsEmpty, cancel);
+        return isEmpty ? throw new InvalidDataException("it is empty") : StrictGzip.Reader(whole);
     }
 }

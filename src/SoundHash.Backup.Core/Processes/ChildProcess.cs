@@ -26,6 +26,8 @@ public sealed class ChildProcess : IAsyncDisposable
     private readonly Task _stderrDrained;
     private readonly Stream _input;
     private readonly Stream _output;
+    private readonly Lock _ending = new();
+    private Task? _end;
     private bool _inputClosed;
     private bool _outputEnded;
 
@@ -47,6 +49,9 @@ public sealed class ChildProcess : IAsyncDisposable
 
     /// <summary>The child's process id.</summary>
     public int Id => _process.Id;
+
+    /// <summary>The last that the child wrote to stderr, at most 64 KiB.</summary>
+    public string StderrTail => _stderr.ToString();
 
     /// <summary>True when the child stopped reading before we stopped writing (and was allowed to).</summary>
     public bool InputClosedByChild { get; private set; }
@@ -152,7 +157,24 @@ public sealed class ChildProcess : IAsyncDisposable
     }
 
     /// <summary>Ends the child: SIGTERM to its group, grace, SIGKILL. Does nothing when it has ended. Never throws.</summary>
-    public async Task EndAsync()
+    public Task EndAsync()
+    {
+        lock (_ending)
+        {
+            return _end ??= EndOnceAsync();
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await EndAsync();
+        CloseInput();
+        await _output.DisposeAsync();
+        _process.Dispose();
+    }
+
+    private async Task EndOnceAsync()
     {
         if (_process.HasExited)
         {
@@ -164,22 +186,23 @@ public sealed class ChildProcess : IAsyncDisposable
         try
         {
             await _process.WaitForExitAsync(grace.Token);
+            // Its own children hold its stderr for as long as they live: they get the rest of the grace.
+            await _stderrDrained.WaitAsync(grace.Token);
         }
         catch (OperationCanceledException)
         {
             _log.Warning("{Tool} did not end within {Grace} after SIGTERM and is killed", Name, _command.Grace);
-            Signal(Posix.SignalKill);
-            await _process.WaitForExitAsync(CancellationToken.None);
         }
-    }
 
-    /// <inheritdoc/>
-    public async ValueTask DisposeAsync()
-    {
-        await EndAsync();
-        CloseInput();
-        await _output.DisposeAsync();
-        _process.Dispose();
+        if (_process.HasExited)
+        {
+            // Whoever of its group outlived it. The child itself is gone, and its id may be another's by now.
+            _ = Posix.Kill(-_process.Id, Posix.SignalKill);
+            return;
+        }
+
+        Signal(Posix.SignalKill);
+        await _process.WaitForExitAsync(CancellationToken.None);
     }
 
     private void Signal(int signal)

@@ -30,10 +30,10 @@ public sealed class ChildProcessException : BackupException
         return said.Length == 0 ? $"{tool} {ending}" : $"{tool} {ending}: {said}";
     }
 
-    /// <summary>The lines that matter, on one line: the first error line and the few that explain it.</summary>
+    /// <summary>The lines that matter, on one line: the last few, without gpg's status lines, which are for programs.</summary>
     private static string Summary(string stderr)
     {
         var lines = stderr.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        return string.Join("; ", lines.TakeLast(4));
+        return string.Join("; ", lines.Where(static l => !l.StartsWith("[GNUPG:]", StringComparison.Ordinal)).TakeLast(4));
     }
 }

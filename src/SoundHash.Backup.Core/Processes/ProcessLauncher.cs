@@ -10,12 +10,21 @@ public sealed class ProcessLauncher(ILogger log)
 {
     private readonly string? _setsid = ProgramPath.Find("setsid");
 
+    static ProcessLauncher() => Posix.CatchSigpipe();
+
     /// <summary>
     /// Starts a program with its three standard streams as pipes.
     /// </summary>
     /// <exception cref="BackupException">The program is missing or can't be executed.</exception>
     public ChildProcess Start(ChildCommand command)
     {
+        // setsid would start in any case, and its failure to find the program would look like the program's own.
+        if (!ProgramPath.IsExecutable(command.Program))
+        {
+            throw new BackupException(
+                ErrorKind.ToolMissing, $"{command.Program} is no program that can be run", "install the program or correct its path");
+        }
+
         var process = new Process { StartInfo = StartInfo(command) };
         log.Debug("starting {Program} {Arguments}", command.Program, command.Arguments);
         try

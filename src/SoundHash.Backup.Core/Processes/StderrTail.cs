@@ -3,29 +3,41 @@ using Serilog;
 
 namespace SoundHash.Backup.Processes;
 
-/// <summary>Drains a child's stderr to its end, logs it line by line at debug, and keeps the last 64 KiB.</summary>
+/// <summary>
+/// Drains a child's stderr to its end, logs it line by line at debug, and keeps the last 64 KiB. A line without end is
+/// logged in pieces, so that no child can fill our memory.
+/// </summary>
 internal sealed class StderrTail(string tool, ILogger log)
 {
     private const int Limit = 64 * 1024;
-    private readonly StringBuilder _kept = new();
+    private const int LongestLogLine = 8 * 1024;
+    private readonly Lock _lock = new();
+    private readonly char[] _ring = new char[Limit];
+    private readonly StringBuilder _line = new();
+    private long _total;
 
     public override string ToString()
     {
-        lock (_kept)
+        lock (_lock)
         {
-            return _kept.ToString();
+            var end = (int)(_total % Limit);
+            return _total <= Limit ? new string(_ring, 0, (int)_total) : string.Concat(_ring.AsSpan(end), _ring.AsSpan(0, end));
         }
     }
 
     public async Task DrainAsync(StreamReader stderr)
     {
+        var buffer = new char[4096];
         try
         {
-            while (await stderr.ReadLineAsync() is { } line)
+            int read;
+            while ((read = await stderr.ReadAsync(buffer)) > 0)
             {
-                log.Debug("{Tool}: {Line}", tool, line);
-                Keep(line);
+                Keep(buffer.AsSpan(0, read));
+                Log(buffer.AsSpan(0, read));
             }
+
+            LogLine();
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException)
         {
@@ -34,15 +46,42 @@ internal sealed class StderrTail(string tool, ILogger log)
         }
     }
 
-    private void Keep(string line)
+    private void Keep(ReadOnlySpan<char> text)
     {
-        lock (_kept)
+        lock (_lock)
         {
-            _kept.Append(line.Length > Limit ? line[..Limit] : line).Append('\n');
-            if (_kept.Length > Limit)
+            foreach (var c in text)
             {
-                _kept.Remove(0, _kept.Length - Limit);
+                _ring[_total++ % Limit] = c;
             }
+        }
+    }
+
+    private void Log(ReadOnlySpan<char> text)
+    {
+        if (!log.IsEnabled(Serilog.Events.LogEventLevel.Debug))
+        {
+            return;
+        }
+
+        foreach (var part in text.Split('\n'))
+        {
+            // What comes before a part but the first is a line end.
+            if (part.Start.Value > 0 || _line.Length > LongestLogLine)
+            {
+                LogLine();
+            }
+
+            _line.Append(text[part]);
+        }
+    }
+
+    private void LogLine()
+    {
+        if (_line.Length > 0)
+        {
+            log.Debug("{Tool}: {Line}", tool, _line.ToString().TrimEnd('\r'));
+            _line.Clear();
         }
     }
 }

@@ -11,6 +11,7 @@ public sealed class ZstdDecompressStage(Stream source, string subject) : ReadSta
     private readonly byte[] _input = GC.AllocateUninitializedArray<byte>(256 * 1024, pinned: true);
     private int _start;
     private int _end;
+    private bool _sourceBegan;
     private bool _sourceEnded;
 
     // What libzstd said last: 0 at the end of a frame, else a hint that more is to come.
@@ -36,12 +37,13 @@ public sealed class ZstdDecompressStage(Stream source, string subject) : ReadSta
 
             if (_sourceEnded)
             {
-                return _pending == 0 ? 0 : throw Damaged("it ends in the middle of a frame");
+                return _pending == 0 && _sourceBegan ? 0 : throw Damaged(_sourceBegan ? "it ends in the middle of a frame" : "it is empty");
             }
 
             _start = 0;
             _end = await source.ReadAsync(_input, cancellationToken);
             _sourceEnded = _end == 0;
+            _sourceBegan |= _end > 0;
         }
     }
 
