@@ -6,11 +6,17 @@ using SoundHash.Backup.Errors;
 namespace SoundHash.Backup.Processes;
 
 /// <summary>Starts child programs.</summary>
-public sealed class ProcessLauncher(ILogger log)
+public sealed class ProcessLauncher
 {
+    private readonly ILogger _log;
     private readonly string? _setsid = ProgramPath.Find("setsid");
 
-    static ProcessLauncher() => Posix.CatchSigpipe();
+    /// <summary>Prepares to start programs; changes how this process takes SIGPIPE, so that children get its default.</summary>
+    public ProcessLauncher(ILogger log)
+    {
+        _log = log;
+        Posix.CatchSigpipe();
+    }
 
     /// <summary>
     /// Starts a program with its three standard streams as pipes.
@@ -26,7 +32,7 @@ public sealed class ProcessLauncher(ILogger log)
         }
 
         var process = new Process { StartInfo = StartInfo(command) };
-        log.Debug("starting {Program} {Arguments}", command.Program, command.Arguments);
+        _log.Debug("starting {Program} {Arguments}", command.Program, command.Arguments);
         try
         {
             process.Start();
@@ -38,7 +44,7 @@ public sealed class ProcessLauncher(ILogger log)
                 ErrorKind.ToolMissing, $"can't start {command.Program}: {e.Message}", "install the program or correct its path", e);
         }
 
-        return new ChildProcess(process, command, log);
+        return new ChildProcess(process, command, _log);
     }
 
     /// <summary>Runs a program that reads nothing and returns what it wrote to stdout (at most 16 MiB, UTF-8).</summary>
