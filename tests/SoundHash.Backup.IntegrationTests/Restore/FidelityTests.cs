@@ -97,8 +97,8 @@ public sealed class FidelityTests(PostgresCluster cluster)
         (await work.RunAsync("restore", "--latest")).Expect(0);
 
         Assert.Equal(before, await PropertiesAsync(database));
-        Assert.Contains("LATIN1", before, StringComparison.Ordinal);
-        Assert.Contains("23", before, StringComparison.Ordinal);
+        Assert.Contains("\"encoding\": 8", before, StringComparison.Ordinal);
+        Assert.Contains("\"datconnlimit\": 23", before, StringComparison.Ordinal);
         Assert.Contains("default_transaction_read_only=on", before, StringComparison.Ordinal);
         Assert.Equal("Größe", await cluster.TextAsync(database, "SELECT x FROM t"));
     }
