@@ -32,9 +32,9 @@ internal sealed class BackupListCommand(CommonOptions common)
 /// <summary>The table of sets, as `backup list` and `restore --list` show it.</summary>
 internal static class SetListing
 {
-    public static ListDocument Of(Catalogue catalogue, RetentionConfiguration retention) => new(
+    public static ListDocument Of(Catalogue catalogue, RetentionDays retention) => new(
         catalogue.Sets.Where(static s => s.Manifest is not null)
-            .Select(s => SetResult.Of(s.Manifest!, RetentionPolicy.ExpiryOf(s.Manifest!.Tier, s.Manifest.Started, retention), s)).ToList(),
+            .Select(s => SetResult.Of(s.Manifest!, retention.ExpiryOf(s.Manifest!.Tier, s.Manifest.Started), s)).ToList(),
         catalogue.Sets.Where(static s => s.Problem is not null).Select(static s => new BrokenSet(s.Id, s.Problem!.Message)).ToList());
 
     public static void Print(Terminal terminal, ListDocument list, DateTimeOffset now)

@@ -1,4 +1,3 @@
-using SoundHash.Backup.Configuration;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
@@ -11,7 +10,7 @@ namespace SoundHash.Backup.Cli.Output;
 internal static class RestoreListing
 {
     public static async Task<int> RunAsync(
-        CliSession cli, IObjectStore store, ConnectionSettings server, RetentionConfiguration retention, RestorePace pace, CancellationToken cancel)
+        CliSession cli, IObjectStore store, ConnectionSettings server, RetentionDays retention, RestorePace pace, CancellationToken cancel)
     {
         var catalogue = await Catalogue.LoadAsync(store, cancel);
         var list = Commands.SetListing.Of(catalogue, retention);

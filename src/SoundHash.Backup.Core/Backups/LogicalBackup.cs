@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Serilog;
-using SoundHash.Backup.Configuration;
 using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Processes;
@@ -19,7 +18,7 @@ namespace SoundHash.Backup.Backups;
 /// <param name="Retention">For the recorded expiry.</param>
 /// <param name="ToolVersion">The version of shbackup.</param>
 public sealed record BackupOptions(
-    string RunId, string? Name, Tier? Tier, int Jobs, bool Fingerprint, Seal Seal, RetentionConfiguration Retention, string ToolVersion);
+    string RunId, string? Name, Tier? Tier, int Jobs, bool Fingerprint, Seal Seal, RetentionDays Retention, string ToolVersion);
 
 /// <summary>Backs up one database into one set.</summary>
 internal sealed class LogicalBackup(
@@ -69,7 +68,7 @@ internal sealed class LogicalBackup(
             Tier = tier,
             Started = snapshot.Started,
             Stopped = stopped,
-            Expires = RetentionPolicy.ExpiryOf(tier, snapshot.Started, options.Retention),
+            Expires = options.Retention.ExpiryOf(tier, snapshot.Started),
             ToolVersion = options.ToolVersion,
             ServerVersion = session.ServerVersion,
             DumpVersion = tools.Version,

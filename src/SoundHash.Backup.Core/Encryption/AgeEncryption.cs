@@ -11,8 +11,9 @@ namespace SoundHash.Backup.Encryption;
 public sealed class AgeEncryption(
     ProcessLauncher launcher, IReadOnlyList<string> recipients, IReadOnlyList<string> identityFiles) : IEncryptionProvider
 {
-    private const string Header = "age-encryption.org/v1";
     private const string SecretKeyPrefix = "AGE-SECRET-KEY-";
+
+    private readonly AgeIdentities _identities = new(launcher, identityFiles);
 
     /// <inheritdoc/>
     public EncryptionMethod Method => EncryptionMethod.Age;
@@ -44,21 +45,16 @@ public sealed class AgeEncryption(
             throw new BackupException(
                 ErrorKind.Encryption,
                 $"{subject} is encrypted with age and no identity is given",
-                "name the file with the secret key: BACKUP_DECRYPTION_IDENTITY_FILE=/path/identity.txt");
+                "name the file with the secret key: BACKUP_DECRYPTION_IDENTITY_FILE=/path/identity.txt (a file with a passphrase instead of keys: age --decrypt FILE on a terminal)");
         }
 
-        var arguments = new List<string> { "--decrypt" };
-        foreach (var file in identityFiles)
-        {
-            arguments.AddRange(["--identity", CheckedIdentity(file)]);
-        }
-
-        var child = launcher.Start(new ChildCommand(Program(), arguments) { KeepTerminal = identityFiles.Any(IsProtected) });
+        string[] arguments = ["--decrypt", .. _identities.Paths.SelectMany(static p => new[] { "--identity", p })];
+        var child = launcher.Start(new ChildCommand(Program(), arguments));
         return new DecryptStage(
             child, source, subject, $"check that the identity belongs to a recipient of the backup: {string.Join(", ", identityFiles)}");
     }
 
-    private static string Program() => ProgramPath.Require("age", "age");
+    internal static string Program() => ProgramPath.Require("age", "age");
 
     private ChildCommand EncryptCommand()
     {
@@ -121,38 +117,4 @@ public sealed class AgeEncryption(
 
     private static string WithoutComment(string key) =>
         string.Join(' ', key.Split(' ', StringSplitOptions.RemoveEmptyEntries).Take(2));
-
-    private static string CheckedIdentity(string file)
-    {
-        if (!File.Exists(file))
-        {
-            throw new BackupException(
-                ErrorKind.Encryption, $"identity file {file} does not exist", "correct BACKUP_DECRYPTION_IDENTITY_FILE or --identity");
-        }
-
-        if (IsProtected(file) && Console.IsInputRedirected)
-        {
-            throw new BackupException(
-                ErrorKind.Encryption,
-                $"identity file {file} is protected by a passphrase, which age asks for on a terminal, and there is none",
-                "run this on a terminal, or use an identity file that only its owner can read, without a passphrase");
-        }
-
-        return file;
-    }
-
-    private static bool IsProtected(string file)
-    {
-        try
-        {
-            using var reader = new StreamReader(file);
-            var first = reader.ReadLine() ?? string.Empty;
-            return first.StartsWith(Header, StringComparison.Ordinal)
-                || first.StartsWith("-----BEGIN AGE ENCRYPTED FILE-----", StringComparison.Ordinal);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new BackupException(ErrorKind.Encryption, $"identity file {file} can't be read: {e.Message}", inner: e);
-        }
-    }
 }

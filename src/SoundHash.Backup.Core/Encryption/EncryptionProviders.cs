@@ -1,28 +1,30 @@
-using SoundHash.Backup.Configuration;
 using SoundHash.Backup.Processes;
 
 namespace SoundHash.Backup.Encryption;
 
-/// <summary>Makes the provider of a method from the settings.</summary>
-public sealed class EncryptionProviders(ProcessLauncher launcher, TimeProvider time, EncryptionConfiguration configuration)
+/// <summary>The providers of a run, made from the settings when they are first needed.</summary>
+public sealed class EncryptionProviders(ProcessLauncher launcher, TimeProvider time, EncryptionSettings settings)
 {
-    /// <summary>The provider of a method other than none.</summary>
+    private readonly Lazy<AgeEncryption> _age = new(() => new AgeEncryption(launcher, settings.Recipients, settings.IdentityFiles));
+    private readonly Lazy<GpgEncryption> _gpg = new(() => new GpgEncryption(launcher, time, settings.Recipients, settings.GpgPassphraseFile));
+
+    /// <summary>The provider of a method other than none; always the same one.</summary>
     public IEncryptionProvider For(EncryptionMethod method) => method switch
     {
-        EncryptionMethod.Age => new AgeEncryption(launcher, configuration.Recipients, configuration.IdentityFiles),
-        EncryptionMethod.Gpg => new GpgEncryption(launcher, time, configuration.Recipients, configuration.GpgPassphraseFile),
+        EncryptionMethod.Age => _age.Value,
+        EncryptionMethod.Gpg => _gpg.Value,
         _ => throw new ArgumentOutOfRangeException(nameof(method), method, "no encryption has no provider"),
     };
 
     /// <summary>The provider to write with and its checked recipients; null and none when encryption is off.</summary>
     public async Task<(IEncryptionProvider? Provider, IReadOnlyList<string> Recipients)> ForWritingAsync(CancellationToken cancel)
     {
-        if (configuration.Method == EncryptionMethod.None)
+        if (settings.Method == EncryptionMethod.None)
         {
             return (null, []);
         }
 
-        var provider = For(configuration.Method);
+        var provider = For(settings.Method);
         return (provider, await provider.CheckRecipientsAsync(cancel));
     }
 }

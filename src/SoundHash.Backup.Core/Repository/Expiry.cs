@@ -1,5 +1,4 @@
 using Serilog;
-using SoundHash.Backup.Configuration;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Storage;
 
@@ -13,7 +12,7 @@ public sealed class Expiry(IObjectStore store, TimeProvider time, ILogger log)
 
     /// <summary>Removes what has expired, then leftovers of killed runs; with a dry run only says what it would do.</summary>
     /// <exception cref="BackupException">The clocks differ too much to judge ages.</exception>
-    public async Task<IReadOnlyList<RetentionDecision>> RunAsync(RetentionConfiguration days, RunLock held, bool dryRun, CancellationToken cancel)
+    public async Task<IReadOnlyList<RetentionDecision>> RunAsync(RetentionDays days, RunLock held, bool dryRun, CancellationToken cancel)
     {
         var now = time.GetUtcNow();
         if (!dryRun)

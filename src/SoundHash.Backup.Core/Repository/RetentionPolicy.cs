@@ -1,5 +1,3 @@
-using SoundHash.Backup.Configuration;
-
 namespace SoundHash.Backup.Repository;
 
 /// <summary>What becomes of a set, and why.</summary>
@@ -15,7 +13,7 @@ public sealed record RetentionDecision(CatalogueEntry Set, bool Expires, string 
 public static class RetentionPolicy
 {
     /// <summary>A decision for every set of the catalogue.</summary>
-    public static IReadOnlyList<RetentionDecision> Decide(Catalogue catalogue, RetentionConfiguration days, DateTimeOffset now)
+    public static IReadOnlyList<RetentionDecision> Decide(Catalogue catalogue, RetentionDays days, DateTimeOffset now)
     {
         var protectedIds = catalogue.Sets
             .Where(s => s.IsComplete && s.Manifest!.Started <= now)
@@ -25,22 +23,14 @@ public static class RetentionPolicy
         return catalogue.Sets.Select(s => Decide(s, protectedIds.Contains(s.Id), days, now)).ToList();
     }
 
-    /// <summary>When a set expires by the settings of today.</summary>
-    public static DateTimeOffset ExpiryOf(Tier tier, DateTimeOffset started, RetentionConfiguration days) => started.AddDays(tier switch
-    {
-        Tier.Extended => days.Extended,
-        Tier.Archive => days.Archive,
-        _ => days.Standard,
-    });
-
-    private static RetentionDecision Decide(CatalogueEntry set, bool isNewest, RetentionConfiguration days, DateTimeOffset now)
+    private static RetentionDecision Decide(CatalogueEntry set, bool isNewest, RetentionDays days, DateTimeOffset now)
     {
         if (set.Manifest is not { } manifest)
         {
             return new RetentionDecision(set, false, "its manifest can't be read");
         }
 
-        var expiry = ExpiryOf(manifest.Tier, manifest.Started, days);
+        var expiry = days.ExpiryOf(manifest.Tier, manifest.Started);
         return (set, expiry) switch
         {
             ({ Pinned: true }, _) => new RetentionDecision(set, false, "pinned"),

@@ -10,7 +10,7 @@ public sealed class BackupLockTests(PostgresCluster cluster)
     {
         var database = await cluster.CreateDatabaseAsync(BackupProbe.FewMegabytes);
         using var work = new Workspace(cluster, database);
-        using var gate = new Gate(work, Moment.InTheMiddle);
+        using var gate = new DumpGate(work, Moment.InTheMiddle);
         using var first = work.Start("backup");
         await gate.ReachedAsync(first);
 
@@ -27,7 +27,7 @@ public sealed class BackupLockTests(PostgresCluster cluster)
     {
         var database = await cluster.CreateDatabaseAsync(BackupProbe.FewMegabytes);
         using var work = new Workspace(cluster, database);
-        using var gate = new Gate(work, Moment.InTheMiddle);
+        using var gate = new DumpGate(work, Moment.InTheMiddle);
         using var first = work.Start("backup");
         await gate.ReachedAsync(first);
         using var second = work.Start("backup", "--lock-wait", "300");
@@ -48,7 +48,7 @@ public sealed class BackupLockTests(PostgresCluster cluster)
     {
         var database = await cluster.CreateDatabaseAsync(BackupProbe.FewMegabytes);
         using var work = new Workspace(cluster, database);
-        using var gate = new Gate(work, Moment.BeforeDump);
+        using var gate = new DumpGate(work, Moment.BeforeDump);
         using var first = work.Start("backup");
         await gate.ReachedAsync(first);
 
@@ -63,7 +63,7 @@ public sealed class BackupLockTests(PostgresCluster cluster)
     {
         using var work = new Workspace(cluster, await cluster.CreateDatabaseAsync(BackupProbe.FewMegabytes));
         var other = await cluster.CreateDatabaseAsync(BackupProbe.FewMegabytes);
-        using var gate = new Gate(work, Moment.InTheMiddle);
+        using var gate = new DumpGate(work, Moment.InTheMiddle);
         using var first = work.Start("backup", "--name", "nightly");
         await gate.ReachedAsync(first);
 

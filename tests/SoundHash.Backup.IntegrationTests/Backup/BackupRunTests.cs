@@ -74,7 +74,7 @@ public sealed class BackupRunTests(PostgresCluster cluster)
     {
         using var work = new Workspace(cluster, await SmallAsync());
         work.Set("BACKUP_HOOK_POST_BACKUP", "'echo $SHBACKUP_EXIT_CODE > post'");
-        using var gate = new Gate(work, Moment.BeforeDump);
+        using var gate = new DumpGate(work, Moment.BeforeDump);
         using var backup = work.Start("backup");
         await gate.ReachedAsync(backup);
 

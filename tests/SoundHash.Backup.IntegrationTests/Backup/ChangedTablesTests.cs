@@ -30,7 +30,7 @@ public sealed class ChangedTablesTests(PostgresCluster cluster)
         var database = await cluster.CreateDatabaseAsync(Tables);
         using var work = new Workspace(cluster, database);
         // Here pg_dump has read everything and may be gone: what holds the tables is our own session.
-        using var gate = new Gate(work, Moment.AfterDump);
+        using var gate = new DumpGate(work, Moment.AfterDump);
         using var backup = work.Start("backup");
         await gate.ReachedAsync(backup);
         var changing = cluster.ExecuteAsync(database, change);
@@ -54,7 +54,7 @@ public sealed class ChangedTablesTests(PostgresCluster cluster)
     {
         var database = await cluster.CreateDatabaseAsync(Tables);
         using var work = new Workspace(cluster, database);
-        using var gate = new Gate(work, Moment.BeforeDump);
+        using var gate = new DumpGate(work, Moment.BeforeDump);
         using var backup = work.Start("backup");
         await gate.ReachedAsync(backup);
         var changing = cluster.ExecuteAsync(database, "TRUNCATE z_target");
@@ -104,7 +104,7 @@ public sealed class ChangedTablesTests(PostgresCluster cluster)
     {
         var database = await cluster.CreateDatabaseAsync(Tables);
         using var work = new Workspace(cluster, database);
-        using var gate = new Gate(work, Moment.BeforeDump);
+        using var gate = new DumpGate(work, Moment.BeforeDump);
         using var backup = work.Start("backup", "--fingerprint");
         await gate.ReachedAsync(backup);
         await cluster.ExecuteAsync(

@@ -25,7 +25,7 @@ public sealed class EncryptedBackupTests(PostgresCluster cluster)
         work.Environment["TMPDIR"] = temporary.Path;
         work.Environment["DOTNET_EnableDiagnostics"] = "0"; // the runtime's own sockets
 
-        using (var gate = new Gate(work, Moment.InTheMiddle))
+        using (var gate = new DumpGate(work, Moment.InTheMiddle))
         {
             using var backup = work.Start("backup");
             await gate.ReachedAsync(backup);

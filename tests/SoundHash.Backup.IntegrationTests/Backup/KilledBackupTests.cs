@@ -16,7 +16,7 @@ public sealed class KilledBackupTests(PostgresCluster cluster, ITestOutputHelper
         using var work = new Workspace(cluster, database);
         await work.UseAgeAsync();
         var mark = work.Mark();
-        using (var gate = new Gate(work, moment))
+        using (var gate = new DumpGate(work, moment))
         {
             using var backup = work.Start("backup");
             await gate.ReachedAsync(backup);
@@ -58,7 +58,7 @@ public sealed class KilledBackupTests(PostgresCluster cluster, ITestOutputHelper
         var database = await cluster.CreateDatabaseAsync(BackupProbe.FewMegabytes);
         using var work = new Workspace(cluster, database);
         await work.UseAgeAsync();
-        using (var gate = new Gate(work, moment))
+        using (var gate = new DumpGate(work, moment))
         {
             using var backup = work.Start("backup");
             await gate.ReachedAsync(backup);
@@ -135,11 +135,12 @@ public sealed class KilledBackupTests(PostgresCluster cluster, ITestOutputHelper
     {
         var database = await cluster.CreateDatabaseAsync(BackupProbe.FewMegabytes);
         using var work = new Workspace(cluster, database);
-        work.Set("BACKUP_RATE_LIMIT", "1M");
         var mark = work.Mark();
+        using var gate = new DumpGate(work, Moment.InTheMiddle);
         using var backup = work.Start("backup");
-        var dump = await BackupProbe.ProcessAsync(mark, "pg_dump");
-        await BackupProbe.SignalAsync(dump, "KILL");
+        await gate.ReachedAsync(backup);
+        await BackupProbe.SignalAsync(await BackupProbe.ProcessAsync(mark, "pg_dump"), "KILL");
+        gate.Open();
 
         (await Command.FinishAsync(backup)).Expect(5).Says("pg_dump was ended by signal 9");
 
@@ -153,7 +154,7 @@ public sealed class KilledBackupTests(PostgresCluster cluster, ITestOutputHelper
         using var work = new Workspace(cluster, database);
         await work.UseAgeAsync();
         var mark = work.Mark();
-        using var gate = new Gate(work, Moment.InTheMiddle);
+        using var gate = new DumpGate(work, Moment.InTheMiddle);
         using var backup = work.Start("backup");
         await gate.ReachedAsync(backup);
         await BackupProbe.SignalAsync(await BackupProbe.ProcessAsync(mark, "age"), "KILL");
@@ -169,7 +170,7 @@ public sealed class KilledBackupTests(PostgresCluster cluster, ITestOutputHelper
     {
         var database = await cluster.CreateDatabaseAsync(BackupProbe.FewMegabytes);
         using var work = new Workspace(cluster, database);
-        using var gate = new Gate(work, Moment.AfterDump);
+        using var gate = new DumpGate(work, Moment.AfterDump);
         using var backup = work.Start("backup");
         await gate.ReachedAsync(backup);
         await EndSnapshotSessionAsync(database);
@@ -187,7 +188,7 @@ public sealed class KilledBackupTests(PostgresCluster cluster, ITestOutputHelper
         var database = await cluster.CreateDatabaseAsync(BackupProbe.FewMegabytes);
         using var work = new Workspace(cluster, database);
         var mark = work.Mark();
-        using var gate = new Gate(work, Moment.InTheMiddle);
+        using var gate = new DumpGate(work, Moment.InTheMiddle);
         using var backup = work.Start("backup");
         await gate.ReachedAsync(backup);
         await EndSnapshotSessionAsync(database);

@@ -11,7 +11,7 @@ public sealed class InterruptionTests(PostgresCluster cluster, Samples samples)
         var (work, gate, target) = await InTheMiddleAsync();
         using var owned = work;
         using var restore = work.Start("restore", "--latest", "--target-db", target);
-        await Gate.ReachedAsync(cluster, RestoreHelp.WorkingName(target));
+        await RestoreGate.ReachedAsync(cluster, RestoreHelp.WorkingName(target));
 
         Assert.False(await cluster.DatabaseExistsAsync(target));
         await RestoreHelp.SignalAsync(restore, "TERM");
@@ -28,7 +28,7 @@ public sealed class InterruptionTests(PostgresCluster cluster, Samples samples)
         var (work, gate, target) = await InTheMiddleAsync();
         using var owned = work;
         using var restore = work.Start("restore", "--latest", "--target-db", target);
-        await Gate.ReachedAsync(cluster, RestoreHelp.WorkingName(target));
+        await RestoreGate.ReachedAsync(cluster, RestoreHelp.WorkingName(target));
         await RestoreHelp.SignalAsync(restore, "KILL");
         await Command.FinishAsync(restore);
 
@@ -51,7 +51,7 @@ public sealed class InterruptionTests(PostgresCluster cluster, Samples samples)
         await cluster.ExecuteAsync("postgres", $"CREATE DATABASE {target}");
         await cluster.ExecuteAsync(target, "CREATE TABLE precious AS SELECT 1 AS x");
         using var restore = work.Start("restore", "--latest", "--target-db", target, "--swap", "--yes");
-        await Gate.ReachedAsync(cluster, RestoreHelp.WorkingName(target));
+        await RestoreGate.ReachedAsync(cluster, RestoreHelp.WorkingName(target));
         await RestoreHelp.SignalAsync(restore, signal);
         await Command.FinishAsync(restore);
 
@@ -68,13 +68,14 @@ public sealed class InterruptionTests(PostgresCluster cluster, Samples samples)
         using var owned = work;
         await cluster.ExecuteAsync("postgres", $"CREATE DATABASE {target}");
         using var restore = work.Start("restore", "--latest", "--target-db", target);
-        await Gate.ReachedAsync(cluster, target);
+        await RestoreGate.ReachedAsync(cluster, target);
         await RestoreHelp.SignalAsync(restore, signal);
         await Command.FinishAsync(restore);
         await gate.OpenAsync(cluster);
 
-        await Eventually.HoldsAsync("the interrupted session is gone", async () =>
-            await cluster.TextAsync("postgres", $"SELECT count(*) FROM pg_stat_activity WHERE datname = '{target}'") == "0");
+        await Eventually.TrueAsync(
+            async () => await cluster.TextAsync("postgres", $"SELECT count(*) FROM pg_stat_activity WHERE datname = '{target}'") == "0",
+            "the interrupted session is gone");
         Assert.Equal("0", await cluster.TextAsync(target, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace"));
         await LockIsFreeAsync(target);
         await NextRestoreWorksAsync(work, target);
@@ -86,7 +87,7 @@ public sealed class InterruptionTests(PostgresCluster cluster, Samples samples)
         var (work, gate, target) = await InTheMiddleAsync();
         using var owned = work;
         using var restore = work.Start("restore", "--latest", "--target-db", target);
-        await Gate.ReachedAsync(cluster, RestoreHelp.WorkingName(target));
+        await RestoreGate.ReachedAsync(cluster, RestoreHelp.WorkingName(target));
         await Command.ShellAsync($"pkill -KILL -P {restore.Id} pg_restore");
         (await Command.FinishAsync(restore)).Expect(5).Says("pg_restore");
 
@@ -100,7 +101,7 @@ public sealed class InterruptionTests(PostgresCluster cluster, Samples samples)
         var (work, gate, target) = await InTheMiddleAsync();
         using var owned = work;
         using var restore = work.Start("restore", "--latest", "--target-db", target);
-        await Gate.ReachedAsync(cluster, RestoreHelp.WorkingName(target));
+        await RestoreGate.ReachedAsync(cluster, RestoreHelp.WorkingName(target));
         await cluster.ExecuteAsync("postgres", $"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{RestoreHelp.WorkingName(target)}'");
         (await Command.FinishAsync(restore)).Expect(5);
 
@@ -114,7 +115,7 @@ public sealed class InterruptionTests(PostgresCluster cluster, Samples samples)
         var (work, gate, target) = await InTheMiddleAsync();
         using var owned = work;
         using var first = work.Start("restore", "--latest", "--target-db", target);
-        await Gate.ReachedAsync(cluster, RestoreHelp.WorkingName(target));
+        await RestoreGate.ReachedAsync(cluster, RestoreHelp.WorkingName(target));
 
         (await work.RunAsync("restore", "--latest", "--target-db", target)).Expect(9).Says("another restore").Says(target);
 
@@ -173,10 +174,10 @@ public sealed class InterruptionTests(PostgresCluster cluster, Samples samples)
         Assert.False(await cluster.DatabaseExistsAsync(target));
     }
 
-    private async Task<(Workspace Work, Gate Gate, string Target)> InTheMiddleAsync()
+    private async Task<(Workspace Work, RestoreGate RestoreGate, string Target)> InTheMiddleAsync()
     {
-        var gate = new Gate();
-        var source = await cluster.CreateDatabaseAsync(gate.WaitingFunction + Gate.Tables);
+        var gate = new RestoreGate();
+        var source = await cluster.CreateDatabaseAsync(gate.WaitingFunction + RestoreGate.Tables);
         var work = new Workspace(cluster, source);
         await work.BackupAsync();
         await gate.CloseAsync(cluster);
@@ -191,6 +192,8 @@ public sealed class InterruptionTests(PostgresCluster cluster, Samples samples)
     }
 
     // The server notices the end of a killed client a moment later.
-    private Task LockIsFreeAsync(string target) => Eventually.HoldsAsync("the killed restore's lock is free", async () => await cluster.TextAsync(
-        "postgres", $"SELECT pg_try_advisory_lock(hashtextextended('shbackup restore ' || '{target}', 0))::text") == "true");
+    private Task LockIsFreeAsync(string target) => Eventually.TrueAsync(
+        async () => await cluster.TextAsync(
+            "postgres", $"SELECT pg_try_advisory_lock(hashtextextended('shbackup restore ' || '{target}', 0))::text") == "true",
+        "the killed restore's lock is free");
 }

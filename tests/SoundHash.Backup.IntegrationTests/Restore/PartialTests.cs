@@ -100,7 +100,7 @@ public sealed class PartialTests(PostgresCluster cluster, Samples samples)
     [InlineData("--table=a_before", "1000")]
     public async Task A_part_of_a_large_archive_comes_back_though_its_end_is_not_needed(string part, string rows)
     {
-        var source = await cluster.CreateDatabaseAsync(new Gate().WaitingFunction + Gate.Tables);
+        var source = await cluster.CreateDatabaseAsync(new RestoreGate().WaitingFunction + RestoreGate.Tables);
         using var work = new Workspace(cluster, source);
         var id = await work.BackupAsync();
         var target = RestoreHelp.NewName();
@@ -117,8 +117,8 @@ public sealed class PartialTests(PostgresCluster cluster, Samples samples)
     [Fact]
     public async Task Tables_come_beside_others_in_an_existing_database_in_one_transaction()
     {
-        var gate = new Gate();
-        var source = await cluster.CreateDatabaseAsync(gate.FailingFunction + Gate.Tables);
+        var gate = new RestoreGate();
+        var source = await cluster.CreateDatabaseAsync(gate.FailingFunction + RestoreGate.Tables);
         using var work = new Workspace(cluster, source);
         await work.BackupAsync();
         var target = await cluster.CreateDatabaseAsync(gate.FailingFunction + "CREATE TABLE other AS SELECT 1 AS x");

@@ -39,7 +39,7 @@ public sealed class SplitTests(PostgresCluster cluster, Samples samples)
     [Fact]
     public async Task The_last_part_is_read_from_memory_by_several_processes_and_no_file_is_made()
     {
-        var gate = new Gate();
+        var gate = new RestoreGate();
         var source = await cluster.CreateDatabaseAsync(
             gate.WaitingFunction +
             """
@@ -58,7 +58,7 @@ public sealed class SplitTests(PostgresCluster cluster, Samples samples)
         var target = RestoreHelp.NewName();
         await gate.CloseAsync(cluster);
         using var restore = work.Start("restore", "--latest", "--target-db", target, "--jobs", "2");
-        await Gate.ReachedAsync(cluster, RestoreHelp.WorkingName(target));
+        await RestoreGate.ReachedAsync(cluster, RestoreHelp.WorkingName(target));
 
         var memory = Directory.EnumerateFiles($"/proc/{restore.Id}/fd").Where(static f => Link(f).Contains("memfd:post-data", StringComparison.Ordinal)).ToList();
         var commands = (await Command.ShellAsync($"ps -o args= --ppid {restore.Id}")).Output;

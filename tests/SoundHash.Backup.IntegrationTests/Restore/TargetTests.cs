@@ -48,8 +48,8 @@ public sealed class TargetTests(PostgresCluster cluster, Samples samples)
     [Fact]
     public async Task A_failure_in_the_middle_leaves_an_existing_empty_database_empty()
     {
-        var gate = new Gate();
-        var source = await cluster.CreateDatabaseAsync(gate.FailingFunction + Gate.Tables);
+        var gate = new RestoreGate();
+        var source = await cluster.CreateDatabaseAsync(gate.FailingFunction + RestoreGate.Tables);
         using var work = new Workspace(cluster, source);
         await work.BackupAsync();
         var target = await cluster.CreateDatabaseAsync("SELECT 1");
@@ -65,8 +65,8 @@ public sealed class TargetTests(PostgresCluster cluster, Samples samples)
     [Fact]
     public async Task A_failure_in_the_middle_leaves_no_new_database()
     {
-        var gate = new Gate();
-        var source = await cluster.CreateDatabaseAsync(gate.FailingFunction + Gate.Tables);
+        var gate = new RestoreGate();
+        var source = await cluster.CreateDatabaseAsync(gate.FailingFunction + RestoreGate.Tables);
         using var work = new Workspace(cluster, source);
         await work.BackupAsync();
         var target = RestoreHelp.NewName();

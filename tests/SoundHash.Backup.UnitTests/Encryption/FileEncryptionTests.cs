@@ -1,4 +1,3 @@
-using SoundHash.Backup.Configuration;
 using SoundHash.Backup.Encryption;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Pipelines;
@@ -179,7 +178,7 @@ public sealed class FileEncryptionTests : IAsyncLifetime
         new EncryptionProviders(
             Children.Launcher,
             TimeProvider.System,
-            new EncryptionConfiguration(method, [method == EncryptionMethod.Age ? _key.Recipient : "alice"], [_key.IdentityFile], null)),
+            new EncryptionSettings(method, [method == EncryptionMethod.Age ? _key.Recipient : "alice"], [_key.IdentityFile], null)),
         new TransferMeter(TimeProvider.System));
 
     private async Task<string> StoredAsync(byte[] bytes)

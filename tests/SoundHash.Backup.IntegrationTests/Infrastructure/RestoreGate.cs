@@ -4,7 +4,7 @@ namespace SoundHash.Backup.IntegrationTests.Infrastructure;
 /// Stops a real restore in its middle, or makes it fail there: functions that a table's CHECK calls for each row look
 /// for a role, which is visible from every database of the cluster. The role is made after the backup.
 /// </summary>
-public sealed class Gate
+public sealed class RestoreGate
 {
     private readonly string _role = $"gate_{Guid.NewGuid().ToString("n")[..10]}";
 
@@ -45,7 +45,7 @@ public sealed class Gate
     public Task OpenAsync(PostgresCluster cluster) => cluster.ExecuteAsync("postgres", $"DROP ROLE {_role}");
 
     /// <summary>Waits until a session of a database waits at the gate.</summary>
-    public static Task ReachedAsync(PostgresCluster cluster, string database) => Eventually.HoldsAsync(
-        $"a session of {database} waits at the gate",
-        async () => await cluster.TextAsync("postgres", $"SELECT 'yes' FROM pg_stat_activity WHERE datname = '{database}' AND wait_event = 'PgSleep'") == "yes");
+    public static Task ReachedAsync(PostgresCluster cluster, string database) => Eventually.TrueAsync(
+        async () => await cluster.TextAsync("postgres", $"SELECT 'yes' FROM pg_stat_activity WHERE datname = '{database}' AND wait_event = 'PgSleep'") == "yes",
+        $"a session of {database} waits at the gate");
 }

@@ -1,9 +1,8 @@
 using System.Diagnostics;
-using SoundHash.Backup.IntegrationTests.Infrastructure;
 
-namespace SoundHash.Backup.IntegrationTests.Backup;
+namespace SoundHash.Backup.IntegrationTests.Infrastructure;
 
-/// <summary>Where a <see cref="Gate"/> stops pg_dump.</summary>
+/// <summary>Where a <see cref="DumpGate"/> stops pg_dump.</summary>
 public enum Moment
 {
     /// <summary>Before it connects: the snapshot is taken and nothing is dumped.</summary>
@@ -20,12 +19,12 @@ public enum Moment
 /// A PG_BIN_DIR whose pg_dump stops at a moment until the test lets it go on, so that a test meddles with a backup
 /// exactly there.
 /// </summary>
-internal sealed class Gate : IDisposable
+internal sealed class DumpGate : IDisposable
 {
     private const string Real = "/usr/lib/postgresql/15/bin";
     private readonly TempFolder _folder = new("gate");
 
-    public Gate(Workspace work, Moment moment)
+    public DumpGate(Workspace work, Moment moment)
     {
         var body = moment switch
         {

@@ -1,0 +1,9 @@
+namespace SoundHash.Backup.Encryption;
+
+/// <summary>How objects are encrypted and decrypted.</summary>
+/// <param name="Method">None when encryption is off.</param>
+/// <param name="Recipients">Public keys.</param>
+/// <param name="IdentityFiles">age identity files, absolute.</param>
+/// <param name="GpgPassphraseFile">Absolute, or null.</param>
+public sealed record EncryptionSettings(
+    EncryptionMethod Method, IReadOnlyList<string> Recipients, IReadOnlyList<string> IdentityFiles, string? GpgPassphraseFile);
