@@ -1,10 +1,11 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 using SoundHash.Backup.Postgres;
 
 namespace SoundHash.Backup.Configuration;
 
 /// <summary>Reads how to reach the server from DATABASE_*, DATABASE_URL and libpq's PG* variables, in that order.</summary>
-public static class DatabaseConfiguration
+public static partial class DatabaseConfiguration
 {
     private static readonly string[] SslModes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
@@ -100,37 +101,35 @@ public static class DatabaseConfiguration
         return null;
     }
 
-    private sealed record UrlParts(string? Host, string? Port, string? Database, string? User, string? Password, string? SslMode)
+    private sealed partial record UrlParts(string? Host, string? Port, string? Database, string? User, string? Password, string? SslMode)
     {
-        // libpq's form (PostgreSQL documentation 34.1.1.2); SQLAlchemy's "+driver" in the scheme is dropped.
+        // libpq's form (PostgreSQL documentation 34.1.1.2) and not that of System.Uri, which has no empty host, no
+        // socket directory as host and no ".." in a name. SQLAlchemy's "+driver" in the scheme is dropped.
         public static UrlParts? TryParse(string text)
         {
-            var schemeEnd = text.IndexOf("://", StringComparison.Ordinal);
-            var scheme = schemeEnd < 0 ? string.Empty : text[..schemeEnd].Split('+')[0];
-            if (scheme is not ("postgres" or "postgresql")
-                || !Uri.TryCreate($"postgresql{text[schemeEnd..]}", UriKind.Absolute, out var uri))
+            if (Form().Match(text) is not { Success: true } match)
             {
                 return null;
             }
 
-            var query = Query(uri);
-            var user = uri.UserInfo.Split(':', 2);
-            return new UrlParts(
-                query.GetValueOrDefault("host") ?? Some(Uri.UnescapeDataString(uri.Host)),
-                query.GetValueOrDefault("port") ?? (uri.Port > 0 ? uri.Port.ToString(CultureInfo.InvariantCulture) : null),
-                query.GetValueOrDefault("dbname") ?? Some(Uri.UnescapeDataString(uri.AbsolutePath.TrimStart('/'))),
-                query.GetValueOrDefault("user") ?? Some(Uri.UnescapeDataString(user[0])),
-                query.GetValueOrDefault("password") ?? (user.Length > 1 ? Some(Uri.UnescapeDataString(user[1])) : null),
-                query.GetValueOrDefault("sslmode"));
+            var query = Query(match.Groups["query"].Value);
+            string? Part(string name) => query.GetValueOrDefault(name) ?? Some(Uri.UnescapeDataString(match.Groups[name].Value));
+            return new UrlParts(Part("host"), Part("port"), Part("dbname"), Part("user"), Part("password"), query.GetValueOrDefault("sslmode"));
         }
 
-        private static Dictionary<string, string> Query(Uri uri) =>
-            uri.Query.TrimStart('?').Split('&', StringSplitOptions.RemoveEmptyEntries)
+        private static Dictionary<string, string> Query(string text) =>
+            text.Split('&', StringSplitOptions.RemoveEmptyEntries)
                 .Select(static p => p.Split('=', 2))
                 .Where(static p => p.Length == 2)
                 .GroupBy(static p => p[0])
                 .ToDictionary(static g => g.Key, static g => Uri.UnescapeDataString(g.Last()[1]));
 
         private static string? Some(string text) => text.Length == 0 ? null : text;
+
+        [GeneratedRegex(
+            @"^postgres(ql)?(\+\w+)?://((?<user>[^:@/]*)(:(?<password>[^@/]*))?@)?(\[(?<host>[^]]+)\]|(?<host>[^][@:/?,]*))(:(?<port>\d*))?(/(?<dbname>[^?]*))?(\?(?<query>.*))?$",
+            RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,
+            1000)]
+        private static partial Regex Form();
     }
 }

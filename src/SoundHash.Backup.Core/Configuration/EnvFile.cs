@@ -14,7 +14,7 @@ public sealed partial record EnvFile(string Path, IReadOnlyDictionary<string, st
 
     /// <summary>
     /// Reads a file: NAME=value lines, "double" or 'single' quotes, export, comments, LF or CRLF. Values are not
-    /// expanded, so that a password may hold a '$'.
+    /// expanded, so that a password may hold a '$'. Values of others may go over several lines, ours may not.
     /// </summary>
     /// <exception cref="BackupException">It can't be read or a line of ours makes no sense.</exception>
     public static EnvFile Read(string path)
@@ -22,15 +22,15 @@ public sealed partial record EnvFile(string Path, IReadOnlyDictionary<string, st
         var full = System.IO.Path.GetFullPath(path);
         try
         {
-            CheckLines(full);
+            var quoted = CheckLines(full);
             var options = new DotEnvOptions(
                 ignoreExceptions: false,
                 envFilePaths: [full],
-                trimValues: true,
+                trimValues: false, // it would trim inside quotes too
                 supportExportSyntax: true,
                 supportInlineComments: true,
                 supportVariableExpansion: false);
-            return new EnvFile(full, new Dictionary<string, string>(DotEnv.Read(options)));
+            return new EnvFile(full, DotEnv.Read(options).ToDictionary(static v => v.Key, v => quoted.Contains(v.Key) ? v.Value : v.Value.Trim()));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
@@ -38,32 +38,67 @@ public sealed partial record EnvFile(string Path, IReadOnlyDictionary<string, st
         }
     }
 
-    // The parser drops a line without '=' and whatever follows a closing quote. For a setting of ours that could mean
-    // a backup without encryption or with half a password, so it is an error here.
-    private static void CheckLines(string path)
+    // The parser drops a line without '=' and whatever follows a closing quote, and reads on over line ends for the end
+    // of a quote. For a setting of ours that could mean a backup without encryption or with half a password, so it is
+    // an error here. Returns the names whose values are quoted.
+    private static HashSet<string> CheckLines(string path)
     {
+        var quoted = new HashSet<string>();
         var number = 0;
+        var openedAt = 0;
+        var open = string.Empty;
         foreach (var line in File.ReadLines(path))
         {
             number++;
+            if (open.Length > 0)
+            {
+                if (OurAssignment().IsMatch(line))
+                {
+                    throw Bad(path, number, $"stands inside the quote that line {openedAt} opens", "close that quote");
+                }
+
+                open = line.Contains(open, StringComparison.Ordinal) ? string.Empty : open;
+                continue;
+            }
+
             if (NoAssignment().IsMatch(line))
             {
-                throw new BackupException(
-                    ErrorKind.Configuration, $"{path} line {number} is no assignment", "write it as NAME=value, or put # before it");
+                throw Bad(path, number, "is no assignment", "write it as NAME=value, or put # before it");
             }
 
             if (TextAfterQuote().IsMatch(line))
             {
-                throw new BackupException(
-                    ErrorKind.Configuration,
-                    $"{path} line {number} has text after the closing quote",
-                    "quote the whole value with the other kind of quotes");
+                throw Bad(path, number, "has text after the closing quote", "quote the whole value with the other kind of quotes");
+            }
+
+            var assignment = Assignment().Match(line);
+            var name = assignment.Groups["name"].Value;
+            _ = assignment.Groups["quote"].Success ? quoted.Add(name) : quoted.Remove(name);
+            if (assignment.Groups["quote"].Success && !assignment.Groups["closed"].Success)
+            {
+                if (OurAssignment().IsMatch(line))
+                {
+                    throw Bad(path, number, "opens a quote that it does not close", "close it, or quote the value with the other kind of quotes");
+                }
+
+                (open, openedAt) = (assignment.Groups["quote"].Value, number);
             }
         }
+
+        return quoted;
     }
 
-    [GeneratedRegex(@"^\s*(export\s+)?(BACKUP_|DATABASE_|PG)\w*\s*($|[^=\s\w])", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    private static BackupException Bad(string path, int line, string how, string hint) =>
+        new(ErrorKind.Configuration, $"{path} line {line} {how}", hint);
+
+    [GeneratedRegex(@"^\s*(export\s+)?(BACKUP|DATABASE|PG)\w*(?!\w)(?!\s*=)", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex NoAssignment();
+
+    [GeneratedRegex(@"^\s*(export\s+)?(BACKUP|DATABASE|PG)\w*\s*=", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex OurAssignment();
+
+    [GeneratedRegex("""^\s*(export\s+)?(?<name>\w+)\s*=\s*((?<quote>["'])(?<closed>(?<=")([^"\\]|\\.)*"|(?<=')[^']*')?)?""", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex Assignment();
 
     [GeneratedRegex("""^\s*(export\s+)?\w+\s*=\s*("([^"\\]|\\.)*"|'[^']*')\s*[^\s#]""", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex TextAfterQuote();

@@ -1,0 +1,186 @@
+using SoundHash.Backup.Configuration;
+using SoundHash.Backup.Encryption;
+using SoundHash.Backup.Pipelines;
+
+namespace SoundHash.Backup.UnitTests.Configuration;
+
+/// <summary>Repository, encryption, compression and retention: each setting on and off.</summary>
+public sealed class RunConfigurationTests : IDisposable
+{
+    private readonly TempFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void The_repository_is_below_BACKUP_DIR_and_its_cluster()
+    {
+        var plain = RepositoryConfiguration.Read(Settings.OfEnvironment(("BACKUP_DIR", "/backups")));
+        Assert.Equal(new RepositoryConfiguration("/backups", null, "/backups/state", null), plain);
+
+        var cluster = RepositoryConfiguration.Read(Settings.OfEnvironment(
+            ("BACKUP_DIR", "/backups"), ("BACKUP_CLUSTER", "main"), ("BACKUP_STATE_DIR", "/var/lib/shbackup"), ("BACKUP_GROUP", "backup")));
+        Assert.Equal(new RepositoryConfiguration("/backups/main", "main", "/var/lib/shbackup", "backup"), cluster);
+
+        Assert.Equal("/backups/main/state", RepositoryConfiguration.Read(Settings.OfEnvironment(("BACKUP_DIR", "/backups"), ("BACKUP_CLUSTER", "main"))).StateDirectory);
+    }
+
+    [Theory]
+    [InlineData("../other")]
+    [InlineData("a/b")]
+    [InlineData("..")]
+    [InlineData("with space")]
+    public void A_cluster_is_a_plain_folder_name(string cluster)
+    {
+        var settings = Settings.OfEnvironment(("BACKUP_CLUSTER", cluster));
+
+        RepositoryConfiguration.Read(settings);
+
+        Assert.StartsWith($"BACKUP_CLUSTER='{cluster}' may hold", settings.Refused().Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("BACKUP_S3_ENABLED")]
+    [InlineData("BACKUP_GCS_ENABLED")]
+    public void A_store_that_this_version_does_not_have_is_refused_and_not_left_out_in_silence(string name)
+    {
+        var on = Settings.OfEnvironment((name, "true"));
+        RepositoryConfiguration.Read(on);
+        Assert.Contains($"{name}='true' is not supported by this version", on.Refused().Message, StringComparison.Ordinal);
+
+        var off = Settings.OfEnvironment((name, "false"));
+        RepositoryConfiguration.Read(off);
+        off.ThrowIfInvalid();
+    }
+
+    [Fact]
+    public void Encryption_is_off_until_it_is_turned_on()
+    {
+        var settings = Settings.OfEnvironment(("BACKUP_ENCRYPTION_METHOD", "age"), ("BACKUP_ENCRYPTION_KEY", "age1abc"));
+
+        Assert.Equal(EncryptionMethod.None, EncryptionConfiguration.Read(settings).Method);
+        settings.ThrowIfInvalid();
+    }
+
+    [Fact]
+    public void Recipients_files_are_relative_to_the_env_file_and_keys_are_left_as_they_are()
+    {
+        var env = _folder.Write(
+            ".env",
+            "BACKUP_ENCRYPTION_ENABLED=true\nBACKUP_ENCRYPTION_METHOD=age\nBACKUP_ENCRYPTION_KEY=age1abc, keys/recipients.txt, ssh-ed25519 AAAA\nBACKUP_DECRYPTION_IDENTITY_FILE=id.txt\nBACKUP_GPG_PASSPHRASE_FILE=pass\n");
+
+        var encryption = EncryptionConfiguration.Read(Settings.OfFile(env));
+
+        Assert.Equal(EncryptionMethod.Age, encryption.Method);
+        Assert.Equal(["age1abc", _folder["keys/recipients.txt"], "ssh-ed25519 AAAA"], encryption.Recipients);
+        Assert.Equal([_folder["id.txt"]], encryption.IdentityFiles);
+        Assert.Equal(_folder["pass"], encryption.GpgPassphraseFile);
+    }
+
+    [Fact]
+    public void Gpg_is_the_default_and_its_keys_are_no_paths()
+    {
+        var encryption = EncryptionConfiguration.Read(Settings.OfEnvironment(("BACKUP_ENCRYPTION_ENABLED", "true"), ("BACKUP_ENCRYPTION_KEY", "alice@example.org,ABCD")));
+
+        Assert.Equal(EncryptionMethod.Gpg, encryption.Method);
+        Assert.Equal(["alice@example.org", "ABCD"], encryption.Recipients);
+    }
+
+    [Fact]
+    public void Encryption_without_a_recipient_is_refused()
+    {
+        var settings = Settings.OfEnvironment(("BACKUP_ENCRYPTION_ENABLED", "true"));
+
+        EncryptionConfiguration.Read(settings);
+
+        Assert.Equal("BACKUP_ENCRYPTION_KEY must name a recipient, since BACKUP_ENCRYPTION_ENABLED is true", settings.Refused().Message);
+    }
+
+    [Fact]
+    public void An_unknown_method_is_refused_and_never_no_encryption()
+    {
+        var settings = Settings.OfEnvironment(("BACKUP_ENCRYPTION_ENABLED", "true"), ("BACKUP_ENCRYPTION_METHOD", "rot13"), ("BACKUP_ENCRYPTION_KEY", "x"));
+
+        EncryptionConfiguration.Read(settings);
+
+        Assert.Equal("BACKUP_ENCRYPTION_METHOD='rot13' must be gpg or age", settings.Refused().Message);
+    }
+
+    [Fact]
+    public void Reading_needs_no_recipient()
+    {
+        var settings = Settings.OfEnvironment(("BACKUP_ENCRYPTION_ENABLED", "true"));
+
+        EncryptionConfiguration.ReadForDecryption(settings);
+
+        settings.ThrowIfInvalid();
+    }
+
+    [Theory]
+    [InlineData(null, null, CompressionMethod.Zstd, 3)]
+    [InlineData("zstd", "19", CompressionMethod.Zstd, 19)]
+    [InlineData("gzip", null, CompressionMethod.Gzip, 6)]
+    [InlineData("gzip", "9", CompressionMethod.Gzip, 9)]
+    [InlineData("NONE", null, CompressionMethod.None, null)]
+    public void Compression_has_a_method_and_a_level(string? method, string? level, CompressionMethod expected, int? expectedLevel)
+    {
+        var settings = Settings.OfEnvironment(("BACKUP_COMPRESSION", method ?? string.Empty), ("BACKUP_COMPRESSION_LEVEL", level ?? string.Empty));
+
+        var compression = RunConfiguration.ReadCompression(settings);
+
+        settings.ThrowIfInvalid();
+        Assert.Equal(expected, compression.Method);
+        Assert.Equal(expectedLevel ?? compression.Level, compression.Level);
+    }
+
+    [Theory]
+    [InlineData("zstd", "0", "1 to 19")]
+    [InlineData("zstd", "20", "1 to 19")]
+    [InlineData("gzip", "10", "1 to 9")]
+    public void A_level_that_its_method_does_not_have_is_refused(string method, string level, string bounds)
+    {
+        var settings = Settings.OfEnvironment(("BACKUP_COMPRESSION", method), ("BACKUP_COMPRESSION_LEVEL", level));
+
+        RunConfiguration.ReadCompression(settings);
+
+        Assert.EndsWith($"from {bounds}", settings.Refused().Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(null, null, 30)]
+    [InlineData("7", null, 7)]
+    [InlineData(null, "14", 14)]
+    [InlineData("7", "14", 14)]
+    [InlineData("nonsense", "14", 14)]
+    public void BACKUP_RETENTION_DAYS_is_the_standard_tier_when_its_own_setting_is_absent(string? days, string? standard, int expected)
+    {
+        var settings = Settings.OfEnvironment(("BACKUP_RETENTION_DAYS", days ?? string.Empty), ("BACKUP_RETENTION_STANDARD_DAYS", standard ?? string.Empty));
+
+        Assert.Equal(new RetentionConfiguration(expected, 90, 365), RetentionConfiguration.Read(settings));
+        settings.ThrowIfInvalid();
+    }
+
+    [Theory]
+    [InlineData("BACKUP_RETENTION_DAYS")]
+    [InlineData("BACKUP_RETENTION_STANDARD_DAYS")]
+    [InlineData("BACKUP_RETENTION_EXTENDED_DAYS")]
+    [InlineData("BACKUP_RETENTION_ARCHIVE_DAYS")]
+    public void Each_tier_has_its_days_and_zero_of_them_is_refused(string name)
+    {
+        var five = RetentionConfiguration.Read(Settings.OfEnvironment((name, "5")));
+        Assert.Equal(5, name switch { "BACKUP_RETENTION_EXTENDED_DAYS" => five.Extended, "BACKUP_RETENTION_ARCHIVE_DAYS" => five.Archive, _ => five.Standard });
+
+        foreach (var value in (string[])["0", "-1", "36501", "a month"])
+        {
+            var settings = Settings.OfEnvironment((name, value));
+            RetentionConfiguration.Read(settings);
+            Assert.StartsWith($"{name}='{value}' must be a whole number from 1 to ", settings.Refused().Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void Jobs_are_the_cores_at_most_four_unless_set()
+    {
+        Assert.Equal(Math.Min(Environment.ProcessorCount, 4), RunConfiguration.ReadJobs(Settings.OfEnvironment()));
+        Assert.Equal(16, RunConfiguration.ReadJobs(Settings.OfEnvironment(("BACKUP_JOBS", "16"))));
+    }
+}
