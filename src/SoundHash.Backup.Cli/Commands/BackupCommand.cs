@@ -19,7 +19,7 @@ internal sealed class BackupCommand : VerbCommand
     private readonly Option<bool> _all = new("--all-databases") { Description = "Back up every database that accepts connections, each into its own set" };
     private readonly Option<string[]> _exclude = new("--exclude-database") { Description = "Leave this one out of --all-databases; may be repeated", HelpName = "D" };
     private readonly Option<string?> _name = new("--name") { Description = "Name of the sets; weekly… and monthly… choose the tier (default: DATABASE_backup)", HelpName = "N" };
-    private readonly Option<Tier?> _tier = new("--tier") { Description = "How long to keep the sets: standard, extended or archive", HelpName = "T" };
+    private readonly Option<string?> _tier = new("--tier") { Description = "How long to keep the sets: standard, extended or archive", HelpName = "T" };
     private readonly Option<int?> _jobs = new("--jobs", "-j") { Description = "Streams at once (default: BACKUP_JOBS, else the cores, at most 4)", HelpName = "N" };
     private readonly Option<bool> _fingerprint = new("--fingerprint") { Description = "Also hash the rows of every table, to compare after a restore" };
     private readonly Option<bool> _noEncrypt = new("--no-encrypt") { Description = "Do not encrypt, whatever BACKUP_ENCRYPTION_ENABLED says" };
@@ -30,6 +30,14 @@ internal sealed class BackupCommand : VerbCommand
     public BackupCommand(CommonOptions common)
         : base("backup", "Back up databases, and look after the sets", common)
     {
+        _tier.AcceptOnlyFromAmong("standard", "extended", "archive");
+        _lockWait.Validators.Add(static r =>
+        {
+            if (r.GetValueOrDefault<int>() < 0)
+            {
+                r.AddError("--lock-wait takes seconds from 0 up");
+            }
+        });
         foreach (var option in new Option[] { _database, _all, _exclude, _name, _tier, _jobs, _fingerprint, _noEncrypt, _lockWait, _newSystem, _dryRun })
         {
             Options.Add(option);
@@ -64,7 +72,7 @@ internal sealed class BackupCommand : VerbCommand
         "shbackup backup verify --all --deep",
     ];
 
-    public override IReadOnlyList<int> ExitCodes { get; } = [4, 5, 6, 7, 9];
+    public override IReadOnlyList<int> ExitCodes { get; } = [4, 5, 6, 7, 8, 9];
 
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {
@@ -101,7 +109,7 @@ internal sealed class BackupCommand : VerbCommand
         var options = new BackupOptions(
             Guid.NewGuid().ToString("n"),
             name,
-            parse.GetValue(_tier),
+            parse.GetValue(_tier) is { } tier ? Enum.Parse<Tier>(tier, ignoreCase: true) : null,
             jobs,
             parse.GetValue(_fingerprint),
             new Seal(compression, provider, recipients),

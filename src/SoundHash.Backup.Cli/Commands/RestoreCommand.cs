@@ -56,7 +56,7 @@ internal sealed class RestoreCommand : VerbCommand
         var settings = cli.Settings(("BACKUP_JOBS", parse.GetValue(_jobs)?.ToString(CultureInfo.InvariantCulture)));
         var server = DatabaseConfiguration.Read(settings);
         var repository = RepositoryConfiguration.Read(settings);
-        var retention = RetentionConfiguration.Read(settings);
+        var retention = _select.List(parse) ? RetentionConfiguration.Read(settings) : null;
         var encryption = EncryptionConfiguration.ReadForDecryption(settings);
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = new TransferMeter(cli.Time, settings.Bytes("BACKUP_RATE_LIMIT"));
@@ -65,7 +65,7 @@ internal sealed class RestoreCommand : VerbCommand
 
         var store = RepositoryAccess.Open(repository);
         var pace = new RestorePace(repository.StateDirectory);
-        if (_select.List(parse))
+        if (retention is not null)
         {
             return await RestoreListing.RunAsync(cli, store, server, retention, pace, cancel);
         }
@@ -124,10 +124,10 @@ internal sealed class RestoreCommand : VerbCommand
             ["FROM"] = string.Join(' ', work.Select(static j => j.From)),
             ["TARGETS"] = string.Join(' ', work.Select(static j => j.Options.Target)),
         };
-        return await new HookScope(cli, settings, "RESTORE", facts).RunAsync(
+        var items = new List<RestoreItem>();
+        var code = await new HookScope(cli, settings, "RESTORE", facts).RunAsync(
             async () =>
             {
-                var items = new List<RestoreItem>();
                 await using (new ProgressReporter(cli, "restore", meter, () => work.Sum(static j => j.Set?.Objects.Sum(static o => o.PlainBytes) ?? 0)))
                 {
                     foreach (var job in work)
@@ -136,9 +136,12 @@ internal sealed class RestoreCommand : VerbCommand
                     }
                 }
 
-                return Report(cli, items);
+                return Errors.ExitCodes.Worst(items.Select(static i =>
+                    i.Error?.ExitCode ?? (i.Result!.Differences.Count > 0 ? Errors.ExitCodes.For(ErrorKind.Verification) : Errors.ExitCodes.Success)));
             },
             cancel);
+        Report(cli, items, code);
+        return code;
     }
 
     private static async Task<RestoreItem> TryAsync(CliSession cli, Job job, Func<Task<RestoreResult>> restore, CancellationToken cancel)
@@ -155,20 +158,19 @@ internal sealed class RestoreCommand : VerbCommand
         }
     }
 
-    private static int Report(CliSession cli, IReadOnlyList<RestoreItem> items)
+    private static void Report(CliSession cli, IReadOnlyList<RestoreItem> items, int code)
     {
-        var code = Errors.ExitCodes.Worst(items.Select(static i =>
-            i.Error?.ExitCode ?? (i.Result!.Differences.Count > 0 ? Errors.ExitCodes.For(ErrorKind.Verification) : Errors.ExitCodes.Success)));
         foreach (var item in items.Where(static i => i.Result is { Differences.Count: > 0 }))
         {
             cli.ReportLines(new BackupException(
                 ErrorKind.Verification,
                 $"{item.Result!.Differences.Count} tables differ from set {item.From}",
-                $"look at database \"{item.Result.Database}\"; then drop it, or rename it when it will do"));
+                item.Result.IntoExisting
+                    ? $"the rows are committed in database \"{item.Result.Database}\": look at the tables named; do not drop it, it was there before"
+                    : $"look at database \"{item.Result.Database}\"; then drop it, or rename it when it will do"));
         }
 
         cli.Print(new RestoreDocument(items, code), ResultJson.Default.RestoreDocument, RestoreOutput.Print);
-        return code;
     }
 
     private bool Confirm(ParseResult parse, CliSession cli, string question)

@@ -22,21 +22,27 @@ public sealed class Expiry(IObjectStore store, TimeProvider time, ILogger log)
 
         var catalogue = await Catalogue.LoadAsync(store, cancel);
         var decisions = RetentionPolicy.Decide(catalogue, days, now);
-        if (!dryRun)
+        var done = new List<RetentionDecision>();
+        foreach (var decision in decisions)
         {
-            foreach (var decision in decisions.Where(static d => d.Expires))
-            {
-                // Pinned between our look and now: a person's word comes first.
-                if (await store.StatAsync(RepositoryLayout.InSet(decision.Set.Id, RepositoryLayout.KeepFile), cancel) is null)
-                {
-                    await SetWriter.RemoveFolderAsync(store, decision.Set.Id, cancel);
-                    log.Information("removed set {Id}: {Reason}", decision.Set.Id, decision.Reason);
-                }
-            }
+            done.Add(decision.Expires && !dryRun ? await RemoveAsync(decision, cancel) : decision);
         }
 
         await new RepositoryGuard(store, time, log).RemoveLeftoversAsync(catalogue, held, dryRun, cancel);
-        return decisions;
+        return done;
+    }
+
+    private async Task<RetentionDecision> RemoveAsync(RetentionDecision decision, CancellationToken cancel)
+    {
+        // Pinned between our look and now: a person's word comes first.
+        if (await store.StatAsync(RepositoryLayout.InSet(decision.Set.Id, RepositoryLayout.KeepFile), cancel) is not null)
+        {
+            return decision with { Expires = false, Reason = "pinned" };
+        }
+
+        await SetWriter.RemoveFolderAsync(store, decision.Set.Id, cancel);
+        log.Information("removed set {Id}: {Reason}", decision.Set.Id, decision.Reason);
+        return decision;
     }
 
     private async Task CompareClocksAsync(DateTimeOffset now, CancellationToken cancel)

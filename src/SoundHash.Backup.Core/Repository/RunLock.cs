@@ -141,7 +141,7 @@ public sealed partial class RunLock : IDisposable
         return new BackupException(
             ErrorKind.Locked,
             $"another {what} is running{(holder.Length > 0 ? $" ({holder})" : string.Empty)}",
-            "wait for it with --lock-wait SECONDS, or see what it does: ps -p PID");
+            "run again when it is done (backup waits with --lock-wait SECONDS), or see what it does: ps -p PID");
     }
 
     private static string InstanceOf(string stateDirectory)

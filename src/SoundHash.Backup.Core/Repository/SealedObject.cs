@@ -25,9 +25,6 @@ public sealed class SealedObject : WriteStage
     /// <summary>What the manifest says of the object; known once completed.</summary>
     public ObjectRecord Record => _record ?? throw new InvalidOperationException("the object is not complete");
 
-    /// <summary>Bytes stored so far, for progress.</summary>
-    public long StoredBytes => _stored.Bytes;
-
     /// <summary>Begins an object; CompleteAsync publishes it.</summary>
     /// <param name="store">Where to.</param>
     /// <param name="setId">The set that it belongs to.</param>

@@ -18,7 +18,7 @@ internal sealed class FileRestore(
             var existing = Loader(server.SettingsOf(options.Target));
             await _phases.RunAsync("load", () => LoadInTransactionAsync(existing, cancel));
             await _phases.RunAsync("analyze", () => existing.AnalyzeAsync(options.Jobs, cancel));
-            return Result(null);
+            return Result(null) with { IntoExisting = true };
         }
 
         if (state.Exists && options.Mode == TargetMode.Clean)
@@ -94,5 +94,5 @@ internal sealed class FileRestore(
 
     private ArchiveLoader Loader(ConnectionSettings database) => new(launcher, tools, database, options, meter, log);
 
-    private RestoreResult Result(string? kept) => new(file.Path, options.Target, kept, 0, 0, 0, [], _phases.Phases);
+    private RestoreResult Result(string? kept) => new(file.Path, options.Target, false, kept, 0, 0, 0, [], _phases.Phases);
 }

@@ -74,7 +74,7 @@ internal sealed class LogicalRestore(
         log.Information("restoring into the existing database \"{Target}\" in one transaction, one stream after the other", options.Target);
         await ExistingTarget.EnsureReadyAsync(database, Chosen(), options, cancel);
         await _phases.RunAsync("load", () => LoadInTransactionAsync(database, cancel));
-        return Result(options.Target, null, await CheckAsync(database, cancel));
+        return Result(options.Target, null, await CheckAsync(database, cancel)) with { IntoExisting = true };
     }
 
     private async Task LoadAsync(ConnectionSettings database, CancellationToken cancel)
@@ -239,7 +239,7 @@ internal sealed class LogicalRestore(
     private ArchiveLoader Loader(ConnectionSettings database) => new(launcher, tools, database, options, meter, log);
 
     private RestoreResult Result(string database, string? kept, ComparisonResult comparison) => new(
-        source.Manifest.Id, database, kept, comparison.Tables, comparison.Rows, comparison.Fingerprints, comparison.Differences, _phases.Phases);
+        source.Manifest.Id, database, false, kept, comparison.Tables, comparison.Rows, comparison.Fingerprints, comparison.Differences, _phases.Phases);
 }
 
 /// <summary>Times the phases of a restore.</summary>

@@ -87,6 +87,7 @@ public sealed record TableDifference(string Table, string Problem);
 /// <summary>What a restore did.</summary>
 /// <param name="SetId">The set, or the file.</param>
 /// <param name="Database">The name of the database that now holds the data.</param>
+/// <param name="IntoExisting">It was there before and other data may be in it: never to be dropped for a difference.</param>
 /// <param name="KeptAs">The old database's new name after a swap, or null.</param>
 /// <param name="TablesCompared">How many tables were compared with the set.</param>
 /// <param name="Rows">Their rows.</param>
@@ -96,6 +97,7 @@ public sealed record TableDifference(string Table, string Problem);
 public sealed record RestoreResult(
     string SetId,
     string Database,
+    bool IntoExisting,
     string? KeptAs,
     int TablesCompared,
     long Rows,

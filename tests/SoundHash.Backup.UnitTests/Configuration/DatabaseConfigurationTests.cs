@@ -122,7 +122,12 @@ public sealed class DatabaseConfigurationTests
         Assert.Equal(
             new ConnectionSettings("pghost", 5433, "pgdb", "pguser")
             {
-                Password = "pgpw", PasswordFile = "/pass", SslMode = "require", SslRootCertificate = "/root", SslCertificate = "/cert", SslKey = "/key",
+                Password = "pgpw",
+                PasswordFile = "/pass",
+                SslMode = "require",
+                SslRootCertificate = "/root",
+                SslCertificate = "/cert",
+                SslKey = "/key",
             },
             connection);
 

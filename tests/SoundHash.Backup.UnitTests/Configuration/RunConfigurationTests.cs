@@ -1,6 +1,7 @@
 using SoundHash.Backup.Configuration;
 using SoundHash.Backup.Encryption;
 using SoundHash.Backup.Pipelines;
+using SoundHash.Backup.Repository;
 
 namespace SoundHash.Backup.UnitTests.Configuration;
 
@@ -155,7 +156,7 @@ public sealed class RunConfigurationTests : IDisposable
     {
         var settings = Settings.OfEnvironment(("BACKUP_RETENTION_DAYS", days ?? string.Empty), ("BACKUP_RETENTION_STANDARD_DAYS", standard ?? string.Empty));
 
-        Assert.Equal(new RetentionConfiguration(expected, 90, 365), RetentionConfiguration.Read(settings));
+        Assert.Equal(new RetentionDays(expected, 90, 365), RetentionConfiguration.Read(settings));
         settings.ThrowIfInvalid();
     }
 

@@ -18,7 +18,6 @@ internal static unsafe partial class LibZstd
     public enum EndDirective
     {
         Continue = 0,
-        Flush = 1,
         End = 2,
     }
 
