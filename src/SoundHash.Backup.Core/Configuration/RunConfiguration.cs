@@ -6,8 +6,6 @@ namespace SoundHash.Backup.Configuration;
 /// <summary>Reads the settings that need no type of their own.</summary>
 public static class RunConfiguration
 {
-    private const int DefaultGzipLevel = 6;
-
     /// <summary>How to compress; gzip where zstd was not asked for and libzstd is missing.</summary>
     public static Compression ReadCompression(SettingsReader settings)
     {
@@ -20,8 +18,7 @@ public static class RunConfiguration
 
         var method = asked == "none" ? CompressionMethod.None : zstd ? CompressionMethod.Zstd : CompressionMethod.Gzip;
         var level = settings.Number("BACKUP_COMPRESSION_LEVEL", 1, method == CompressionMethod.Gzip ? 9 : 19);
-        return new Compression(
-            method, level ?? (method == CompressionMethod.Zstd ? ZstdCompressStage.DefaultLevel : DefaultGzipLevel), Math.Min(Environment.ProcessorCount, 4));
+        return new Compression(method, level, Math.Min(Environment.ProcessorCount, 4));
     }
 
     /// <summary>How many streams run at once.</summary>

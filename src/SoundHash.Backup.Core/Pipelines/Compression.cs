@@ -18,10 +18,12 @@ public enum CompressionMethod
 
 /// <summary>A compression method with its strength.</summary>
 /// <param name="Method">The method.</param>
-/// <param name="Level">zstd: 1 to 19; gzip: 1 to 9; ignored without compression.</param>
+/// <param name="Level">zstd: 1 to 19; gzip: 1 to 9; null for a default made for dumps; ignored without compression.</param>
 /// <param name="Workers">Threads that zstd may use besides the caller's.</param>
-public sealed record Compression(CompressionMethod Method, int Level, int Workers)
+public sealed record Compression(CompressionMethod Method, int? Level, int Workers)
 {
+    private const int DefaultGzipLevel = 6;
+
     /// <summary>The file name suffix of a method, with its dot, or nothing.</summary>
     public static string Suffix(CompressionMethod method) => method switch
     {
@@ -34,7 +36,7 @@ public sealed record Compression(CompressionMethod Method, int Level, int Worker
     public WriteStage Compress(WriteStage next) => Method switch
     {
         CompressionMethod.Zstd => new ZstdCompressStage(next, Level, Workers),
-        CompressionMethod.Gzip => new GzipCompressStage(next, Level),
+        CompressionMethod.Gzip => new GzipCompressStage(next, Level ?? DefaultGzipLevel),
         _ => next,
     };
 

@@ -10,6 +10,8 @@ internal static unsafe partial class LibZstd
     public enum Parameter
     {
         CompressionLevel = 100,
+        WindowLog = 101,
+        HashLog = 102,
         MinMatch = 105,
         ChecksumFlag = 201,
         Workers = 400,
