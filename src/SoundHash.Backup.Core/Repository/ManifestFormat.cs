@@ -28,7 +28,7 @@ public static class ManifestFormat
         }
         catch (JsonException e)
         {
-            throw Damaged(id, bytes.Length == 0 ? "it is empty" : $"it is not the expected JSON ({e.Message})");
+            throw Damaged(id, bytes.Length == 0 ? "it is empty" : $"it is not the expected JSON ({Printable(e.Message)})");
         }
     }
 
@@ -38,6 +38,7 @@ public static class ManifestFormat
         using var document = JsonDocument.ParseValue(ref reader);
         if (document.RootElement.ValueKind != JsonValueKind.Object
             || !document.RootElement.TryGetProperty("formatVersion", out var value)
+            || value.ValueKind != JsonValueKind.Number
             || !value.TryGetInt32(out var version)
             || version < 1)
         {
@@ -71,23 +72,35 @@ public static class ManifestFormat
         }
 
         var seen = new HashSet<string>();
+        long stored = 0, plain = 0;
         foreach (var item in manifest.Objects)
         {
+            // The annotations of a list don't hold for what is in it.
+            if (item is null)
+            {
+                throw Damaged(id, "it lists an object that is null");
+            }
+
             if (!ObjectKey.IsValidSegment(item.Key) || RepositoryLayout.IsReserved(item.Key) || !seen.Add(item.Key))
             {
                 throw Damaged(id, $"it has an object with the impossible name '{Printable(item.Key)}'");
             }
 
-            if (item.StoredBytes < 0 || item.PlainBytes < 0 || !IsSha256(item.StoredSha256) || !IsSha256(item.PlainSha256))
+            if (item.StoredBytes < 0 || item.PlainBytes < 0
+                || item.StoredBytes > long.MaxValue - stored || item.PlainBytes > long.MaxValue - plain
+                || !IsSha256(item.StoredSha256) || !IsSha256(item.PlainSha256))
             {
                 throw Damaged(id, $"the size or hash of object {item.Key} is impossible");
             }
+
+            stored += item.StoredBytes;
+            plain += item.PlainBytes;
         }
     }
 
     private static bool IsSha256(string text) => text.Length == 64 && text.All(char.IsAsciiHexDigitLower);
 
-    private static string Printable(string text) => new(text.Take(80).Select(static c => char.IsControl(c) ? '?' : c).ToArray());
+    private static string Printable(string text) => new(text.Take(200).Select(static c => char.IsControl(c) ? '?' : c).ToArray());
 
     private static BackupException Damaged(string id, string how) => new(
         ErrorKind.Verification,

@@ -26,12 +26,17 @@ public static class RetentionPolicy
     }
 
     /// <summary>When a set expires by the settings of today.</summary>
-    public static DateTimeOffset ExpiryOf(Tier tier, DateTimeOffset started, RetentionConfiguration days) => started.AddDays(tier switch
+    public static DateTimeOffset ExpiryOf(Tier tier, DateTimeOffset started, RetentionConfiguration days)
     {
-        Tier.Extended => days.Extended,
-        Tier.Archive => days.Archive,
-        _ => days.Standard,
-    });
+        var kept = TimeSpan.FromDays(tier switch
+        {
+            Tier.Extended => days.Extended,
+            Tier.Archive => days.Archive,
+            _ => days.Standard,
+        });
+        // A manifest may claim any time.
+        return started < DateTimeOffset.MaxValue - kept ? started + kept : DateTimeOffset.MaxValue;
+    }
 
     private static RetentionDecision Decide(CatalogueEntry set, bool isNewest, RetentionConfiguration days, DateTimeOffset now)
     {
