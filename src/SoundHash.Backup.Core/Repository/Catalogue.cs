@@ -49,7 +49,11 @@ public sealed record Catalogue(IReadOnlyList<CatalogueEntry> Sets, IReadOnlyList
         {
             if (items.Any(i => i.Key == RepositoryLayout.InSet(id, RepositoryLayout.ManifestFile)))
             {
-                sets.Add(await LoadEntryAsync(store, id, items, cancel));
+                // Gone between the list and now: somebody removes the set, which begins with its manifest.
+                if (await LoadEntryAsync(store, id, items, cancel) is { } entry)
+                {
+                    sets.Add(entry);
+                }
             }
             else
             {
@@ -107,14 +111,14 @@ public sealed record Catalogue(IReadOnlyList<CatalogueEntry> Sets, IReadOnlyList
         };
     }
 
-    private static async Task<CatalogueEntry> LoadEntryAsync(IObjectStore store, string id, List<ObjectInfo> items, CancellationToken cancel)
+    private static async Task<CatalogueEntry?> LoadEntryAsync(IObjectStore store, string id, List<ObjectInfo> items, CancellationToken cancel)
     {
         var stored = items.ToDictionary(i => i.Key[(RepositoryLayout.SetFolder(id).Length + 1)..], static i => i.Size);
         var pinned = stored.ContainsKey(RepositoryLayout.KeepFile);
         try
         {
             var bytes = await store.ReadAsync(RepositoryLayout.InSet(id, RepositoryLayout.ManifestFile), ManifestFormat.MaxBytes, cancel);
-            return new CatalogueEntry(id, ManifestFormat.Read(bytes ?? [], id), null, pinned, stored);
+            return bytes is null ? null : new CatalogueEntry(id, ManifestFormat.Read(bytes, id), null, pinned, stored);
         }
         catch (BackupException e)
         {

@@ -117,9 +117,9 @@ public sealed class RunConfigurationTests : IDisposable
     }
 
     [Theory]
-    [InlineData(null, null, CompressionMethod.Zstd, 3)]
+    [InlineData(null, null, CompressionMethod.Zstd, null)]
     [InlineData("zstd", "19", CompressionMethod.Zstd, 19)]
-    [InlineData("gzip", null, CompressionMethod.Gzip, 6)]
+    [InlineData("gzip", null, CompressionMethod.Gzip, null)]
     [InlineData("gzip", "9", CompressionMethod.Gzip, 9)]
     [InlineData("NONE", null, CompressionMethod.None, null)]
     public void Compression_has_a_method_and_a_level(string? method, string? level, CompressionMethod expected, int? expectedLevel)
@@ -130,7 +130,7 @@ public sealed class RunConfigurationTests : IDisposable
 
         settings.ThrowIfInvalid();
         Assert.Equal(expected, compression.Method);
-        Assert.Equal(expectedLevel ?? compression.Level, compression.Level);
+        Assert.Equal(expectedLevel, compression.Level);
     }
 
     [Theory]
