@@ -15,6 +15,7 @@ internal static unsafe partial class LibZstd
         MinMatch = 105,
         ChecksumFlag = 201,
         Workers = 400,
+        JobSize = 401,
     }
 
     public enum EndDirective

@@ -13,6 +13,7 @@ public sealed class ZstdCompressStage : WriteStage
     private const int DumpWindowLog = 22;
     private const int DumpHashLog = 18;
     private const int DumpMinMatch = 7;
+    private const int JobBytes = 4 * 1024 * 1024;
     private const int OutputBytes = 256 * 1024;
 
     private readonly WriteStage _next;
@@ -40,6 +41,8 @@ public sealed class ZstdCompressStage : WriteStage
         {
             // A libzstd built without threads refuses any worker; it then compresses on our own thread.
             _ = LibZstd.SetParameter(_context.DangerousGetHandle(), LibZstd.Parameter.Workers, workers);
+            // Its own choice is four windows for each thread of each stream; this keeps the memory of a run small.
+            _ = LibZstd.SetParameter(_context.DangerousGetHandle(), LibZstd.Parameter.JobSize, JobBytes);
         }
     }
 
