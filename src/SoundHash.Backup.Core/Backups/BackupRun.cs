@@ -42,7 +42,11 @@ public sealed class BackupRun(
                 ErrorKind.Usage, $"--exclude-database names no database of {server.Server}: {string.Join(", ", unknown)}", $"there are: {string.Join(", ", all)}");
         }
 
-        return all.Except(excluded).ToList();
+        // A database that a restore is filling is none yet.
+        var chosen = all.Except(excluded).Where(static d => !d.StartsWith("shbackup_restore_", StringComparison.Ordinal)).ToList();
+        return chosen.Count > 0
+            ? chosen
+            : throw new BackupException(ErrorKind.Usage, $"every database of {server.Server} is excluded: nothing would be backed up");
     }
 
     /// <summary>Backs up the databases one after the other.</summary>

@@ -31,14 +31,13 @@ internal static class DumpPlan
             return [new DumpStream("database.dump", ObjectRole.Dump, [], null, snapshot.Sizes.Values.Sum())];
         }
 
-        var small = snapshot.Sizes.Values.Sum() - big.Sum(r => SizeOf(snapshot, r));
-        // pre-data and post-data lock every table. Started late, they would queue behind the first schema change that came
+        // pre-data, post-data and the rest of the data lock every table. Started late, they would queue behind the first schema change that came
         // in the meantime and waits for us, and the backup would fail at its end: so they start first.
         string[] rest = ["--section=data", .. big.Select(static r => $"--exclude-table-data={r.Sql}")];
         List<DumpStream> streams =
         [
             new("pre-data.dump", ObjectRole.PreData, ["--section=pre-data"], null, long.MaxValue),
-            new("data-0000.dump", ObjectRole.Data, rest, null, small),
+            new("data-0000.dump", ObjectRole.Data, rest, null, long.MaxValue),
             .. big.Select((r, i) => new DumpStream(
                 string.Create(CultureInfo.InvariantCulture, $"data-{i + 1:0000}.dump"),
                 ObjectRole.Data,

@@ -88,7 +88,8 @@ public sealed class SnapshotSession : IAsyncDisposable
         using var timer = new PeriodicTimer(WatchInterval, time);
         while (await timer.WaitForNextTickAsync(cancel))
         {
-            await EnsureHeldAsync(cancel);
+            // Never cancelled on its way: that would abort the transaction that it is to guard.
+            await EnsureHeldAsync(CancellationToken.None);
         }
     }
 

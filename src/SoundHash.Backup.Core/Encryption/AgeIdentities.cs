@@ -13,6 +13,9 @@ internal sealed class AgeIdentities
     private readonly IReadOnlyList<string> _files;
     private readonly Lazy<IReadOnlyList<string>> _paths;
 
+    // Held for as long as this process: a file in memory that nobody refers to is closed, and its number is reused.
+    private readonly List<MemoryFile> _unlocked = [];
+
     public AgeIdentities(ProcessLauncher launcher, IReadOnlyList<string> files)
     {
         _launcher = launcher;
@@ -55,8 +58,8 @@ internal sealed class AgeIdentities
         {
             var command = new ChildCommand(AgeEncryption.Program(), ["--decrypt", file]) { KeepTerminal = true };
             var identity = await _launcher.ReadOutputAsync(command, CancellationToken.None);
-            // Lives as long as the process: every age of this run opens it.
             var memory = new MemoryFile("identity");
+            _unlocked.Add(memory);
             await memory.Stream.WriteAsync(System.Text.Encoding.UTF8.GetBytes(identity));
             return memory.Path;
         }

@@ -27,7 +27,7 @@ internal static class DatabaseDdl
         sql += $" ENCODING {SqlText.Literal(properties.Encoding)} LC_COLLATE {SqlText.Literal(properties.Collate)} LC_CTYPE {SqlText.Literal(properties.CharacterType)}";
         if (serverMajor >= 15)
         {
-            sql += $" LOCALE_PROVIDER {properties.LocaleProvider}";
+            sql += $" LOCALE_PROVIDER {(properties.LocaleProvider is "icu" or "builtin" ? properties.LocaleProvider : "libc")}";
         }
 
         if (properties.Locale is { } locale && properties.LocaleProvider != "libc")
