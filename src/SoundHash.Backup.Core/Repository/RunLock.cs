@@ -14,6 +14,8 @@ namespace SoundHash.Backup.Repository;
 public sealed partial class RunLock : IDisposable
 {
     private const int ExclusiveNonBlocking = 2 | 4; // LOCK_EX | LOCK_NB
+    private const int ReadWriteCreate = 2 | 0x40 | 0x80000; // O_RDWR | O_CREAT | O_CLOEXEC
+    private const uint OwnerOnly = 0x180; // 0600
 
     private readonly FileStream _file;
 
@@ -92,14 +94,12 @@ public sealed partial class RunLock : IDisposable
         try
         {
             Directory.CreateDirectory(Path.GetDirectoryName(path)!, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            return new FileStream(path, new FileStreamOptions
-            {
-                Mode = FileMode.OpenOrCreate,
-                Access = FileAccess.ReadWrite,
-                Share = FileShare.ReadWrite, // anything else would make .NET take a lock of its own
-                BufferSize = 0,
-                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-            });
+            // Not opened by .NET, which takes a shared lock of its own on every file that it opens: it would fail where
+            // we want to wait, and two who wait would keep each other out.
+            var handle = OpenFile(path, ReadWriteCreate, OwnerOnly);
+            return handle.IsInvalid
+                ? throw new IOException(Marshal.GetLastPInvokeErrorMessage())
+                : new FileStream(handle, FileAccess.ReadWrite, bufferSize: 0);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -149,6 +149,9 @@ public sealed partial class RunLock : IDisposable
 
         return File.ReadAllText(path).Trim();
     }
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial SafeFileHandle OpenFile(string path, int flags, uint mode);
 
     [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
     private static partial int Flock(SafeFileHandle fd, int operation);
