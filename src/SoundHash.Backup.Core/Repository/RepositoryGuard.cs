@@ -21,9 +21,18 @@ public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogg
         var known = await store.ReadJsonAsync(RepositoryLayout.RepositoryFile, RepositoryJson.Default.RepositoryRecord, cancel);
         if (known is null)
         {
-            var first = new RepositoryRecord(Format, time.GetUtcNow(), Systems(systemIdentifier));
-            await store.WriteJsonAsync(
-                RepositoryLayout.RepositoryFile, first, RepositoryJson.Default.RepositoryRecord, WriteMode.CreateNew, cancel);
+            try
+            {
+                var first = new RepositoryRecord(Format, time.GetUtcNow(), Systems(systemIdentifier));
+                await store.WriteJsonAsync(
+                    RepositoryLayout.RepositoryFile, first, RepositoryJson.Default.RepositoryRecord, WriteMode.CreateNew, cancel);
+            }
+            catch (ObjectExistsException)
+            {
+                // The first backup of another database was faster: what it wrote decides.
+                await AdmitAsync(systemIdentifier, allowNew, cancel);
+            }
+
             return;
         }
 
