@@ -33,7 +33,7 @@ public static class ManifestFormat
         }
         catch (JsonException e)
         {
-            throw Damaged(id, bytes.Length == 0 ? "it is empty" : $"it is not the expected JSON ({e.Message})");
+            throw Damaged(id, bytes.Length == 0 ? "it is empty" : $"it is not the expected JSON ({Printable(e.Message)})");
         }
     }
 
@@ -110,7 +110,7 @@ public static class ManifestFormat
 
     private static bool IsSha256(string text) => text.Length == 64 && text.All(char.IsAsciiHexDigitLower);
 
-    private static string Printable(string text) => new(text.Take(80).Select(static c => char.IsControl(c) ? '?' : c).ToArray());
+    private static string Printable(string text) => new(text.Take(200).Select(static c => char.IsControl(c) ? '?' : c).ToArray());
 
     private static BackupException Damaged(string id, string how) => new(
         ErrorKind.Verification,

@@ -6,11 +6,15 @@ namespace SoundHash.Backup.Repository;
 /// <param name="Archive">Days of tier archive.</param>
 public sealed record RetentionDays(int Standard, int Extended, int Archive)
 {
-    /// <summary>When a set expires.</summary>
-    public DateTimeOffset ExpiryOf(Tier tier, DateTimeOffset started) => started.AddDays(tier switch
+    /// <summary>When a set expires; at the end of time where that would be after it, since a manifest may claim any time.</summary>
+    public DateTimeOffset ExpiryOf(Tier tier, DateTimeOffset started)
     {
-        Tier.Extended => Extended,
-        Tier.Archive => Archive,
-        _ => Standard,
-    });
+        var kept = TimeSpan.FromDays(tier switch
+        {
+            Tier.Extended => Extended,
+            Tier.Archive => Archive,
+            _ => Standard,
+        });
+        return started < DateTimeOffset.MaxValue - kept ? started + kept : DateTimeOffset.MaxValue;
+    }
 }

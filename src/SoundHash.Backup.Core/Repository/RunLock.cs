@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using SoundHash.Backup.Errors;
+using SoundHash.Backup.Storage.Local;
 
 namespace SoundHash.Backup.Repository;
 
@@ -149,21 +150,16 @@ public sealed partial class RunLock : IDisposable
         var path = Path.Combine(stateDirectory, "instance");
         if (!File.Exists(path))
         {
-            // Two first runs may race: the rename lets one win, and both read the winner's.
+            // Two first runs may race: the link lets one win, and both read the winner's. (File.Move would look whether there
+            // is one and then rename over it.)
             var own = $"{path}.{Guid.NewGuid():n}";
             using (var file = new FileStream(OpenFile(own, ReadWriteCreate, OwnerOnly), FileAccess.ReadWrite, bufferSize: 0))
             {
                 file.Write(Encoding.ASCII.GetBytes(Guid.NewGuid().ToString("n")));
             }
 
-            try
-            {
-                File.Move(own, path, overwrite: false);
-            }
-            catch (IOException)
-            {
-                File.Delete(own);
-            }
+            _ = LocalFiles.TryLink(own, path);
+            File.Delete(own);
         }
 
         return File.ReadAllText(path).Trim();

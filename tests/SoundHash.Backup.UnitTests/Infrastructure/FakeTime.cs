@@ -25,12 +25,23 @@ internal sealed class FakeTime(DateTimeOffset now) : TimeProvider
 
     public override long GetTimestamp() => GetUtcNow().UtcTicks;
 
-    /// <summary>Ends when somebody waits for the clock to move.</summary>
-    public Task UntilSomebodyWaitsAsync()
+    /// <summary>Ends when so many wait for the clock to move.</summary>
+    public async Task UntilSomebodyWaitsAsync(int howMany = 1)
     {
-        lock (_lock)
+        while (true)
         {
-            return _timers.Count > 0 ? Task.CompletedTask : _waiting.Task;
+            Task next;
+            lock (_lock)
+            {
+                if (_timers.Count >= howMany)
+                {
+                    return;
+                }
+
+                next = _waiting.Task;
+            }
+
+            await next;
         }
     }
 
@@ -42,10 +53,6 @@ internal sealed class FakeTime(DateTimeOffset now) : TimeProvider
             _now += by;
             due = _timers.Where(t => t.Due <= _now).ToList();
             _timers.RemoveAll(due.Contains);
-            if (_timers.Count == 0 && _waiting.Task.IsCompleted)
-            {
-                _waiting = new(TaskCreationOptions.RunContinuationsAsynchronously);
-            }
         }
 
         due.ForEach(static t => t.Fire());
@@ -74,7 +81,8 @@ internal sealed class FakeTime(DateTimeOffset now) : TimeProvider
                 {
                     Due = clock._now + dueTime;
                     clock._timers.Add(this);
-                    clock._waiting.TrySetResult();
+                    clock._waiting.SetResult();
+                    clock._waiting = new(TaskCreationOptions.RunContinuationsAsynchronously);
                 }
             }
 

@@ -1,0 +1,47 @@
+using SoundHash.Backup.Storage;
+
+namespace SoundHash.Backup.UnitTests.Infrastructure;
+
+/// <summary>A real store that tells what is done to it, so that a test can act between two steps of somebody else.</summary>
+internal sealed class WatchedStore(IObjectStore store) : IObjectStore
+{
+    public List<string> Deleted { get; } = [];
+
+    public Func<string, Task> BeforeRead { get; set; } = static _ => Task.CompletedTask;
+
+    public Func<string, Task> BeforeWrite { get; set; } = static _ => Task.CompletedTask;
+
+    public Func<string, Task> BeforeDelete { get; set; } = static _ => Task.CompletedTask;
+
+    public string Name => store.Name;
+
+    public StoreCapabilities Capabilities => store.Capabilities;
+
+    public async Task<ObjectWriter> OpenWriteAsync(string key, WriteMode mode, CancellationToken cancel)
+    {
+        await BeforeWrite(key);
+        return await store.OpenWriteAsync(key, mode, cancel);
+    }
+
+    public async Task<Stream> OpenReadAsync(string key, long offset, CancellationToken cancel)
+    {
+        await BeforeRead(key);
+        return await store.OpenReadAsync(key, offset, cancel);
+    }
+
+    public Task<ObjectInfo?> StatAsync(string key, CancellationToken cancel) => store.StatAsync(key, cancel);
+
+    public IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, CancellationToken cancel) => store.ListAsync(prefix, cancel);
+
+    public async Task DeleteAsync(string key, CancellationToken cancel)
+    {
+        await BeforeDelete(key);
+        Deleted.Add(key);
+        await store.DeleteAsync(key, cancel);
+    }
+
+    public Task RemoveAbandonedWritesAsync(string prefix, DateTimeOffset olderThan, CancellationToken cancel) =>
+        store.RemoveAbandonedWritesAsync(prefix, olderThan, cancel);
+
+    public Task<long?> FreeBytesAsync(CancellationToken cancel) => store.FreeBytesAsync(cancel);
+}

@@ -1,0 +1,147 @@
+using Serilog.Core;
+using SoundHash.Backup.Repository;
+
+namespace SoundHash.Backup.UnitTests.Repository;
+
+/// <summary>What a killed run leaves is removed: at once by the next run of the same lock, by others after a day.</summary>
+public sealed class LeftoverTests : IAsyncLifetime
+{
+    private static readonly TimeSpan JustUnderADay = TimeSpan.FromHours(23.9);
+    private static readonly TimeSpan MoreThanADay = TimeSpan.FromHours(24.1);
+
+    private RepositoryFixture _repository = null!;
+
+    public async ValueTask InitializeAsync() => _repository = await RepositoryFixture.OpenAsync();
+
+    public ValueTask DisposeAsync() => _repository.DisposeAsync();
+
+    [Fact]
+    public async Task The_next_run_of_the_same_lock_removes_it_at_once_with_files_that_were_half_written()
+    {
+        await KillAsync(_repository.Held);
+        await _repository.NextRunAsync();
+
+        await RemoveAsync(_repository.Held);
+
+        Assert.Empty(_repository.Files());
+    }
+
+    [Fact]
+    public async Task Another_lock_leaves_it_for_a_day()
+    {
+        using var expire = await _repository.TakeLockAsync("expire");
+        var id = await KillAsync(_repository.Held);
+        _repository.MakeOlder(id, JustUnderADay);
+
+        await RemoveAsync(expire);
+        Assert.Equal(3, _repository.Files().Count);
+
+        _repository.MakeOlder(id, MoreThanADay);
+        await RemoveAsync(expire);
+        Assert.Empty(_repository.Files());
+    }
+
+    [Fact]
+    public async Task The_same_lock_of_another_machine_leaves_it_for_a_day()
+    {
+        using var elsewhere = new TempFolder();
+        using var theirs = await RunLock.TakeAsync(elsewhere.Path, "backup", "soundhash", TimeSpan.Zero, TimeProvider.System, Cancel);
+        await KillAsync(_repository.Held);
+
+        await RemoveAsync(theirs);
+
+        Assert.Equal(theirs.Name, _repository.Held.Name);
+        Assert.Equal(3, _repository.Files().Count);
+    }
+
+    [Fact]
+    public async Task A_writer_that_refreshes_its_intent_is_left_alone_however_long_it_takes()
+    {
+        using var expire = await _repository.TakeLockAsync("expire");
+        await using var writer = await _repository.BeginAsync();
+        await _repository.WriteObjectAsync(writer, "database.dump", "dump");
+        _repository.MakeOlder(writer.Id, TimeSpan.FromDays(3));
+
+        await writer.RefreshIntentAsync(Cancel);
+        await RemoveAsync(expire);
+
+        Assert.Equal(2, _repository.Files().Count);
+    }
+
+    [Fact]
+    public async Task A_dry_run_removes_nothing_and_says_what_it_would()
+    {
+        var id = await KillAsync(_repository.Held);
+        await _repository.NextRunAsync();
+        var log = new RecordingLog();
+
+        await new RepositoryGuard(_repository.Store, TimeProvider.System, log.Log)
+            .RemoveLeftoversAsync(await _repository.Store.CatalogueAsync(), _repository.Held, dryRun: true, Cancel);
+
+        Assert.Equal(3, _repository.Files().Count);
+        Assert.Contains(id, Assert.Single(log.Messages(Serilog.Events.LogEventLevel.Information)), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("{")]
+    [InlineData("null")]
+    [InlineData("{\"instance\": null}")]
+    public async Task A_damaged_intent_says_nothing_so_that_only_age_counts(string text)
+    {
+        var id = await KillAsync(_repository.Held);
+        await File.WriteAllTextAsync(Path.Combine(_repository.Folder, "sets", id, "intent.json"), text, Cancel);
+        await _repository.NextRunAsync();
+
+        await RemoveAsync(_repository.Held);
+        Assert.Equal(3, _repository.Files().Count);
+
+        _repository.MakeOlder(id, MoreThanADay);
+        await RemoveAsync(_repository.Held);
+        Assert.Empty(_repository.Files());
+    }
+
+    [Fact]
+    public async Task A_set_whose_writer_was_killed_right_after_the_commit_is_a_set()
+    {
+        var writer = await _repository.BeginAsync();
+        var record = await _repository.WriteObjectAsync(writer, "database.dump", "dump");
+        var intent = Path.Combine(_repository.Folder, "sets", writer.Id, "intent.json");
+        var bytes = await File.ReadAllBytesAsync(intent, Cancel);
+        await writer.CommitAsync(TestSets.Manifest(writer.Id, null, "soundhash", record), Cancel);
+        await File.WriteAllBytesAsync(intent, bytes, Cancel);
+        _repository.MakeOlder(writer.Id, TimeSpan.FromDays(3));
+        await _repository.NextRunAsync();
+
+        await RemoveAsync(_repository.Held);
+
+        Assert.True(Assert.Single((await _repository.Store.CatalogueAsync()).Sets).IsComplete);
+    }
+
+    [Fact]
+    public async Task A_removal_that_was_killed_in_the_middle_is_finished_by_a_later_run()
+    {
+        await _repository.Store.AddSetAsync(TestSets.Manifest("old"));
+        _repository.MakeOlder("old", TimeSpan.FromDays(400));
+        await _repository.Store.DeleteAsync("sets/old/manifest.json", Cancel);
+
+        await RemoveAsync(_repository.Held);
+
+        Assert.Empty(_repository.Files());
+    }
+
+    // A writer that is never disposed of is what a kill leaves: intent, a whole object, a half written file.
+    private async Task<string> KillAsync(RunLock held)
+    {
+        var writer = await _repository.BeginAsync(held);
+        await _repository.WriteObjectAsync(writer, "globals.sql", "roles");
+        var half = await writer.CreateAsync("database.dump", ObjectRole.Dump, Cancel);
+        await half.WriteAsync("half a dump"u8.ToArray(), Cancel);
+        Assert.Equal(3, _repository.Files().Count);
+        return writer.Id;
+    }
+
+    private async Task RemoveAsync(RunLock held) =>
+        await new RepositoryGuard(_repository.Store, TimeProvider.System, Logger.None)
+            .RemoveLeftoversAsync(await _repository.Store.CatalogueAsync(), held, dryRun: false, Cancel);
+}
