@@ -18,7 +18,9 @@ public sealed class ManifestFormatTests
         "it's \"größe\"",
         TestSets.Record("pre-data.dump.zst.age", [1], ObjectRole.PreData) with
         {
-            Compression = CompressionMethod.Zstd, Encryption = EncryptionMethod.Age, Recipients = ["age1abc", "ssh-ed25519 AAAA"],
+            Compression = CompressionMethod.Zstd,
+            Encryption = EncryptionMethod.Age,
+            Recipients = ["age1abc", "ssh-ed25519 AAAA"],
         },
         TestSets.Record("globals.sql", [1, 2], ObjectRole.Globals)) with
     { Tier = Tier.Extended };
