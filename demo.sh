@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The main job in one go: a scratch PostgreSQL with tables like SoundHash's is backed up encrypted, dropped and restored.
-# Installs what is missing (Debian 12, root or sudo; the .NET SDK must be there). Leaves nothing behind.
+# Installs what is missing (Debian 12, root or sudo; the .NET SDK must be there). Leaves nothing behind but what it installed and built.
 set -euo pipefail
 cd "$(dirname "$0")"
 . scripts/prerequisites.sh

@@ -7,6 +7,9 @@ cd "$(dirname "$0")"
 need_dotnet
 need_programs
 need_packages 'test -x /usr/sbin/pgbouncer' pgbouncer
+need_packages 'command -v ssh-keygen' openssh-client
+need_packages 'command -v script' bsdutils
+need_packages 'command -v ps' procps
 
 publish_shbackup
 dotnet build SoundHash.Backup.sln -c Release -v quiet --nologo

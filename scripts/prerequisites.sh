@@ -1,4 +1,4 @@
-# Sourced by demo.sh and test.sh: installs what is missing on Debian, and says what can't be installed from here.
+# Sourced by demo.sh, test.sh, .ci/run and tests/matrix.sh: installs what is missing on Debian, and says what can't be installed from here.
 
 # The .NET SDK is not in Debian; everything else is.
 need_dotnet() {

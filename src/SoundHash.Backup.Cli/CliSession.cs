@@ -1,12 +1,17 @@
 using System.Collections;
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using Serilog;
 using Serilog.Events;
 using SoundHash.Backup.Cli.OptionGroups;
 using SoundHash.Backup.Cli.Output;
 using SoundHash.Backup.Configuration;
+using SoundHash.Backup.Encryption;
 using SoundHash.Backup.Errors;
+using SoundHash.Backup.Pipelines;
+using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Processes;
 
 namespace SoundHash.Backup.Cli;
@@ -40,11 +45,11 @@ internal sealed class CliSession : IDisposable
     /// <summary>Settings with the values that the command line gave.</summary>
     public SettingsReader Settings(params (string Name, string? Value)[] flags)
     {
-        var path = _parse.GetValue(_common.EnvFile) ?? (File.Exists(".env") ? ".env" : null);
-        var file = path is null ? null : EnvFile.Read(path);
+        var file = _parse.GetValue(_common.EnvFile) is { } path ? EnvFile.Read(path) : EnvFile.OfWorkingDirectory();
         var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
             .ToDictionary(static e => (string)e.Key, static e => (string?)e.Value ?? string.Empty);
-        var reader = new SettingsReader(flags.ToDictionary(static f => f.Name, static f => f.Value), environment, file);
+        var given = flags.ToDictionary(static f => f.Name, static f => f.Value);
+        var reader = new SettingsReader(given, environment, file, warning => _log.Warning("{Warning:l}", warning));
         foreach (var name in reader.UnknownNames)
         {
             _log.Warning("unknown setting {Name} is ignored", name);
@@ -53,12 +58,21 @@ internal sealed class CliSession : IDisposable
         return reader;
     }
 
+    /// <summary>Measures what a verb moves, and slows it down to BACKUP_RATE_LIMIT.</summary>
+    public TransferMeter Meter(SettingsReader settings) => new(Time, settings.Bytes("BACKUP_RATE_LIMIT"));
+
+    /// <summary>PostgreSQL's programs.</summary>
+    public PgToolFinder Tools(SettingsReader settings) => new(Launcher, settings.PathOf("PG_BIN_DIR"));
+
+    /// <summary>The programs that encrypt and decrypt.</summary>
+    public EncryptionProviders Providers(EncryptionSettings encryption) => new(Launcher, Time, encryption);
+
     /// <summary>Prints a result: as JSON when asked for, else as text.</summary>
-    public void Print<T>(T result, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type, Action<Terminal, T> asText)
+    public void Print<T>(T result, JsonTypeInfo<T> type, Action<Terminal, T> asText)
     {
         if (Json)
         {
-            Terminal.Line(System.Text.Json.JsonSerializer.Serialize(result, type));
+            Terminal.Document(JsonSerializer.Serialize(result, type));
         }
         else
         {
@@ -72,30 +86,33 @@ internal sealed class CliSession : IDisposable
     {
         var code = ExitCodes.For(error.Kind);
         _log.Debug(error, "exit code {Code}", code);
-        ReportLines(error);
-        if (Json)
-        {
-            Terminal.Line(System.Text.Json.JsonSerializer.Serialize(
-                new ErrorDocument(ErrorResult.Of(error)), ResultJson.Default.ErrorDocument));
-        }
-
+        Terminal.Report(error, Json);
         return code;
     }
 
     /// <summary>Prints an error on stderr only.</summary>
-    public void ReportLines(BackupException error)
+    public void ReportLines(BackupException error) => Terminal.ReportLines(error);
+
+    /// <summary>Makes sure that the file of --log-file can be written: the logger itself would go on without it in silence.</summary>
+    /// <exception cref="BackupException">It can't.</exception>
+    public void EnsureLogFile()
     {
-        Terminal.ErrorLine($"error: {OneLine(error.Message)}");
-        if (error.Hint is not null)
+        if (_parse.GetValue(_common.LogFile) is not { } path)
         {
-            Terminal.ErrorLine($"hint: {OneLine(error.Hint)}");
+            return;
+        }
+
+        try
+        {
+            using var file = new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.ReadWrite);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            throw new BackupException(ErrorKind.Configuration, $"can't write the log file {path}: {e.Message}", "correct --log-file", e);
         }
     }
 
     public void Dispose() => _log.Dispose();
-
-    private static string OneLine(string text) =>
-        string.Join(' ', text.Split(['\r', '\n'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
 
     private Serilog.Core.Logger MakeLog()
     {

@@ -3,19 +3,15 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Reflection;
 using SoundHash.Backup.Cli.Commands;
+using SoundHash.Backup.Errors;
 
 namespace SoundHash.Backup.Cli;
 
 /// <summary>The usual help, followed by the verb's examples and exit codes.</summary>
 internal sealed class HelpWithFooter(HelpAction help) : SynchronousCommandLineAction
 {
-    private static readonly (int Code, string Meaning)[] Codes =
-    [
-        (0, "done, and proven"), (1, "failed for a reason without its own code"), (2, "wrong usage"), (3, "configuration"),
-        (4, "a needed program is missing or too old"), (5, "a child program or the server failed"), (6, "storage"),
-        (7, "encryption or decryption"), (8, "verification failed"), (9, "another run holds the lock"),
-        (10, "partial: an optional copy is missing"), (130, "cancelled"),
-    ];
+    // What can happen to every verb.
+    private static readonly ErrorKind[] Common = [ErrorKind.Failed, ErrorKind.Usage, ErrorKind.Configuration, ErrorKind.Cancelled];
 
     public override int Invoke(ParseResult parseResult)
     {
@@ -32,9 +28,9 @@ internal sealed class HelpWithFooter(HelpAction help) : SynchronousCommandLineAc
 
             output.WriteLine();
             output.WriteLine("Exit codes:");
-            foreach (var (number, meaning) in Codes.Where(c => c.Code is 0 or 1 or 2 or 3 or 130 || verb.ExitCodes.Contains(c.Code)))
+            foreach (var exit in ExitCodes.All.Where(e => e.Kind is not { } kind || Common.Contains(kind) || verb.Failures.Contains(kind)))
             {
-                output.WriteLine($"  {number,3}  {meaning}");
+                output.WriteLine($"  {exit.Code,3}  {exit.Meaning}");
             }
         }
 
@@ -52,6 +48,6 @@ internal sealed class PrintVersion : SynchronousCommandLineAction
     public override int Invoke(ParseResult parseResult)
     {
         parseResult.InvocationConfiguration.Output.WriteLine($"shbackup {Version} (.NET {Environment.Version})");
-        return 0;
+        return ExitCodes.Success;
     }
 }

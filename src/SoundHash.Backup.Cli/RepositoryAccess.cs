@@ -7,6 +7,10 @@ namespace SoundHash.Backup.Cli;
 /// <summary>Opens the configured stores.</summary>
 internal static class RepositoryAccess
 {
+    /// <summary>For a verb that only reads: BACKUP_GROUP, which is for what is written, is not looked at.</summary>
+    public static IObjectStore OpenForReading(RepositoryConfiguration configuration) => new LocalObjectStore(configuration.Directory);
+
+    /// <summary>For a verb that changes what is there.</summary>
     public static IObjectStore Open(RepositoryConfiguration configuration) =>
         new LocalObjectStore(configuration.Directory, configuration.Group);
 

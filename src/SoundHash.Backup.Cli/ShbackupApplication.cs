@@ -1,40 +1,84 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
 using SoundHash.Backup.Cli.Commands;
 using SoundHash.Backup.Cli.OptionGroups;
+using SoundHash.Backup.Cli.Output;
 using SoundHash.Backup.Errors;
 
 namespace SoundHash.Backup.Cli;
 
-/// <summary>The command line: its verbs, and the one place where errors become words and exit codes.</summary>
+/// <summary>The command line: its verbs, and what becomes of one that can't be understood.</summary>
 internal static class ShbackupApplication
 {
     // More than the grace of a child program (10 s), so that it is ended and half objects are removed before we go.
     private static readonly TimeSpan Termination = TimeSpan.FromSeconds(40);
 
+    private static readonly ParserConfiguration Parsing = new() { EnablePosixBundling = false, ResponseFileTokenReplacer = null };
+
     public static async Task<int> RunAsync(string[] args, TextWriter output, TextWriter error)
     {
-        var common = new CommonOptions();
-        var root = Root(common);
-        var parse = root.Parse(args, new ParserConfiguration { EnablePosixBundling = false, ResponseFileTokenReplacer = null });
-        if (parse.Action is ParseErrorAction)
-        {
-            return await UsageErrorAsync(parse, error);
-        }
-
-        var configuration = new InvocationConfiguration
-        {
-            EnableDefaultExceptionHandler = false,
-            ProcessTerminationTimeout = Termination,
-            Output = output,
-            Error = error,
-        };
-        return await parse.InvokeAsync(configuration);
+        var parse = Parse(args);
+        var configuration = parse.InvocationConfiguration;
+        configuration.EnableDefaultExceptionHandler = false;
+        configuration.ProcessTerminationTimeout = Termination;
+        configuration.Output = output;
+        configuration.Error = error;
+        var problems = Problems(parse);
+        // --help and --version work beside whatever else is wrong.
+        return problems.Count > 0 && parse.Action is ParseErrorAction or AsynchronousCommandLineAction
+            // Looked for in the words themselves: of what can't be parsed, --json may be a part.
+            ? UsageError(parse, problems, args.Contains("--json"))
+            : await parse.InvokeAsync(configuration);
     }
 
-    private static RootCommand Root(CommonOptions common)
+    /// <summary>Parses a command line and runs nothing.</summary>
+    public static ParseResult Parse(IReadOnlyList<string> args) => Root().Parse(args, Parsing);
+
+    /// <summary>What is wrong with a command line, in words of one line each.</summary>
+    public static IReadOnlyList<string> Problems(ParseResult parse)
     {
+        var commands = new List<CommandResult>();
+        for (SymbolResult? at = parse.CommandResult; at is CommandResult command; at = at.Parent)
+        {
+            commands.Add(command);
+        }
+
+        // The parser takes "--name --dry-run" for a set with the name "--dry-run", and the dry run for a real one.
+        var options = commands.SelectMany(static c => c.Command.Options).SelectMany(static o => o.Aliases.Append(o.Name)).ToHashSet();
+        var swallowed = commands.SelectMany(static c => c.Children.OfType<OptionResult>())
+            .SelectMany(o => o.Tokens.Where(t => options.Contains(t.Value)).Select(t => $"{o.Option.Name} needs a value before {t.Value}"));
+        // And "verify --dep" for the set "--dep". What really begins so comes after "--".
+        var unknown = parse.Tokens.Any(static t => t.Type == TokenType.DoubleDash) ? [] : commands
+            .SelectMany(static c => c.Children.OfType<ArgumentResult>()).SelectMany(static a => a.Tokens)
+            .Where(static t => t.Value.StartsWith("--", StringComparison.Ordinal)).Select(static t => $"there is no option {t.Value}");
+        return
+        [
+            .. parse.Errors.Select(static e => ErrorReport.OneLine(e.Message).TrimEnd('.')),
+            .. swallowed,
+            .. unknown,
+            .. commands.SelectMany(static c => c.Children).SelectMany(Empty),
+        ];
+    }
+
+    // Of a variable that is not set: "--database $NAME" would be the default database, and an empty id the beginning of every one.
+    private static IEnumerable<string> Empty(SymbolResult given)
+    {
+        var name = given switch
+        {
+            OptionResult option => option.Option.Name,
+            ArgumentResult argument => argument.Argument.Name,
+            _ => null,
+        };
+        var empty = given.Tokens.Where(static t => string.IsNullOrWhiteSpace(t.Value));
+        return name is null ? [] : empty.Select(_ => $"the value of {name} is empty");
+    }
+
+    /// <summary>The command line with all its verbs.</summary>
+    public static RootCommand Root()
+    {
+        var common = new CommonOptions();
         var root = new RootCommand("Backs up PostgreSQL, proves that the backups restore, and brings a lost database back.")
         {
             new BackupCommand(common),
@@ -58,16 +102,17 @@ internal static class ShbackupApplication
         return root;
     }
 
-    private static async Task<int> UsageErrorAsync(ParseResult parse, TextWriter error)
+    private static int UsageError(ParseResult parse, IReadOnlyList<string> problems, bool json)
     {
-        await error.WriteLineAsync($"error: {string.Join("; ", parse.Errors.Select(static e => e.Message))}");
         var path = new List<string>();
-        for (System.CommandLine.Parsing.SymbolResult? at = parse.CommandResult; at is System.CommandLine.Parsing.CommandResult command; at = at.Parent)
+        for (SymbolResult? at = parse.CommandResult; at is CommandResult command; at = at.Parent)
         {
             path.Insert(0, command.Command is RootCommand ? "shbackup" : command.Command.Name);
         }
 
-        await error.WriteLineAsync($"hint: {string.Join(' ', path)} --help");
-        return ExitCodes.For(ErrorKind.Usage);
+        var streams = parse.InvocationConfiguration;
+        var error = new BackupException(ErrorKind.Usage, string.Join("; ", problems), $"{string.Join(' ', path)} --help");
+        new Terminal(streams.Output, streams.Error, noColor: true).Report(error, json);
+        return ExitCodes.For(error.Kind);
     }
 }

@@ -21,7 +21,8 @@ public sealed partial class ArchitectureTests
         ["Restores"] = $"{BelowRepository} Repository",
     };
 
-    public static TheoryData<string> Folders => [.. Directory.GetDirectories(Core()).Select(static d => Path.GetFileName(d)!).Where(static d => d is not ("bin" or "obj"))];
+    public static TheoryData<string> Folders => [.. Directory.GetDirectories(Core()).Select(
+        static d => Path.GetFileName(d)!).Where(static d => d is not ("bin" or "obj"))];
 
     [Theory]
     [MemberData(nameof(Folders))]
@@ -31,7 +32,8 @@ public sealed partial class ArchitectureTests
         var known = allowed.Split(' ').Append(folder).ToHashSet();
         foreach (var file in Directory.GetFiles(Path.Combine(Core(), folder), "*.cs", SearchOption.AllDirectories))
         {
-            var strangers = OwnNamespace().Matches(File.ReadAllText(file)).Select(static m => m.Groups["folder"].Value).Where(f => !known.Contains(f)).Distinct().ToList();
+            var strangers = OwnNamespace().Matches(File.ReadAllText(file)).Select(
+                static m => m.Groups["folder"].Value).Where(f => !known.Contains(f)).Distinct().ToList();
             Assert.True(strangers.Count == 0, $"{Path.GetFileName(file)} in {folder} uses {string.Join(", ", strangers)}");
         }
     }

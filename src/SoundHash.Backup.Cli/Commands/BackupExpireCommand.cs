@@ -2,6 +2,7 @@ using System.CommandLine;
 using SoundHash.Backup.Cli.OptionGroups;
 using SoundHash.Backup.Cli.Output;
 using SoundHash.Backup.Configuration;
+using SoundHash.Backup.Errors;
 using SoundHash.Backup.Repository;
 
 namespace SoundHash.Backup.Cli.Commands;
@@ -12,26 +13,40 @@ internal sealed class BackupExpireCommand : VerbCommand
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Show what would be removed; remove nothing" };
 
     public BackupExpireCommand(CommonOptions common)
-        : base("expire", "Remove sets that are past their tier's time; never the newest good one, never a pinned one", common) => Options.Add(_dryRun);
+        : base(
+            "expire",
+            "Remove sets that are past their tier's time; never the newest good one, which is read back first, never a pinned one",
+            common) => Options.Add(_dryRun);
 
     public override IReadOnlyList<string> Examples { get; } = ["shbackup backup expire --dry-run", "shbackup backup expire"];
 
-    public override IReadOnlyList<int> ExitCodes { get; } = [6, 9];
+    public override IReadOnlyList<ErrorKind> Failures { get; } = [ErrorKind.Storage, ErrorKind.Verification, ErrorKind.Locked];
 
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {
         var settings = cli.Settings();
         var repository = RepositoryConfiguration.Read(settings);
         var retention = RetentionConfiguration.Read(settings);
+        var jobs = RunConfiguration.ReadJobs(settings);
+        var meter = cli.Meter(settings);
         settings.ThrowIfInvalid();
 
         var store = RepositoryAccess.Open(repository);
         using var held = await RunLock.TakeAsync(repository.StateDirectory, "expire", null, TimeSpan.Zero, cli.Time, cancel);
-        var expiry = new Expiry(store, cli.Time, cli.Log);
-        var decisions = await expiry.RunAsync(retention, held, parse.GetValue(_dryRun), cancel);
+        var expiry = new Expiry(store, new SetVerifier(store, cli.Launcher, meter), jobs, cli.Time, cli.Log);
+        var dryRun = parse.GetValue(_dryRun);
+        IReadOnlyList<RetentionDecision> decisions;
+        await using (new ProgressReporter(cli, "verify", meter, static () => 0))
+        {
+            decisions = await expiry.RunAsync(retention, held, dryRun, cancel);
+        }
+
+        var damage = decisions.Select(static d => d.Damage).OfType<BackupException>().ToList();
+        damage.ForEach(cli.ReportLines);
+        var code = ExitCodes.WorstOf(damage);
         var items = decisions.Select(static d => new ExpireItem(d.Set.Id, d.Expires, d.Reason)).ToList();
-        cli.Print(new ExpireDocument(items, parse.GetValue(_dryRun), 0), ResultJson.Default.ExpireDocument, Print);
-        return Errors.ExitCodes.Success;
+        cli.Print(new ExpireDocument(items, dryRun, code), ResultJson.Default.ExpireDocument, Print);
+        return code;
     }
 
     private static void Print(Terminal terminal, ExpireDocument document)

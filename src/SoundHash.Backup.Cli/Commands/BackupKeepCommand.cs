@@ -2,6 +2,7 @@ using System.CommandLine;
 using SoundHash.Backup.Cli.OptionGroups;
 using SoundHash.Backup.Cli.Output;
 using SoundHash.Backup.Configuration;
+using SoundHash.Backup.Errors;
 using SoundHash.Backup.Repository;
 
 namespace SoundHash.Backup.Cli.Commands;
@@ -9,7 +10,7 @@ namespace SoundHash.Backup.Cli.Commands;
 /// <summary>shbackup backup keep | unkeep</summary>
 internal sealed class BackupKeepCommand : VerbCommand
 {
-    private readonly Argument<string> _id = new("id") { Description = "The set, or the beginning of its id" };
+    private readonly Argument<string> _id = new("ID") { Description = "The set, or the beginning of its id" };
     private readonly bool _pin;
 
     public BackupKeepCommand(string name, string description, CommonOptions common)
@@ -22,6 +23,8 @@ internal sealed class BackupKeepCommand : VerbCommand
 
     public override IReadOnlyList<string> Examples { get; }
 
+    public override IReadOnlyList<ErrorKind> Failures { get; } = [ErrorKind.Storage, ErrorKind.Verification];
+
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {
         var settings = cli.Settings();
@@ -31,8 +34,10 @@ internal sealed class BackupKeepCommand : VerbCommand
         var store = RepositoryAccess.Open(repository);
         var manifest = (await Catalogue.LoadAsync(store, cancel)).Find(parse.GetRequiredValue(_id));
         await SetPin.SetAsync(store, manifest.Id, _pin, cli.Time, cancel);
-        var done = _pin ? $"{manifest.Id} is pinned and does not expire" : $"{manifest.Id} is not pinned";
-        cli.Print(new DoneDocument(done), ResultJson.Default.DoneDocument, static (terminal, d) => terminal.Line(d.Done));
-        return Errors.ExitCodes.Success;
+        cli.Print(
+            new PinDocument(manifest.Id, _pin),
+            ResultJson.Default.PinDocument,
+            static (terminal, d) => terminal.Line(d.Pinned ? $"{d.Id} is pinned and does not expire" : $"{d.Id} is not pinned"));
+        return ExitCodes.Success;
     }
 }

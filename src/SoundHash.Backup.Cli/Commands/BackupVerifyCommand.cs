@@ -2,10 +2,7 @@ using System.CommandLine;
 using SoundHash.Backup.Cli.OptionGroups;
 using SoundHash.Backup.Cli.Output;
 using SoundHash.Backup.Configuration;
-using SoundHash.Backup.Encryption;
 using SoundHash.Backup.Errors;
-using SoundHash.Backup.Pipelines;
-using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
 
 namespace SoundHash.Backup.Cli.Commands;
@@ -13,7 +10,7 @@ namespace SoundHash.Backup.Cli.Commands;
 /// <summary>shbackup backup verify: reads sets back and compares.</summary>
 internal sealed class BackupVerifyCommand : VerbCommand
 {
-    private readonly Argument<string?> _id = new("id") { Description = "The set, or the beginning of its id", Arity = ArgumentArity.ZeroOrOne };
+    private readonly Argument<string?> _id = new("ID") { Description = "The set, or the beginning of its id", Arity = ArgumentArity.ZeroOrOne };
     private readonly Option<bool> _all = new("--all") { Description = "Verify every set" };
     private readonly Option<bool> _deep = new("--deep") { Description = "Also decrypt, decompress and read each archive's table of contents (needs the key)" };
 
@@ -39,7 +36,8 @@ internal sealed class BackupVerifyCommand : VerbCommand
         "shbackup backup verify --all --deep",
     ];
 
-    public override IReadOnlyList<int> ExitCodes { get; } = [4, 6, 7, 8];
+    public override IReadOnlyList<ErrorKind> Failures { get; } =
+        [ErrorKind.ToolMissing, ErrorKind.Storage, ErrorKind.Encryption, ErrorKind.Verification];
 
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {
@@ -47,53 +45,74 @@ internal sealed class BackupVerifyCommand : VerbCommand
         var repository = RepositoryConfiguration.Read(settings);
         var encryption = EncryptionConfiguration.ReadForDecryption(settings);
         var jobs = RunConfiguration.ReadJobs(settings);
-        var meter = new TransferMeter(cli.Time, settings.Bytes("BACKUP_RATE_LIMIT"));
-        var tools = new PgToolFinder(cli.Launcher, settings.PathOf("PG_BIN_DIR"));
+        var meter = cli.Meter(settings);
+        var tools = cli.Tools(settings);
         settings.ThrowIfInvalid();
 
-        var store = RepositoryAccess.Open(repository);
+        var store = RepositoryAccess.OpenForReading(repository);
         var catalogue = await Catalogue.LoadAsync(store, cancel);
-        var chosen = parse.GetValue(_all)
+        var all = parse.GetValue(_all);
+        var chosen = all
             ? catalogue.Sets.Select(static s => s.Manifest).OfType<Manifest>().ToList()
             : [catalogue.Find(parse.GetValue(_id)!)];
-        var broken = parse.GetValue(_all)
-            ? catalogue.Sets.Where(static s => s.Problem is not null).Select(static s => new BrokenSet(s.Id, s.Problem!.Message)).ToList()
-            : [];
-        if (chosen.Count + broken.Count == 0)
+        var unusable = all ? catalogue.Sets.Where(static s => s.Problem is not null).ToList() : [];
+        if (chosen.Count + unusable.Count == 0)
         {
             throw new BackupException(ErrorKind.Verification, "there are no sets, so that nothing was verified", "shbackup backup");
         }
 
         var deep = parse.GetValue(_deep);
         var verifier = new SetVerifier(store, cli.Launcher, meter);
-        var providers = new EncryptionProviders(cli.Launcher, cli.Time, encryption);
+        var providers = cli.Providers(encryption);
+        async Task<VerificationResult> VerifyAsync(Manifest manifest) => deep
+            ? await verifier.VerifyDeepAsync(
+                manifest,
+                await tools.ForRestoreAsync(manifest.DumpMajor, 0, cancel),
+                providers.For,
+                jobs,
+                cancel)
+            : await verifier.VerifyStoredAsync(manifest, jobs, cancel);
         var results = new List<VerificationResult>();
-        await using (new ProgressReporter(cli, "verify", meter, () => chosen.Sum(m => m.Objects.Sum(o => deep ? o.PlainBytes : o.StoredBytes))))
+        var expected = chosen.Sum(m => m.Objects.Sum(o => deep ? o.PlainBytes : o.StoredBytes));
+        await using (new ProgressReporter(cli, "verify", meter, () => expected))
         {
             foreach (var manifest in chosen)
             {
-                results.Add(deep
-                    ? await verifier.VerifyDeepAsync(manifest, await tools.ForRestoreAsync(manifest.DumpMajor, 0, cancel), providers.For, jobs, cancel)
-                    : await verifier.VerifyStoredAsync(manifest, jobs, cancel));
+                results.Add(await OneAsync(manifest, async () =>
+                {
+                    using var use = await SetUse.BeginAsync(
+                        repository.StateDirectory, store, manifest.Id, reason => cli.Log.Debug("{Reason:l}", reason), cancel);
+                    return await VerifyAsync(manifest);
+                }));
+                cancel.ThrowIfCancellationRequested();
             }
         }
 
-        var bad = broken.Count > 0 || results.Any(static r => r.Problems.Count > 0);
-        var code = bad ? Errors.ExitCodes.For(ErrorKind.Verification) : Errors.ExitCodes.Success;
-        foreach (var problem in broken.Select(static b => b.Problem).Concat(results.SelectMany(static r => r.Problems)))
-        {
-            cli.Terminal.ErrorLine($"error: {problem}");
-        }
-
-        cli.Print(new VerifyDocument(results, broken, deep, code), ResultJson.Default.VerifyDocument, Print);
+        var errors = unusable.Select(static s => s.Problem!).Concat(results.SelectMany(static r => r.Findings)).ToList();
+        errors.ForEach(cli.ReportLines);
+        var code = ExitCodes.WorstOf(errors);
+        cli.Print(new VerifyDocument(results, all ? BrokenSet.Of(catalogue) : [], deep, code), ResultJson.Default.VerifyDocument, Print);
         return code;
+    }
+
+    // A set that can't be decrypted or read at all must not keep the others from being looked at.
+    private static async Task<VerificationResult> OneAsync(Manifest manifest, Func<Task<VerificationResult>> verify)
+    {
+        try
+        {
+            return await verify();
+        }
+        catch (BackupException e)
+        {
+            return new VerificationResult(manifest.Id, 0, [e]);
+        }
     }
 
     private static void Print(Terminal terminal, VerifyDocument document)
     {
         foreach (var result in document.Sets)
         {
-            terminal.Line($"{result.SetId}  {Sizes.Bytes(result.StoredBytes)}  {(result.Problems.Count == 0 ? "ok" : $"{result.Problems.Count} problems")}");
+            terminal.Line($"{result.SetId}  {Sizes.Bytes(result.StoredBytes)}  {(result.Problems.Count == 0 ? "ok" : Sizes.Count(result.Problems.Count, "problem"))}");
         }
 
         var good = document.Sets.Count(static s => s.Problems.Count == 0);

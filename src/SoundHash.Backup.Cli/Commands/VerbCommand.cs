@@ -13,28 +13,32 @@ internal abstract class VerbCommand : Command
     /// <summary>Command lines that the help shows and a test runs through the parser.</summary>
     public abstract IReadOnlyList<string> Examples { get; }
 
-    /// <summary>Exit codes besides 0, 1, 2, 3 and 130.</summary>
-    public virtual IReadOnlyList<int> ExitCodes => [6];
+    /// <summary>How it can fail, besides the ways of every verb.</summary>
+    public virtual IReadOnlyList<ErrorKind> Failures => [ErrorKind.Storage];
 
     /// <summary>Does what the verb is for and returns the exit code; errors are thrown.</summary>
     protected abstract Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel);
 
+    // The one place where errors become words and exit codes.
     private async Task<int> InvokeAsync(ParseResult parse, CommonOptions common, CancellationToken cancel)
     {
         // System.CommandLine 2.0 registers its signal handlers only after the action has begun.
         await Task.Yield();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        using var hangUp = HangUp.CancelOn(stop);
         using var cli = new CliSession(parse, common);
         try
         {
-            return await RunAsync(parse, cli, cancel);
+            cli.EnsureLogFile();
+            return await RunAsync(parse, cli, stop.Token);
         }
-        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            return cli.Report(new BackupException(ErrorKind.Cancelled, "cancelled; nothing that was not finished is kept"));
+            return cli.Report(new BackupException(ErrorKind.Cancelled, "cancelled; what was not finished has been undone"));
         }
         catch (BackupException e)
         {
-            return cancel.IsCancellationRequested && e.Kind != ErrorKind.Cancelled
+            return stop.IsCancellationRequested && e.Kind != ErrorKind.Cancelled
                 ? cli.Report(new BackupException(ErrorKind.Cancelled, $"cancelled ({e.Message})", inner: e))
                 : cli.Report(e);
         }
@@ -47,7 +51,10 @@ internal abstract class VerbCommand : Command
 #pragma warning restore CA1031
         {
             return cli.Report(new BackupException(
-                ErrorKind.Failed, $"internal error: {e.GetType().Name}: {e.Message}", "run again with --log-level debug and report the stack", e));
+                ErrorKind.Failed,
+                $"internal error: {e.GetType().Name}: {e.Message}",
+                "run again with --log-level debug and report the stack",
+                e));
         }
     }
 }

@@ -7,7 +7,7 @@ internal sealed class CommonOptions
 {
     public Option<string?> EnvFile { get; } = new("--env-file")
     {
-        Description = "Read settings from this file (default: ./.env when it exists)",
+        Description = "Read settings from this file (default: ./.env when it is there)",
         HelpName = "FILE",
         Recursive = true,
     };
@@ -19,7 +19,12 @@ internal sealed class CommonOptions
         Recursive = true,
     };
 
-    public Option<string?> LogFile { get; } = new("--log-file") { Description = "Also log to this file", HelpName = "FILE", Recursive = true };
+    public Option<string?> LogFile { get; } = new("--log-file")
+    {
+        Description = "Also log to this file, which grows",
+        HelpName = "FILE",
+        Recursive = true,
+    };
 
     public Option<bool> Json { get; } = new("--json") { Description = "Print one JSON document on stdout", Recursive = true };
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Repository;
 
@@ -9,16 +10,34 @@ internal sealed class RestoreSelection
 {
     private readonly Option<bool> _list = new("--list") { Description = "List what could be restored" };
     private readonly Option<bool> _latest = new("--latest") { Description = "The newest set of the database" };
-    private readonly Option<string?> _backup = new("--backup") { Description = "This set, by its id or the beginning of it", HelpName = "ID" };
-    private readonly Option<string?> _file = new("--file") { Description = "A dump or script at any path: .dump, .sql, also .zst, .gz, .age, .gpg", HelpName = "PATH" };
-    private readonly Option<string?> _database = new("--database") { Description = "With --latest: the database (default: DATABASE_NAME)", HelpName = "D" };
+
+    private readonly Option<string?> _backup = new("--backup")
+    {
+        Description = "This set, by its id or the beginning of it",
+        HelpName = "ID",
+    };
+
+    private readonly Option<string?> _file = new("--file")
+    {
+        Description = "A dump or script at any path: .dump, .sql, also .zst, .gz, .age, .gpg",
+        HelpName = "PATH",
+    };
+
+    private readonly Option<string?> _database = new("--database")
+    {
+        Description = "With --latest: the database (default: DATABASE_NAME)",
+        HelpName = "DATABASE",
+    };
+
     private readonly Option<bool> _all = new("--all-databases") { Description = "With --latest: the newest set of every database" };
 
     public bool List(ParseResult parse) => parse.GetValue(_list);
 
     public string? File(ParseResult parse) => parse.GetValue(_file);
 
-    public bool IsFile(System.CommandLine.Parsing.CommandResult result) => result.GetValue(_file) is not null;
+    public bool IsFile(CommandResult result) => result.GetValue(_file) is not null;
+
+    public bool IsAll(CommandResult result) => result.GetValue(_all);
 
     public void AddTo(Command command)
     {
@@ -60,7 +79,8 @@ internal sealed class RestoreSelection
             return [catalogue.Latest(parse.GetValue(_database) ?? configuredDatabase)];
         }
 
-        var databases = catalogue.Sets.Select(static s => s.Manifest?.Database).OfType<string>().Distinct().Order(StringComparer.Ordinal).ToList();
+        var databases = catalogue.Sets.Select(static s => s.Manifest?.Database).OfType<string>()
+            .Distinct().Order(StringComparer.Ordinal).ToList();
         return databases.Count > 0
             ? databases.ConvertAll(catalogue.Latest)
             : throw new BackupException(ErrorKind.Failed, "there are no sets", "shbackup backup list");

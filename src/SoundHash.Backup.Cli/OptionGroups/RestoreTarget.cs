@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using SoundHash.Backup.Restores;
 
 namespace SoundHash.Backup.Cli.OptionGroups;
@@ -6,20 +7,58 @@ namespace SoundHash.Backup.Cli.OptionGroups;
 /// <summary>Options that say where to, and how much.</summary>
 internal sealed class RestoreTarget
 {
-    private readonly Option<string?> _targetDb = new("--target-db") { Description = "Restore into a database of this name (default: the one that was backed up)", HelpName = "D" };
-    private readonly Option<bool> _clean = new("--clean") { Description = "Verify the set in depth, drop the existing database, then restore" };
-    private readonly Option<bool> _swap = new("--swap") { Description = "Restore beside, compare, then swap names; the old database is kept" };
+    private readonly Option<string?> _targetDb = new("--target-db")
+    {
+        Description = "Restore into a database of this name (default: the one that was backed up)",
+        HelpName = "DATABASE",
+    };
+
+    private readonly Option<bool> _clean = new("--clean")
+    {
+        Description = "Verify the set in depth, drop the existing database, then restore; with --file, drop it when the new one is whole",
+    };
+
+    private readonly Option<bool> _swap = new("--swap")
+    {
+        Description = "Restore beside, compare, then swap names; the old database is kept",
+    };
+
     private readonly Option<bool> _schemaOnly = new("--schema-only") { Description = "Definitions without rows" };
     private readonly Option<bool> _dataOnly = new("--data-only") { Description = "Rows into tables that are there and empty" };
-    private readonly Option<string[]> _table = new("--table") { Description = "Only this table with its rows, without indexes and constraints: schema.name or name; may be repeated", HelpName = "T" };
-    private readonly Option<bool> _globals = new("--globals") { Description = "First make the roles and tablespaces that the server lacks" };
+
+    private readonly Option<string[]> _table = new("--table")
+    {
+        Description = "Only this table with its rows, without indexes and constraints: schema.name or name; may be repeated",
+        HelpName = "TABLE",
+    };
+
+    private readonly Option<bool> _globals = new("--globals")
+    {
+        Description = "First make the roles and tablespaces that the server lacks",
+    };
+
     private readonly Option<bool> _noOwner = new("--no-owner") { Description = "Everything belongs to the connecting role" };
     private readonly Option<bool> _noPrivileges = new("--no-privileges") { Description = "Do not restore rights" };
-    private readonly Option<bool> _noTablespaces = new("--no-tablespaces") { Description = "Everything goes to the default tablespace" };
+
+    private readonly Option<bool> _noTablespaces = new("--no-tablespaces")
+    {
+        Description = "Everything goes to the default tablespace",
+    };
+
+    public string? Name(ParseResult parse) => parse.GetValue(_targetDb);
+
+    public bool IsNamed(CommandResult result) => result.GetValue(_targetDb) is not null;
+
+    /// <summary>True when something is asked for that only the contents of a set can tell.</summary>
+    public bool NeedsSet(CommandResult result) => result.GetValue(_globals) || result.GetValue(_dataOnly) || result.GetValue(_table) is { Length: > 0 };
 
     public void AddTo(Command command)
     {
-        foreach (var option in new Option[] { _targetDb, _clean, _swap, _schemaOnly, _dataOnly, _table, _globals, _noOwner, _noPrivileges, _noTablespaces })
+        var options = new Option[]
+        {
+            _targetDb, _clean, _swap, _schemaOnly, _dataOnly, _table, _globals, _noOwner, _noPrivileges, _noTablespaces,
+        };
+        foreach (var option in options)
         {
             command.Options.Add(option);
         }
@@ -41,8 +80,6 @@ internal sealed class RestoreTarget
             }
         });
     }
-
-    public string? Name(ParseResult parse) => parse.GetValue(_targetDb);
 
     public RestoreOptions Read(ParseResult parse, string target, int jobs) => new()
     {

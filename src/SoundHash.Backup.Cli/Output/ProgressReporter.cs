@@ -56,7 +56,8 @@ internal sealed class ProgressReporter : IAsyncDisposable
         }
     }
 
-    private static string Describe(long bytes, TimeSpan elapsed, long expected)
+    /// <summary>What is shown: how much, how fast, how long, and where the size is known about how much is left.</summary>
+    internal static string Describe(long bytes, TimeSpan elapsed, long expected)
     {
         var rate = elapsed.TotalSeconds > 0 ? bytes / elapsed.TotalSeconds : 0;
         var text = $"{Sizes.Bytes(bytes)}  {Sizes.Bytes((long)rate)}/s  {Sizes.Duration(elapsed)}";

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Serialization;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Repository;
@@ -10,7 +9,7 @@ namespace SoundHash.Backup.Cli.Output;
 internal sealed record ErrorResult(string Kind, string Message, string? Hint, int ExitCode)
 {
     public static ErrorResult Of(BackupException e) =>
-        new(JsonNamingPolicy.KebabCaseLower.ConvertName(e.Kind.ToString()), e.Message, e.Hint, ExitCodes.For(e.Kind));
+        new(e.Kind.Word(), e.Message, e.Hint, ExitCodes.For(e.Kind));
 }
 
 /// <summary>The document of a verb that failed as a whole.</summary>
@@ -37,9 +36,9 @@ internal sealed record SetResult(
 {
     public static SetResult Of(Manifest manifest, DateTimeOffset expires, CatalogueEntry? entry) => new(
         manifest.Id,
-        Lower(manifest.Kind),
+        manifest.Kind.Word(),
         manifest.Database,
-        Lower(manifest.Tier),
+        manifest.Tier.Word(),
         manifest.Started,
         manifest.Stopped,
         expires,
@@ -48,13 +47,10 @@ internal sealed record SetResult(
         entry?.DamagedObjects.ToList() ?? [],
         manifest.StoredBytes,
         manifest.DatabaseBytes,
-        string.Join('+', manifest.Objects.Select(static o => Lower(o.Encryption)).Distinct()),
+        string.Join('+', manifest.Objects.Select(static o => o.Encryption.Word()).Distinct()),
         manifest.ServerVersion,
         manifest.DumpVersion,
         manifest.SystemIdentifier);
-
-    private static string Lower<T>(T value)
-        where T : struct, Enum => JsonNamingPolicy.KebabCaseLower.ConvertName(value.ToString());
 }
 
 /// <summary>The document of <c>backup</c>.</summary>
@@ -64,13 +60,20 @@ internal sealed record BackupDocument(IReadOnlyList<BackupDocumentItem> Database
 internal sealed record BackupDocumentItem(string Database, SetResult? Set, ErrorResult? Error);
 
 /// <summary>The document of a dry run of <c>backup</c>.</summary>
-internal sealed record BackupPlanDocument(IReadOnlyList<string> Databases, string Store, string Encryption, string Compression, int Jobs, bool DryRun);
+internal sealed record BackupPlanDocument(
+    IReadOnlyList<string> Databases, string Store, string Encryption, string Compression, int Jobs, bool DryRun);
 
 /// <summary>The document of <c>backup list</c>.</summary>
 internal sealed record ListDocument(IReadOnlyList<SetResult> Sets, IReadOnlyList<BrokenSet> Broken);
 
 /// <summary>A set whose manifest can't be used.</summary>
-internal sealed record BrokenSet(string Id, string Problem);
+internal sealed record BrokenSet(string Id, string Problem, string? Hint = null)
+{
+    /// <summary>Those of a catalogue.</summary>
+    public static IReadOnlyList<BrokenSet> Of(Catalogue catalogue) =>
+        catalogue.Sets.Where(static s => s.Problem is not null)
+            .Select(static s => new BrokenSet(s.Id, s.Problem!.Message, s.Problem.Hint)).ToList();
+}
 
 /// <summary>The document of <c>backup verify</c>.</summary>
 internal sealed record VerifyDocument(IReadOnlyList<VerificationResult> Sets, IReadOnlyList<BrokenSet> Broken, bool Deep, int ExitCode);
@@ -96,8 +99,11 @@ internal sealed record RestoreListDocument(IReadOnlyList<RestorableSet> Sets, IR
 /// <summary>A set as a person in need looks at it.</summary>
 internal sealed record RestorableSet(SetResult Set, IReadOnlyList<string> Copies, double ExpectedSeconds, string ExpectedFrom);
 
-/// <summary>The document of a verb with nothing else to say.</summary>
-internal sealed record DoneDocument(string Done);
+/// <summary>The document of <c>encrypt</c> and <c>decrypt</c>: the file that was made.</summary>
+internal sealed record FileDocument(string File);
+
+/// <summary>The document of <c>backup keep</c> and <c>backup unkeep</c>.</summary>
+internal sealed record PinDocument(string Id, bool Pinned);
 
 /// <summary>JSON of results, generated at compile time.</summary>
 [JsonSourceGenerationOptions(
@@ -110,7 +116,8 @@ internal sealed record DoneDocument(string Done);
 [JsonSerializable(typeof(ListDocument))]
 [JsonSerializable(typeof(VerifyDocument))]
 [JsonSerializable(typeof(ExpireDocument))]
-[JsonSerializable(typeof(DoneDocument))]
+[JsonSerializable(typeof(FileDocument))]
+[JsonSerializable(typeof(PinDocument))]
 [JsonSerializable(typeof(PlanDocument))]
 [JsonSerializable(typeof(RestoreDocument))]
 [JsonSerializable(typeof(RestoreListDocument))]

@@ -1,6 +1,11 @@
+using SoundHash.Backup.Errors;
+
 namespace SoundHash.Backup.Cli.Output;
 
-/// <summary>Results on stdout; everything else on stderr, where a status line may stand at the bottom.</summary>
+/// <summary>
+/// Results on stdout; everything else on stderr, where a status line may stand at the bottom. Nothing reaches either
+/// with a control character in it: a name in a manifest or a message of a server must not steer the terminal.
+/// </summary>
 internal sealed class Terminal(TextWriter output, TextWriter error, bool noColor)
 {
     private readonly Lock _lock = new();
@@ -16,40 +21,29 @@ internal sealed class Terminal(TextWriter output, TextWriter error, bool noColor
     public bool HasColor => IsInteractive && !noColor && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"));
 
     /// <summary>Writes a line of the result.</summary>
-    public void Line(string text)
-    {
-        lock (_lock)
-        {
-            Erase();
-            output.WriteLine(Safe(text));
-            Draw();
-        }
-    }
+    public void Line(string text) => Write(Safe(text));
+
+    /// <summary>Writes a result of several lines.</summary>
+    public void Document(string text) => Write(Safe(text, keepLines: true));
 
     /// <summary>Writes a line for people.</summary>
     public void ErrorLine(string text) => RawErrorLine(Safe(text));
 
-    /// <summary>Writes a line that may hold colours of ours; anything else in it went through <see cref="Safe"/>.</summary>
-    public void RawErrorLine(string text)
+    /// <summary>Writes lines that may hold colours of ours; anything else in them went through <see cref="Safe"/>.</summary>
+    public void RawErrorLine(string text) => ToStderr(() =>
     {
-        lock (_lock)
-        {
-            Erase();
-            error.WriteLine(text);
-            Draw();
-        }
-    }
+        Erase();
+        error.WriteLine(text);
+        Draw();
+    });
 
     /// <summary>Replaces the status line; an empty text removes it.</summary>
-    public void Status(string text)
+    public void Status(string text) => ToStderr(() =>
     {
-        lock (_lock)
-        {
-            Erase();
-            _status = text;
-            Draw();
-        }
-    }
+        Erase();
+        _status = Safe(text);
+        Draw();
+    });
 
     /// <summary>Asks a yes-or-no question; anything but "yes" is no.</summary>
     public bool Ask(string question)
@@ -63,11 +57,50 @@ internal sealed class Terminal(TextWriter output, TextWriter error, bool noColor
         }
     }
 
-    /// <summary>Shows control characters as '?': a name in a manifest or a message of a server must not steer the terminal.</summary>
-    public static string Safe(string text) =>
-        text.Any(IsUnsafe) ? new string(text.Select(static c => IsUnsafe(c) ? '?' : c).ToArray()) : text;
+    /// <summary>Shows characters that steer a terminal as '?': control characters, and those that change the direction of text.</summary>
+    /// <param name="text">Any text.</param>
+    /// <param name="keepLines">True keeps line feeds and tabs.</param>
+    public static string Safe(string text, bool keepLines = false)
+    {
+        bool IsUnsafe(char c) => char.IsControl(c)
+            ? !keepLines || c is not ('\n' or '\t')
+            : c is (>= '\u202a' and <= '\u202e') or (>= '\u2066' and <= '\u2069') or '\u2028' or '\u2029';
+        return text.Any(IsUnsafe) ? new string(text.Select(c => IsUnsafe(c) ? '?' : c).ToArray()) : text;
+    }
 
-    private static bool IsUnsafe(char c) => char.IsControl(c) && c is not ('\n' or '\r' or '\t');
+    private void Write(string text)
+    {
+        lock (_lock)
+        {
+            ToStderr(Erase);
+            try
+            {
+                output.WriteLine(text);
+            }
+            catch (IOException e)
+            {
+                throw new BackupException(ErrorKind.Failed, $"can't write the result to stdout: {e.Message}", inner: e);
+            }
+
+            ToStderr(Draw);
+        }
+    }
+
+    // A terminal that was closed (and sent SIGHUP for it) must not keep the verb from undoing what is half done.
+    private void ToStderr(Action write)
+    {
+        lock (_lock)
+        {
+            try
+            {
+                write();
+            }
+            catch (IOException)
+            {
+                _status = string.Empty;
+            }
+        }
+    }
 
     private void Erase()
     {

@@ -39,11 +39,13 @@ public sealed class BackupRun(
         if (excluded.Except(all).ToList() is { Count: > 0 } unknown)
         {
             throw new BackupException(
-                ErrorKind.Usage, $"--exclude-database names no database of {server.Server}: {string.Join(", ", unknown)}", $"there are: {string.Join(", ", all)}");
+                ErrorKind.Usage,
+                $"--exclude-database names no database of {server.Server}: {string.Join(", ", unknown)}",
+                $"there are: {string.Join(", ", all)}");
         }
 
         // A database that a restore is filling is none yet.
-        var chosen = all.Except(excluded).Where(static d => !d.StartsWith("shbackup_restore_", StringComparison.Ordinal)).ToList();
+        var chosen = all.Except(excluded).Where(static d => !WorkingName.IsOne(d)).ToList();
         return chosen.Count > 0
             ? chosen
             : throw new BackupException(ErrorKind.Usage, $"every database of {server.Server} is excluded: nothing would be backed up");
@@ -64,12 +66,7 @@ public sealed class BackupRun(
                 await using (session)
                 {
                     var chosen = await PrepareAsync(session, database, scope, held, cancel);
-                    if (globals is null)
-                    {
-                        globals = await GlobalsDump.TakeAsync(session, chosen.Tools, launcher, cancel);
-                        LogPasswords(globals, scope);
-                    }
-
+                    globals ??= await GlobalsDump.TakeAsync(session, chosen.Tools, launcher, log, cancel);
                     var backup = new LogicalBackup(store, launcher, options, time, meter, log);
                     outcomes.Add(new BackupOutcome(
                         database, await backup.RunAsync(session, chosen.Tools, globals, chosen.System, held, cancel), null));
@@ -85,14 +82,6 @@ public sealed class BackupRun(
         return outcomes;
     }
 
-    private void LogPasswords(GlobalsDump globals, BackupScope scope)
-    {
-        if (!globals.WithPasswords)
-        {
-            log.Warning("role \"{User}\" may not read role passwords: the globals are kept without them", scope.Server.User);
-        }
-    }
-
     private async Task<(PgTools Tools, string? System)> PrepareAsync(
         Session session, string database, BackupScope scope, RunLock held, CancellationToken cancel)
     {
@@ -103,8 +92,7 @@ public sealed class BackupRun(
         await guard.AdmitAsync(system, scope.AllowNewSystem, cancel);
         var catalogue = await Catalogue.LoadAsync(store, cancel);
         await guard.RemoveLeftoversAsync(catalogue, held, dryRun: false, cancel);
-        var now = await session.QueryAsync("SELECT clock_timestamp()", static r => r.GetFieldValue<DateTimeOffset>(0), cancel);
-        RepositoryGuard.EnsureClockMovesOn(catalogue, database, now[0]);
+        RepositoryGuard.EnsureClockMovesOn(catalogue, database, await ServerFacts.ClockAsync(session, cancel));
         await WarnOfSpaceAsync(catalogue, database, cancel);
         Interlocked.Add(ref _expected, await DatabaseInspector.ReadSizeAsync(session, cancel));
         return (chosen, system);
@@ -117,7 +105,8 @@ public sealed class BackupRun(
         if (last is not null && await store.FreeBytesAsync(cancel) is { } free && free < last.StoredBytes)
         {
             log.Warning(
-                "store {Store} has {Free} MiB free, and the last set of \"{Database}\" took {Needed} MiB; make room: shbackup backup expire",
+                "store {Store} has {Free} MiB free, and the last set of \"{Database}\" took {Needed} MiB;"
+                + " make room: shbackup backup expire",
                 store.Name,
                 free >> 20,
                 database,

@@ -1,88 +1,109 @@
+using Npgsql;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
 
 namespace SoundHash.Backup.Backups;
 
 /// <summary>Reads what a restore needs to know of a database and pg_dump does not write down.</summary>
-internal static class DatabaseInspector
+/// <param name="session">A session in the database.</param>
+/// <param name="shared">For what the cluster keeps of it.</param>
+internal sealed class DatabaseInspector(Session session, SharedCatalogs shared)
 {
     // to_jsonb: the columns of pg_database differ from version to version (datlocprovider 15, daticurules 16, datlocale 17).
     private const string DatabaseQuery =
         """
-        SELECT pg_get_userbyid(d.datdba)::text, pg_encoding_to_char(d.encoding)::text,
+        SELECT textsend(pg_get_userbyid(d.datdba)::text), pg_encoding_to_char(d.encoding)::text,
                coalesce(j ->> 'datcollate', ''), coalesce(j ->> 'datctype', ''), coalesce(j ->> 'datlocprovider', 'c'),
                coalesce(j ->> 'datlocale', j ->> 'daticulocale'), j ->> 'daticurules', j ->> 'datcollversion',
-               d.datconnlimit, shobj_description(d.oid, 'pg_database'), t.spcname::text, d.datacl IS NOT NULL
+               d.datconnlimit, textsend(shobj_description(d.oid, 'pg_database')), textsend(t.spcname::text), d.datacl IS NOT NULL
         FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace, to_jsonb(d) j
-        WHERE d.datname = current_database()
+        WHERE d.oid = $1::oid
         """;
 
     private const string SettingsQuery =
         """
-        SELECT r.rolname::text, split_part(c, '=', 1), substr(c, strpos(c, '=') + 1)
+        SELECT textsend(r.rolname::text), split_part(c, '=', 1), textsend(substr(c, strpos(c, '=') + 1))
         FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole, unnest(s.setconfig) c
-        WHERE s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
-        ORDER BY 1, 2
+        WHERE s.setdatabase = $1::oid
+        ORDER BY r.rolname, 2
         """;
 
     private const string GrantsQuery =
         """
-        SELECT r.rolname::text, a.privilege_type::text, a.is_grantable
+        SELECT textsend(r.rolname::text), a.privilege_type::text, a.is_grantable
         FROM pg_database d, aclexplode(d.datacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
-        WHERE d.datname = current_database() AND d.datacl IS NOT NULL
-        ORDER BY 1, 2
+        WHERE d.oid = $1::oid AND d.datacl IS NOT NULL
+        ORDER BY r.rolname, 2
         """;
 
-    // pg_shdepend leaves out the bootstrap superuser, so that owners are asked for too.
-    private const string RolesQuery =
-        """
-        SELECT r.rolname::text FROM pg_roles r WHERE r.oid IN (
-            SELECT refobjid FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND deptype IN ('o', 'a', 'r')
-                AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-            UNION SELECT relowner FROM pg_class WHERE relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema')
-            UNION SELECT proowner FROM pg_proc WHERE pronamespace IN (SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema')
-            UNION SELECT nspowner FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'
-            UNION SELECT datdba FROM pg_database WHERE datname = current_database())
-          AND r.rolname !~ '^pg_'
-        ORDER BY 1
+    // Those of PostgreSQL's own are on every server.
+    private const string TablespacesQuery =
+        $"""
+        SELECT DISTINCT c.reltablespace::bigint FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.reltablespace <> 0 AND {SqlText.UserSchemas}
         """;
+
+    private const string TablespaceNamesQuery =
+        "SELECT textsend(spcname::text) FROM pg_tablespace WHERE oid = ANY($1::oid[]) AND spcname !~ '^pg_' ORDER BY spcname";
 
     private const string ExtensionsQuery = "SELECT extname::text, extversion FROM pg_extension ORDER BY 1";
 
-    public static async Task<DatabaseProperties> ReadAsync(Session session, CancellationToken cancel)
+    public async Task<DatabaseProperties> ReadAsync(CancellationToken cancel)
     {
-        var settings = await session.QueryAsync(
-            SettingsQuery, static r => new DatabaseSetting(Text(r, 0), r.GetString(1), r.GetString(2)), cancel);
-        var grants = await session.QueryAsync(
-            GrantsQuery, static r => new DatabaseGrant(Text(r, 0), r.GetString(1), r.GetBoolean(2)), cancel);
-        var rows = await session.QueryAsync(
+        var oid = await OidAsync(session, cancel);
+        var rows = await shared.QueryAsync(
             DatabaseQuery,
-            r => new DatabaseProperties
-            {
-                Name = session.Settings.Database,
-                Owner = r.GetString(0),
-                Encoding = r.GetString(1),
-                Collate = r.GetString(2),
-                CharacterType = r.GetString(3),
-                LocaleProvider = r.GetString(4) switch { "i" => "icu", "b" => "builtin", _ => "libc" },
-                Locale = Text(r, 5),
-                IcuRules = Text(r, 6),
-                CollationVersion = Text(r, 7),
-                ConnectionLimit = r.GetInt32(8),
-                Comment = Text(r, 9),
-                Tablespace = r.GetString(10),
-                Settings = settings,
-                Grants = r.GetBoolean(11) ? grants : null,
-            },
-            cancel);
-        return rows[0];
+            static r => (
+                Properties: new DatabaseProperties
+                {
+                    Name = string.Empty,
+                    Owner = string.Empty,
+                    Encoding = r.GetString(1),
+                    Collate = r.GetString(2),
+                    CharacterType = r.GetString(3),
+                    LocaleProvider = r.GetString(4) switch { "i" => "icu", "b" => "builtin", _ => "libc" },
+                    Locale = Text(r, 5),
+                    IcuRules = Text(r, 6),
+                    CollationVersion = Text(r, 7),
+                    ConnectionLimit = r.GetInt32(8),
+                    Tablespace = string.Empty,
+                    Settings = [],
+                },
+                Owner: Bytes(r, 0),
+                Comment: Bytes(r, 9),
+                Tablespace: Bytes(r, 10),
+                HasGrants: r.GetBoolean(11)),
+            cancel,
+            oid);
+        var found = rows[0];
+        return found.Properties with
+        {
+            Name = session.Settings.Database,
+            Owner = await DecodeAsync(found.Owner, cancel) ?? string.Empty,
+            Comment = await DecodeAsync(found.Comment, cancel),
+            Tablespace = await DecodeAsync(found.Tablespace, cancel) ?? string.Empty,
+            Settings = await ReadSettingsAsync(oid, cancel),
+            Grants = found.HasGrants ? await ReadGrantsAsync(oid, cancel) : null,
+        };
     }
 
-    public static Task<IReadOnlyList<string>> ReadRolesAsync(Session session, CancellationToken cancel) =>
-        session.QueryAsync(RolesQuery, static r => r.GetString(0), cancel);
+    /// <summary>Tablespaces, other than PostgreSQL's own, that hold something of the database besides the one it is in.</summary>
+    public async Task<IReadOnlyList<string>> ReadTablespacesAsync(CancellationToken cancel)
+    {
+        var oids = await session.QueryAsync(TablespacesQuery, static r => r.GetInt64(0), cancel);
+        return await ReadNamesAsync(shared, TablespaceNamesQuery, oids, cancel);
+    }
 
-    public static Task<IReadOnlyList<ExtensionRecord>> ReadExtensionsAsync(Session session, CancellationToken cancel) =>
+    public Task<IReadOnlyList<ExtensionRecord>> ReadExtensionsAsync(CancellationToken cancel) =>
         session.QueryAsync(ExtensionsQuery, static r => new ExtensionRecord(r.GetString(0), r.GetString(1)), cancel);
+
+    /// <summary>The oid of the database that a session is in; a pooler may know it by another name.</summary>
+    public static async Task<long> OidAsync(Session session, CancellationToken cancel)
+    {
+        var rows = await session.QueryAsync(
+            "SELECT oid::bigint FROM pg_database WHERE datname = current_database()", static r => r.GetInt64(0), cancel);
+        return rows[0];
+    }
 
     /// <summary>The database's size in bytes.</summary>
     public static async Task<long> ReadSizeAsync(Session session, CancellationToken cancel)
@@ -91,5 +112,47 @@ internal static class DatabaseInspector
         return rows[0];
     }
 
-    private static string? Text(Npgsql.NpgsqlDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
+    /// <summary>Names of shared objects by their oids.</summary>
+    public static async Task<IReadOnlyList<string>> ReadNamesAsync(
+        SharedCatalogs shared, string query, IEnumerable<long> oids, CancellationToken cancel)
+    {
+        var names = new List<string>();
+        foreach (var name in await shared.QueryAsync(query, static r => r.GetFieldValue<byte[]>(0), cancel, oids.Distinct().ToArray()))
+        {
+            names.Add(await shared.TextAsync(name, cancel));
+        }
+
+        return names;
+    }
+
+    private async Task<IReadOnlyList<DatabaseSetting>> ReadSettingsAsync(long oid, CancellationToken cancel)
+    {
+        var settings = new List<DatabaseSetting>();
+        foreach (var (role, name, value) in await shared.QueryAsync(
+            SettingsQuery, static r => (Bytes(r, 0), r.GetString(1), Bytes(r, 2)), cancel, oid))
+        {
+            settings.Add(new DatabaseSetting(await DecodeAsync(role, cancel), name, await DecodeAsync(value, cancel) ?? string.Empty));
+        }
+
+        return settings;
+    }
+
+    private async Task<IReadOnlyList<DatabaseGrant>> ReadGrantsAsync(long oid, CancellationToken cancel)
+    {
+        var grants = new List<DatabaseGrant>();
+        foreach (var (role, privilege, grantable) in await shared.QueryAsync(
+            GrantsQuery, static r => (Bytes(r, 0), r.GetString(1), r.GetBoolean(2)), cancel, oid))
+        {
+            grants.Add(new DatabaseGrant(await DecodeAsync(role, cancel), privilege, grantable));
+        }
+
+        return grants;
+    }
+
+    private async Task<string?> DecodeAsync(byte[]? bytes, CancellationToken cancel) =>
+        bytes is null ? null : await shared.TextAsync(bytes, cancel);
+
+    private static byte[]? Bytes(NpgsqlDataReader row, int column) => row.IsDBNull(column) ? null : row.GetFieldValue<byte[]>(column);
+
+    private static string? Text(NpgsqlDataReader row, int column) => row.IsDBNull(column) ? null : row.GetString(column);
 }

@@ -8,8 +8,10 @@ namespace SoundHash.Backup.Backups;
 /// <param name="Role">What it is.</param>
 /// <param name="Arguments">What this pg_dump is to leave in.</param>
 /// <param name="Table">The table that it holds alone, or null.</param>
-/// <param name="EstimatedBytes">For the order of work: the longest first, after those that lock every table and are short.</param>
-internal sealed record DumpStream(string Name, ObjectRole Role, IReadOnlyList<string> Arguments, Relation? Table, long EstimatedBytes);
+/// <param name="StartsFirst">It locks every table, and so must not begin late.</param>
+/// <param name="EstimatedBytes">For the order of work: the longest first.</param>
+internal sealed record DumpStream(
+    string Name, ObjectRole Role, IReadOnlyList<string> Arguments, Relation? Table, bool StartsFirst, long EstimatedBytes);
 
 /// <summary>
 /// Splits a database into streams that pg_dump itself cuts: definitions, one for each big table, one for everything
@@ -23,28 +25,30 @@ internal static class DumpPlan
     public static IReadOnlyList<DumpStream> Make(SnapshotSession snapshot, string encoding, int jobs)
     {
         var big = jobs > 1
-            ? snapshot.Relations.Where(r => r.IsJudged && SizeOf(snapshot, r) > BigTableBytes && CanBeNamed(r, encoding))
+            ? snapshot.Relations.Where(r => r.IsCompared && SizeOf(snapshot, r) > BigTableBytes && CanBeNamed(r, encoding))
                 .OrderByDescending(r => SizeOf(snapshot, r)).ToList()
             : [];
         if (big.Count == 0)
         {
-            return [new DumpStream("database.dump", ObjectRole.Dump, [], null, snapshot.Sizes.Values.Sum())];
+            return [new DumpStream("database.dump", ObjectRole.Dump, [], null, StartsFirst: true, snapshot.Sizes.Values.Sum())];
         }
 
-        // pre-data, post-data and the rest of the data lock every table. Started late, they would queue behind the first schema change that came
-        // in the meantime and waits for us, and the backup would fail at its end: so they start first.
+        // pre-data, post-data and the rest of the data lock every table. Started late, they would queue behind the first schema
+        // change that came in the meantime and waits for us, and the backup would fail at its end: so they start first.
         string[] rest = ["--section=data", .. big.Select(static r => $"--exclude-table-data={r.Sql}")];
+        var small = snapshot.Sizes.Values.Sum() - big.Sum(r => SizeOf(snapshot, r));
         List<DumpStream> streams =
         [
-            new("pre-data.dump", ObjectRole.PreData, ["--section=pre-data"], null, long.MaxValue),
-            new("data-0000.dump", ObjectRole.Data, rest, null, long.MaxValue),
+            new("pre-data.dump", ObjectRole.PreData, ["--section=pre-data"], null, StartsFirst: true, 0),
+            new("data-0000.dump", ObjectRole.Data, rest, null, StartsFirst: true, small),
             .. big.Select((r, i) => new DumpStream(
                 string.Create(CultureInfo.InvariantCulture, $"data-{i + 1:0000}.dump"),
                 ObjectRole.Data,
                 ["--section=data", $"--table={r.Sql}"],
                 r,
+                StartsFirst: false,
                 SizeOf(snapshot, r))),
-            new("post-data.dump", ObjectRole.PostData, ["--section=post-data"], null, long.MaxValue),
+            new("post-data.dump", ObjectRole.PostData, ["--section=post-data"], null, StartsFirst: true, 0),
         ];
         return streams;
     }

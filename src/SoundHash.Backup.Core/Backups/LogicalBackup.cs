@@ -27,31 +27,39 @@ internal sealed class LogicalBackup(
     private static readonly TimeSpan IntentInterval = TimeSpan.FromMinutes(10);
 
     /// <summary>Runs it; when it returns, the set exists and is whole.</summary>
-    public async Task<Manifest> RunAsync(Session session, PgTools tools, GlobalsDump globals, string? systemIdentifier, RunLock held, CancellationToken cancel)
+    public async Task<Manifest> RunAsync(
+        Session session, PgTools tools, GlobalsDump globals, string? systemIdentifier, RunLock held, CancellationToken cancel)
     {
         var settings = session.Settings;
         await using var snapshot = await SnapshotSession.OpenAsync(session, log, cancel);
         // From here on the snapshot's session only holds; this one asks.
         await using var side = await Session.OpenAsync(settings, cancel);
-        var properties = await DatabaseInspector.ReadAsync(side, cancel);
+        await using var shared = await SharedCatalogs.OpenAsync(side, log, cancel);
+        var inspector = new DatabaseInspector(side, shared);
+        var properties = await inspector.ReadAsync(cancel);
         var name = options.Name ?? SetId.DefaultName(settings.Database);
         var plan = DumpPlan.Make(snapshot, properties.Encoding, options.Jobs);
         var seal = ShareThreads(options.Seal, Math.Min(plan.Count, options.Jobs));
         await using var set = await SetWriter.BeginAsync(store, name, snapshot.Started, held, seal, time, log, cancel);
         log.Information("backing up database \"{Database}\" as set {Id}", settings.Database, set.Id);
-        var (objects, counted) = await StreamAsync(snapshot, set, plan, tools, settings, cancel);
+        var warnings = new ToolWarnings(log);
+        warnings.AddLogged(globals.Warnings);
+        var (objects, counted) = await StreamAsync(snapshot, set, plan, tools, settings, warnings, cancel);
         var contents = new Contents
         {
             Database = properties,
             Tables = WithObjects(counted, plan, objects),
-            Roles = await DatabaseInspector.ReadRolesAsync(side, cancel),
-            Extensions = await DatabaseInspector.ReadExtensionsAsync(side, cancel),
+            Roles = await NeededRoles.ReadAsync(side, shared, cancel),
+            Tablespaces = await inspector.ReadTablespacesAsync(cancel),
+            Extensions = await inspector.ReadExtensionsAsync(cancel),
             RolePasswords = globals.WithPasswords,
+            Warnings = warnings.Lines,
         };
+        var json = JsonSerializer.SerializeToUtf8Bytes(contents, RepositoryJson.Default.Contents);
         var all = new List<ObjectRecord>(plan.Select(s => objects[s.Name]))
         {
             await WriteAsync(set, "globals.sql", ObjectRole.Globals, globals.Sql, cancel),
-            await WriteAsync(set, "contents.json", ObjectRole.Contents, JsonSerializer.SerializeToUtf8Bytes(contents, RepositoryJson.Default.Contents), cancel),
+            await WriteAsync(set, "contents.json", ObjectRole.Contents, json, cancel),
         };
 
         var databaseBytes = await DatabaseInspector.ReadSizeAsync(side, cancel);
@@ -82,52 +90,34 @@ internal sealed class LogicalBackup(
 
     // All streams, the count and the watch over the snapshot run side by side; the first failure ends the others.
     private async Task<(IReadOnlyDictionary<string, ObjectRecord> Objects, IReadOnlyList<TableRecord> Counted)> StreamAsync(
-        SnapshotSession snapshot, SetWriter set, IReadOnlyList<DumpStream> plan, PgTools tools, ConnectionSettings settings, CancellationToken cancel)
+        SnapshotSession snapshot,
+        SetWriter set,
+        IReadOnlyList<DumpStream> plan,
+        PgTools tools,
+        ConnectionSettings settings,
+        ToolWarnings warnings,
+        CancellationToken cancel)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         using var done = new CancellationTokenSource();
         var objects = new Dictionary<string, ObjectRecord>();
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = options.Jobs, CancellationToken = stop.Token };
-        var streams = Parallel.ForEachAsync(plan.OrderByDescending(static s => s.EstimatedBytes), parallel, async (stream, token) =>
+        var ordered = plan.OrderByDescending(static s => s.StartsFirst).ThenByDescending(static s => s.EstimatedBytes);
+        var streams = Parallel.ForEachAsync(ordered, parallel, async (stream, token) =>
         {
-            var record = await DumpAsync(snapshot, set, stream, tools, settings, token);
+            var record = await DumpAsync(snapshot, set, stream, tools, settings, warnings, token);
             lock (objects)
             {
                 objects[stream.Name] = record;
             }
         });
-        var counting = new RowCounter(settings, snapshot.Snapshot, options.Fingerprint, log).CountAsync(snapshot.Relations, stop.Token);
+        var counter = new RowCounter(settings, snapshot.Snapshot, options.Fingerprint, log);
+        var counting = counter.CountAsync(snapshot.Relations, stop.Token);
         var watching = snapshot.WatchAsync(time, done.Token);
         var refreshing = RefreshIntentAsync(set, done.Token);
 
-        await FirstFailureEndsAllAsync([streams, counting], [watching, refreshing], stop, done);
+        await new FirstFailure(stop, done).EndsAllAsync([streams, counting], [watching, refreshing]);
         return (objects, await counting);
-    }
-
-    private static async Task FirstFailureEndsAllAsync(Task[] work, Task[] guards, CancellationTokenSource stop, CancellationTokenSource done)
-    {
-        Task? failed = null;
-        var open = work.Concat(guards).ToList();
-        while (failed is null && work.Any(static t => !t.IsCompleted))
-        {
-            var ended = await Task.WhenAny(open);
-            open.Remove(ended);
-            failed = ended.IsCompletedSuccessfully ? null : ended;
-        }
-
-        failed ??= Array.Find(work, static t => !t.IsCompletedSuccessfully);
-        if (failed is not null)
-        {
-            await stop.CancelAsync();
-        }
-
-        await done.CancelAsync();
-        foreach (var task in work.Concat(guards))
-        {
-            await task.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        }
-
-        await (failed ?? Array.Find(guards, static g => g.IsFaulted) ?? Task.CompletedTask);
     }
 
     // Streams that run at once share the compression threads that one alone would have.
@@ -135,7 +125,13 @@ internal sealed class LogicalBackup(
         seal with { Compression = seal.Compression with { Workers = Math.Max(1, seal.Compression.Workers / streams) } };
 
     private async Task<ObjectRecord> DumpAsync(
-        SnapshotSession snapshot, SetWriter set, DumpStream stream, PgTools tools, ConnectionSettings settings, CancellationToken cancel)
+        SnapshotSession snapshot,
+        SetWriter set,
+        DumpStream stream,
+        PgTools tools,
+        ConnectionSettings settings,
+        ToolWarnings warnings,
+        CancellationToken cancel)
     {
         string[] arguments =
         [
@@ -150,6 +146,7 @@ internal sealed class LogicalBackup(
         try
         {
             await StreamCopy.FromChildAsync(dump, target, meter, cancel);
+            warnings.Add(dump);
         }
         catch (ChildProcessException e) when (e.StderrTail.Contains("LOCK TABLE", StringComparison.Ordinal))
         {
@@ -158,13 +155,15 @@ internal sealed class LogicalBackup(
                 e.Tool,
                 e.ExitCode,
                 e.StderrTail,
-                "another session waits to change or truncate that table, and pg_dump had to queue behind it: run the backup again when it is done");
+                "another session waits to change or truncate that table, and pg_dump had to queue behind it:"
+                + " run the backup again when it is done");
         }
 
         return target.Record;
     }
 
-    private static async Task<ObjectRecord> WriteAsync(SetWriter set, string name, ObjectRole role, ReadOnlyMemory<byte> bytes, CancellationToken cancel)
+    private static async Task<ObjectRecord> WriteAsync(
+        SetWriter set, string name, ObjectRole role, ReadOnlyMemory<byte> bytes, CancellationToken cancel)
     {
         await using var target = await set.CreateAsync(name, role, cancel);
         await target.WriteAsync(bytes, cancel);

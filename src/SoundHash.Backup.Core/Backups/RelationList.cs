@@ -15,23 +15,23 @@ public sealed record Relation(long Oid, string Schema, string Name, RelationKind
     public string Sql => SqlText.Identifier(Schema, Name);
 
     /// <summary>True for what pg_dump locks and we lock before it.</summary>
-    public bool IsLocked => Kind is RelationKind.Table or RelationKind.Partitioned && !OfExtension;
+    public bool NeedsLock => Kind is RelationKind.Table or RelationKind.Partitioned && !OfExtension;
 
     /// <summary>True when a restore must have exactly its rows.</summary>
-    public bool IsJudged => Kind is RelationKind.Table && !OfExtension;
+    public bool IsCompared => Kind is RelationKind.Table && !OfExtension;
 }
 
 /// <summary>Lists what pg_dump will look at.</summary>
 internal static class RelationList
 {
     private const string Query =
-        """
+        $"""
         SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text,
                EXISTS (SELECT FROM pg_depend d
                        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind IN ('r', 'p', 'm', 'f') AND c.relpersistence <> 't'
-          AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+          AND {SqlText.UserSchemas}
         ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"
         """;
 
@@ -43,7 +43,8 @@ internal static class RelationList
         cancel);
 
     /// <summary>Bytes of each table with its TOAST, without indexes. The tables must be locked: this would wait otherwise.</summary>
-    public static async Task<IReadOnlyDictionary<long, long>> ReadSizesAsync(Session session, IEnumerable<Relation> locked, CancellationToken cancel)
+    public static async Task<IReadOnlyDictionary<long, long>> ReadSizesAsync(
+        Session session, IEnumerable<Relation> locked, CancellationToken cancel)
     {
         var oids = locked.Select(static r => r.Oid).ToArray();
         var rows = await session.QueryAsync(

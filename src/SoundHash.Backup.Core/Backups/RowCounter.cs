@@ -19,7 +19,7 @@ internal sealed class RowCounter(ConnectionSettings settings, string snapshot, b
         {
             var measure = relation switch
             {
-                { IsJudged: true } => await TableMeasure.ReadAsync(session, relation.Sql, fingerprint, cancel),
+                { IsCompared: true } => await TableMeasure.ReadAsync(session, relation.Sql, fingerprint, cancel),
                 { Kind: RelationKind.Table or RelationKind.MaterializedView } => await TryMeasureAsync(session, relation, cancel),
                 _ => null,
             };

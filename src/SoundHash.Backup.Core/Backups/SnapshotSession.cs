@@ -13,9 +13,6 @@ namespace SoundHash.Backup.Backups;
 /// </summary>
 public sealed class SnapshotSession : IAsyncDisposable
 {
-    /// <summary>How long to wait for a table's lock, in milliseconds.</summary>
-    public const int LockTimeoutMilliseconds = 60_000;
-
     /// <summary>
     /// How long pg_dump waits for a table that this session holds already, in milliseconds. It only has to wait behind
     /// somebody who himself waits for us, with everybody else behind him: longer waiting ends nothing but his patience.
@@ -24,11 +21,13 @@ public sealed class SnapshotSession : IAsyncDisposable
 
     private const int Attempts = 5;
     private const int TablesPerLock = 500;
+    private static readonly TimeSpan LockTimeout = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(10);
 
     private readonly Session _session;
 
-    private SnapshotSession(Session session, string snapshot, DateTimeOffset started, IReadOnlyList<Relation> relations, IReadOnlyDictionary<long, long> sizes)
+    private SnapshotSession(
+        Session session, string snapshot, DateTimeOffset started, IReadOnlyList<Relation> relations, IReadOnlyDictionary<long, long> sizes)
     {
         _session = session;
         Snapshot = snapshot;
@@ -50,21 +49,26 @@ public sealed class SnapshotSession : IAsyncDisposable
     public IReadOnlyDictionary<long, long> Sizes { get; }
 
     /// <summary>Locks, exports and lists; starts over when the tables changed in between.</summary>
+    /// <param name="session">The session that is to hold the locks; owned by the result.</param>
+    /// <param name="log">For what happens in between.</param>
+    /// <param name="cancel">Cancels.</param>
+    /// <param name="lockTimeout">How long to wait for a table's lock; a minute unless told.</param>
     /// <exception cref="BackupException">A lock is refused or not to be had in time, or the schema never rests.</exception>
-    public static async Task<SnapshotSession> OpenAsync(Session session, ILogger log, CancellationToken cancel)
+    public static async Task<SnapshotSession> OpenAsync(
+        Session session, ILogger log, CancellationToken cancel, TimeSpan? lockTimeout = null)
     {
         await session.ExecuteAsync("SET row_security = off", cancel);
         for (var attempt = 1; attempt <= Attempts; attempt++)
         {
             var before = await RelationList.ReadAsync(session, cancel);
             await session.ExecuteAsync("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", cancel);
-            if (await TryLockAsync(session, before, cancel))
+            if (await TryLockAsync(session, before, lockTimeout ?? LockTimeout, cancel))
             {
                 var (snapshot, started) = await ExportAsync(session, cancel);
                 var after = await RelationList.ReadAsync(session, cancel);
                 if (after.SequenceEqual(before))
                 {
-                    var sizes = await RelationList.ReadSizesAsync(session, after.Where(static r => r.IsLocked), cancel);
+                    var sizes = await RelationList.ReadSizesAsync(session, after.Where(static r => r.NeedsLock), cancel);
                     return new SnapshotSession(session, snapshot, started, after, sizes);
                 }
             }
@@ -99,7 +103,7 @@ public sealed class SnapshotSession : IAsyncDisposable
     public async Task<DateTimeOffset> FinishAsync(CancellationToken cancel)
     {
         await EnsureHeldAsync(cancel);
-        var now = await ClockAsync(_session, cancel);
+        var now = await ServerFacts.ClockAsync(_session, cancel);
         await _session.ExecuteAsync("COMMIT", cancel);
         return now;
     }
@@ -123,20 +127,26 @@ public sealed class SnapshotSession : IAsyncDisposable
         }
     }
 
-    private static async Task<bool> TryLockAsync(Session session, IReadOnlyList<Relation> relations, CancellationToken cancel)
+    private static async Task<bool> TryLockAsync(
+        Session session, IReadOnlyList<Relation> relations, TimeSpan lockTimeout, CancellationToken cancel)
     {
-        await session.ExecuteAsync(string.Create(CultureInfo.InvariantCulture, $"SET LOCAL lock_timeout = {LockTimeoutMilliseconds}"), cancel);
+        await session.ExecuteAsync(
+            string.Create(CultureInfo.InvariantCulture, $"SET LOCAL lock_timeout = {(int)lockTimeout.TotalMilliseconds}"), cancel);
         try
         {
             // LOCK takes no snapshot (src/backend/tcop/pquery.c, PlannedStmtRequiresSnapshot): the first query after it does.
-            foreach (var chunk in relations.Where(static r => r.IsLocked).Chunk(TablesPerLock))
+            foreach (var chunk in relations.Where(static r => r.NeedsLock).Chunk(TablesPerLock))
             {
-                await session.ExecuteAsync($"LOCK TABLE {string.Join(", ", chunk.Select(static r => $"ONLY {r.Sql}"))} IN ACCESS SHARE MODE", cancel);
+                var tables = string.Join(", ", chunk.Select(static r => $"ONLY {r.Sql}"));
+                await session.ExecuteAsync($"LOCK TABLE {tables} IN ACCESS SHARE MODE", cancel);
             }
 
             return true;
         }
-        catch (BackupException e) when (e.InnerException is PostgresException { SqlState: PostgresErrorCodes.UndefinedTable or PostgresErrorCodes.InvalidSchemaName })
+        catch (BackupException e) when (e.InnerException is PostgresException
+        {
+            SqlState: PostgresErrorCodes.UndefinedTable or PostgresErrorCodes.InvalidSchemaName,
+        })
         {
             return false;
         }
@@ -146,12 +156,6 @@ public sealed class SnapshotSession : IAsyncDisposable
     {
         var snapshot = await session.TextAsync("SELECT pg_export_snapshot()", cancel);
         await session.ExecuteAsync("SET LOCAL lock_timeout = 0", cancel);
-        return (snapshot!, await ClockAsync(session, cancel));
-    }
-
-    private static async Task<DateTimeOffset> ClockAsync(Session session, CancellationToken cancel)
-    {
-        var rows = await session.QueryAsync("SELECT clock_timestamp()", static r => r.GetFieldValue<DateTimeOffset>(0), cancel);
-        return rows[0];
+        return (snapshot!, await ServerFacts.ClockAsync(session, cancel));
     }
 }

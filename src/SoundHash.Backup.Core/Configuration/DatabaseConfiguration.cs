@@ -1,11 +1,10 @@
 using System.Globalization;
-using System.Text.RegularExpressions;
 using SoundHash.Backup.Postgres;
 
 namespace SoundHash.Backup.Configuration;
 
 /// <summary>Reads how to reach the server from DATABASE_*, DATABASE_URL and libpq's PG* variables, in that order.</summary>
-public static partial class DatabaseConfiguration
+public static class DatabaseConfiguration
 {
     private static readonly string[] SslModes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
@@ -14,17 +13,17 @@ public static partial class DatabaseConfiguration
     {
         var url = Url(settings);
         return new ConnectionSettings(
-            Host(settings, One(settings, "DATABASE_HOST", url?.Host, "PGHOST") ?? "localhost"),
-            Port(settings, One(settings, "DATABASE_PORT", url?.Port, "PGPORT") ?? "5432"),
-            One(settings, "DATABASE_NAME", url?.Database, "PGDATABASE") ?? "soundhash",
-            One(settings, "DATABASE_USER", url?.User, "PGUSER") ?? UserName(settings))
+            Host(settings, One(settings, "DATABASE_HOST", url?["host"], "PGHOST")!),
+            Port(settings, One(settings, "DATABASE_PORT", url?["port"], "PGPORT")!),
+            One(settings, "DATABASE_NAME", url?["dbname"], "PGDATABASE")!,
+            One(settings, "DATABASE_USER", url?["user"], "PGUSER") ?? UserName(settings))
         {
-            Password = One(settings, "DATABASE_PASSWORD", url?.Password, "PGPASSWORD"),
-            PasswordFile = settings.Given("PGPASSFILE"),
-            SslMode = SslMode(settings, url?.SslMode),
-            SslRootCertificate = settings.Given("PGSSLROOTCERT"),
-            SslCertificate = settings.Given("PGSSLCERT"),
-            SslKey = settings.Given("PGSSLKEY"),
+            Password = One(settings, "DATABASE_PASSWORD", url?["password"], "PGPASSWORD"),
+            PasswordFile = File(settings, url?["passfile"], "PGPASSFILE"),
+            SslMode = SslMode(settings, url?["sslmode"]),
+            SslRootCertificate = File(settings, url?["sslrootcert"], "PGSSLROOTCERT"),
+            SslCertificate = File(settings, url?["sslcert"], "PGSSLCERT"),
+            SslKey = File(settings, url?["sslkey"], "PGSSLKEY"),
         };
     }
 
@@ -37,8 +36,11 @@ public static partial class DatabaseConfiguration
             settings.Problem(name, own, "contradicts DATABASE_URL; set one of them");
         }
 
-        return own ?? inUrl ?? settings.Given(libpqName);
+        return own ?? inUrl ?? settings.Given(libpqName) ?? SettingNames.Find(name)!.Default;
     }
+
+    private static string? File(SettingsReader settings, string? inUrl, string libpqName) =>
+        inUrl is null ? settings.PathOf(libpqName) : settings.Absolute(inUrl, settings.ComesFromFile("DATABASE_URL"));
 
     // With several hosts our own sessions and PostgreSQL's programs could each choose another one.
     private static string Host(SettingsReader settings, string host)
@@ -59,7 +61,7 @@ public static partial class DatabaseConfiguration
         }
 
         settings.Problem("DATABASE_PORT", text, "must be a port from 1 to 65535");
-        return 5432;
+        return 0;
     }
 
     private static string UserName(SettingsReader settings)
@@ -85,51 +87,29 @@ public static partial class DatabaseConfiguration
         return mode;
     }
 
-    private static UrlParts? Url(SettingsReader settings)
+    private static DatabaseUrl? Url(SettingsReader settings)
     {
         if (settings.Text("DATABASE_URL") is not { } text)
         {
             return null;
         }
 
-        if (UrlParts.TryParse(text) is { } parts)
+        if (DatabaseUrl.TryParse(text) is not { } url)
         {
-            return parts;
+            settings.Problem("DATABASE_URL", text, "must look like postgresql://user:password@host:port/database?sslmode=require");
+            return null;
         }
 
-        settings.Problem("DATABASE_URL", text, "must look like postgresql://user:password@host:port/database?sslmode=require");
-        return null;
-    }
-
-    private sealed partial record UrlParts(string? Host, string? Port, string? Database, string? User, string? Password, string? SslMode)
-    {
-        // libpq's form (PostgreSQL documentation 34.1.1.2) and not that of System.Uri, which has no empty host, no
-        // socket directory as host and no ".." in a name. SQLAlchemy's "+driver" in the scheme is dropped.
-        public static UrlParts? TryParse(string text)
+        foreach (var name in url.Unsupported)
         {
-            if (Form().Match(text) is not { Success: true } match)
-            {
-                return null;
-            }
-
-            var query = Query(match.Groups["query"].Value);
-            string? Part(string name) => query.GetValueOrDefault(name) ?? Some(Uri.UnescapeDataString(match.Groups[name].Value));
-            return new UrlParts(Part("host"), Part("port"), Part("dbname"), Part("user"), Part("password"), query.GetValueOrDefault("sslmode"));
+            settings.Problem("DATABASE_URL", text, $"has the parameter '{name}', which shbackup can't pass on; remove it from this URL");
         }
 
-        private static Dictionary<string, string> Query(string text) =>
-            text.Split('&', StringSplitOptions.RemoveEmptyEntries)
-                .Select(static p => p.Split('=', 2))
-                .Where(static p => p.Length == 2)
-                .GroupBy(static p => p[0])
-                .ToDictionary(static g => g.Key, static g => Uri.UnescapeDataString(g.Last()[1]));
+        foreach (var name in url.Ignored)
+        {
+            settings.Warn($"DATABASE_URL's parameter '{name}' is ignored: shbackup has its own value for it");
+        }
 
-        private static string? Some(string text) => text.Length == 0 ? null : text;
-
-        [GeneratedRegex(
-            @"^postgres(ql)?(\+\w+)?://((?<user>[^:@/]*)(:(?<password>[^@/]*))?@)?(\[(?<host>[^]]+)\]|(?<host>[^][@:/?,]*))(:(?<port>\d*))?(/(?<dbname>[^?]*))?(\?(?<query>.*))?$",
-            RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,
-            1000)]
-        private static partial Regex Form();
+        return url;
     }
 }

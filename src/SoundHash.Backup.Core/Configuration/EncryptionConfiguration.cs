@@ -5,6 +5,11 @@ namespace SoundHash.Backup.Configuration;
 /// <summary>Reads how objects are encrypted and decrypted.</summary>
 public static class EncryptionConfiguration
 {
+    private const string NoGpgRecipient = "must name a recipient, since encryption is on: a gpg fingerprint, key id or user id";
+    private const string NoAgeRecipient =
+        "must name a recipient, since encryption is on: a public key age1… (age-keygen -o identity.txt makes a key pair; " +
+        "a passphrase can't stand in for it, since age asks for one on a terminal)";
+
     /// <summary>Reads what writing needs; problems are left in the reader.</summary>
     public static EncryptionSettings Read(SettingsReader settings)
     {
@@ -17,20 +22,25 @@ public static class EncryptionConfiguration
             }
             : EncryptionMethod.None;
         var recipients = settings.List("BACKUP_ENCRYPTION_KEY");
-        if (method != EncryptionMethod.None && recipients.Count == 0)
+        if (recipients.Count > 0 && settings.Given("BACKUP_ENCRYPTION_ENABLED") is null)
         {
-            settings.Problem("BACKUP_ENCRYPTION_KEY", null, "must name a recipient, since BACKUP_ENCRYPTION_ENABLED is true");
+            // Whoever names a key means to encrypt: a line that is lost or misspelt must not mean a backup in clear text.
+            settings.Problem("BACKUP_ENCRYPTION_ENABLED", null, "must say true or false, since BACKUP_ENCRYPTION_KEY is set");
         }
 
-        var fromFile = settings.ComesFromFile("BACKUP_ENCRYPTION_KEY");
-        return ReadForDecryption(settings) with
+        if (method != EncryptionMethod.None && recipients.Count == 0)
         {
-            Method = method,
-            Recipients = recipients.Select(r => method == EncryptionMethod.Age && !AgeEncryption.IsKey(r) ? settings.Absolute(r, fromFile) : r).ToList(),
-        };
+            settings.Problem("BACKUP_ENCRYPTION_KEY", null, method == EncryptionMethod.Age ? NoAgeRecipient : NoGpgRecipient);
+        }
+
+        // Of age's recipients, what is no key is a path; gpg's are names of keys.
+        var fromFile = settings.ComesFromFile("BACKUP_ENCRYPTION_KEY");
+        string Recipient(string text) =>
+            method == EncryptionMethod.Age && !AgeEncryption.IsKey(text) ? settings.Absolute(text, fromFile) : text;
+        return ReadForDecryption(settings) with { Method = method, Recipients = recipients.Select(Recipient).ToList() };
     }
 
     /// <summary>Reads what reading needs.</summary>
     public static EncryptionSettings ReadForDecryption(SettingsReader settings) => new(
-        EncryptionMethod.None, [], settings.PathList("BACKUP_DECRYPTION_IDENTITY_FILE"), settings.GivenPath("BACKUP_GPG_PASSPHRASE_FILE"));
+        EncryptionMethod.None, [], settings.PathList("BACKUP_DECRYPTION_IDENTITY_FILE"), settings.PathOf("BACKUP_GPG_PASSPHRASE_FILE"));
 }

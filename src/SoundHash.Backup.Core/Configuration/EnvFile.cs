@@ -9,8 +9,32 @@ namespace SoundHash.Backup.Configuration;
 /// <param name="Values">Names and values, unquoted.</param>
 public sealed partial record EnvFile(string Path, IReadOnlyDictionary<string, string> Values)
 {
+    private const RegexOptions Plain = RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture;
+
     /// <summary>The folder of the file.</summary>
     public string Folder => System.IO.Path.GetDirectoryName(Path)!;
+
+    /// <summary>
+    /// The .env file of the working directory, or null when there is none. Nobody named it, and it may name programs to
+    /// run and where backups go: so one that another user put there is refused.
+    /// </summary>
+    /// <exception cref="BackupException">It is another user's, can't be read, or a line of ours makes no sense.</exception>
+    public static EnvFile? OfWorkingDirectory()
+    {
+        var path = System.IO.Path.GetFullPath(".env");
+        // A directory of that name is somebody's virtual environment.
+        if (!System.IO.Path.Exists(path) || Directory.Exists(path))
+        {
+            return null;
+        }
+
+        return FileOwner.IsTrusted(path)
+            ? Read(path)
+            : throw new BackupException(
+                ErrorKind.Configuration,
+                $"{path} belongs to another user, so that its settings are not taken unasked",
+                $"add --env-file {path} when you trust it, or run this in another directory");
+    }
 
     /// <summary>
     /// Reads a file: NAME=value lines, "double" or 'single' quotes, export, comments, LF or CRLF. Values are not
@@ -30,7 +54,8 @@ public sealed partial record EnvFile(string Path, IReadOnlyDictionary<string, st
                 supportExportSyntax: true,
                 supportInlineComments: true,
                 supportVariableExpansion: false);
-            return new EnvFile(full, DotEnv.Read(options).ToDictionary(static v => v.Key, v => quoted.Contains(v.Key) ? v.Value : v.Value.Trim()));
+            var values = DotEnv.Read(options).ToDictionary(static v => v.Key, v => quoted.Contains(v.Key) ? v.Value : v.Value.Trim());
+            return new EnvFile(full, values);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
@@ -78,7 +103,8 @@ public sealed partial record EnvFile(string Path, IReadOnlyDictionary<string, st
             {
                 if (OurAssignment().IsMatch(line))
                 {
-                    throw Bad(path, number, "opens a quote that it does not close", "close it, or quote the value with the other kind of quotes");
+                    throw Bad(
+                        path, number, "opens a quote that it does not close", "close it, or quote the value with the other kind of quotes");
                 }
 
                 (open, openedAt) = (assignment.Groups["quote"].Value, number);
@@ -91,15 +117,16 @@ public sealed partial record EnvFile(string Path, IReadOnlyDictionary<string, st
     private static BackupException Bad(string path, int line, string how, string hint) =>
         new(ErrorKind.Configuration, $"{path} line {line} {how}", hint);
 
-    [GeneratedRegex(@"^\s*(export\s+)?(BACKUP|DATABASE|PG)\w*(?!\w)(?!\s*=)", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"^\s*(export\s+)?(BACKUP|DATABASE|PG)\w*(?!\w)(?!\s*=)", Plain, 1000)]
     private static partial Regex NoAssignment();
 
-    [GeneratedRegex(@"^\s*(export\s+)?(BACKUP|DATABASE|PG)\w*\s*=", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(@"^\s*(export\s+)?(BACKUP|DATABASE|PG)\w*\s*=", Plain, 1000)]
     private static partial Regex OurAssignment();
 
-    [GeneratedRegex("""^\s*(export\s+)?(?<name>\w+)\s*=\s*((?<quote>["'])(?<closed>(?<=")([^"\\]|\\.)*"|(?<=')[^']*')?)?""", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(
+        """^\s*(export\s+)?(?<name>\w+)\s*=\s*((?<quote>["'])(?<closed>(?<=")([^"\\]|\\.)*"|(?<=')[^']*')?)?""", Plain, 1000)]
     private static partial Regex Assignment();
 
-    [GeneratedRegex("""^\s*(export\s+)?\w+\s*=\s*("([^"\\]|\\.)*"|'[^']*')\s*[^\s#]""", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex("""^\s*(export\s+)?\w+\s*=\s*("([^"\\]|\\.)*"|'[^']*')\s*[^\s#]""", Plain, 1000)]
     private static partial Regex TextAfterQuote();
 }

@@ -1,22 +1,14 @@
 namespace SoundHash.Backup.Configuration;
 
 /// <summary>Where the repository is.</summary>
-/// <param name="Directory">The local store's root, absolute.</param>
-/// <param name="Cluster">The folder of the cluster below it, or null.</param>
+/// <param name="Directory">The local store's root with the cluster's folder, absolute.</param>
 /// <param name="StateDirectory">Locks and other local state, absolute.</param>
 /// <param name="Group">A group that may read the store, or null.</param>
-public sealed record RepositoryConfiguration(string Directory, string? Cluster, string StateDirectory, string? Group)
+public sealed record RepositoryConfiguration(string Directory, string StateDirectory, string? Group)
 {
-    private static readonly string[] Clouds = ["BACKUP_S3_ENABLED", "BACKUP_GCS_ENABLED"];
-
     /// <summary>Reads it; problems are left in the reader.</summary>
     public static RepositoryConfiguration Read(SettingsReader settings)
     {
-        foreach (var cloud in Clouds.Where(settings.Flag))
-        {
-            settings.Problem(cloud, "true", "is not supported by this version: only the local store is");
-        }
-
         var cluster = settings.Text("BACKUP_CLUSTER");
         if (cluster is not null && !Storage.ObjectKey.IsValidSegment(cluster))
         {
@@ -25,7 +17,35 @@ public sealed record RepositoryConfiguration(string Directory, string? Cluster, 
 
         var directory = settings.PathOf("BACKUP_DIR")!;
         var root = cluster is null ? directory : Path.Combine(directory, cluster);
-        return new RepositoryConfiguration(
-            root, cluster, settings.GivenPath("BACKUP_STATE_DIR") ?? Path.Combine(root, "state"), settings.Text("BACKUP_GROUP"));
+        var state = settings.PathOf("BACKUP_STATE_DIR") ?? Path.Combine(root, "state");
+        return new RepositoryConfiguration(root, state, settings.Text("BACKUP_GROUP"));
+    }
+
+    /// <summary>
+    /// As <see cref="Read"/>, for a verb that makes sets. Copies that were asked for and that this version can't make are
+    /// problems: a backup must not count as done while the copy that somebody relies on does not exist.
+    /// </summary>
+    public static RepositoryConfiguration ReadForBackup(SettingsReader settings)
+    {
+        foreach (var name in (string[])["BACKUP_S3_ENABLED", "BACKUP_GCS_ENABLED", "BACKUP_CROSS_REGION_ENABLED"])
+        {
+            if (settings.Flag(name))
+            {
+                settings.Problem(name, settings.Text(name), "is not in this version: it backs up to the local store only");
+            }
+        }
+
+        const string Local = "BACKUP_LOCAL_ENABLED";
+        if (!settings.Flag(Local))
+        {
+            settings.Problem(Local, settings.Text(Local), "leaves no store: this version has the local one only");
+        }
+
+        if (settings.Text("BACKUP_REQUIRED_COPIES") is { } copies and not "1")
+        {
+            settings.Problem("BACKUP_REQUIRED_COPIES", copies, "can't be met: this version has the local store only, which is one copy");
+        }
+
+        return Read(settings);
     }
 }

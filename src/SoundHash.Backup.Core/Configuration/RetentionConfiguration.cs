@@ -9,9 +9,12 @@ public static class RetentionConfiguration
 
     /// <summary>Reads it; problems are left in the reader. Zero days is refused: nothing may expire as it is made.</summary>
     public static RetentionDays Read(SettingsReader settings) => new(
-        (settings.Given("BACKUP_RETENTION_STANDARD_DAYS") is null
-            ? settings.Number("BACKUP_RETENTION_DAYS", 1, MostDays)
-            : settings.Number("BACKUP_RETENTION_STANDARD_DAYS", 1, MostDays)) ?? 30,
-        settings.Number("BACKUP_RETENTION_EXTENDED_DAYS", 1, MostDays) ?? 90,
-        settings.Number("BACKUP_RETENTION_ARCHIVE_DAYS", 1, MostDays) ?? 365);
+        settings.Given("BACKUP_RETENTION_STANDARD_DAYS") is null
+            ? Days(settings, "BACKUP_RETENTION_DAYS")
+            : Days(settings, "BACKUP_RETENTION_STANDARD_DAYS"),
+        Days(settings, "BACKUP_RETENTION_EXTENDED_DAYS"),
+        Days(settings, "BACKUP_RETENTION_ARCHIVE_DAYS"));
+
+    // A number that makes no sense is a problem; until somebody looks at it, nothing expires.
+    private static int Days(SettingsReader settings, string name) => settings.Number(name, 1, MostDays) ?? MostDays;
 }

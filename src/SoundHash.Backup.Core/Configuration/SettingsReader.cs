@@ -10,10 +10,12 @@ namespace SoundHash.Backup.Configuration;
 /// <param name="flags">Values given on the command line, by setting name.</param>
 /// <param name="environment">The process environment.</param>
 /// <param name="file">The .env file, if there is one.</param>
+/// <param name="warn">Told what is odd and stops nothing, in one line.</param>
 public sealed class SettingsReader(
-    IReadOnlyDictionary<string, string?> flags, IReadOnlyDictionary<string, string> environment, EnvFile? file)
+    IReadOnlyDictionary<string, string?> flags, IReadOnlyDictionary<string, string> environment, EnvFile? file, Action<string>? warn = null)
 {
     private readonly List<string> _problems = [];
+    private readonly HashSet<string> _asked = [];
 
     /// <summary>Names that begin like ours and are unknown, in the environment and in the file.</summary>
     public IReadOnlyList<string> UnknownNames { get; } =
@@ -68,7 +70,8 @@ public sealed class SettingsReader(
 
         var shift = char.ToUpperInvariant(text[^1]) switch { 'K' => 10, 'M' => 20, 'G' => 30, _ => 0 };
         var digits = shift == 0 ? text : text[..^1];
-        if (long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var value) && value > 0 && value <= long.MaxValue >> shift)
+        if (long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var value)
+            && value > 0 && value <= long.MaxValue >> shift)
         {
             return value << shift;
         }
@@ -103,9 +106,6 @@ public sealed class SettingsReader(
             : Absolute(value, fromFile);
     }
 
-    /// <summary>As <see cref="PathOf"/>, without the default.</summary>
-    public string? GivenPath(string name) => Lookup(name) is ({ } value, var fromFile) ? Absolute(value, fromFile) : null;
-
     /// <summary>True when the value was given on the command line.</summary>
     public bool IsFlag(string name) => flags.TryGetValue(name, out var flag) && !string.IsNullOrEmpty(flag);
 
@@ -134,11 +134,18 @@ public sealed class SettingsReader(
         _problems.Add(value is null ? $"{name} {what}" : $"{name}={shown} {what}");
     }
 
-    /// <summary>Throws when there were problems.</summary>
+    /// <summary>Tells of something odd that stops nothing. Never given a secret.</summary>
+    public void Warn(string message) => warn?.Invoke(message);
+
+    /// <summary>
+    /// Throws when there were problems. A name that looks like a misspelt setting is one when the verb has asked for that
+    /// setting and no flag gave it: so a verb reads all that it needs first.
+    /// </summary>
     /// <exception cref="BackupException">All problems in one message.</exception>
     public void ThrowIfInvalid()
     {
-        var typos = UnknownNames.Select(static n => (Name: n, Meant: SettingNames.Nearest(n))).Where(static t => t.Meant is not null)
+        var typos = UnknownNames.Select(static n => (Name: n, Meant: SettingNames.Nearest(n)))
+            .Where(t => t.Meant is not null && _asked.Contains(t.Meant) && !IsFlag(t.Meant))
             .Select(static t => $"{t.Name} is unknown; did you mean {t.Meant}?");
         var all = _problems.Concat(typos).ToList();
         if (all.Count > 0)
@@ -150,6 +157,7 @@ public sealed class SettingsReader(
 
     private (string? Value, bool FromFile) Lookup(string name)
     {
+        _asked.Add(name);
         if (IsFlag(name))
         {
             return (flags[name], false);

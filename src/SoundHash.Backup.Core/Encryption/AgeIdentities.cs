@@ -65,7 +65,11 @@ internal sealed class AgeIdentities
         }
         catch (ChildProcessException e)
         {
-            throw new BackupException(ErrorKind.Encryption, $"identity file {file} can't be unlocked: {e.Message}", "try again with the right passphrase", e);
+            throw new BackupException(
+                ErrorKind.Encryption,
+                $"identity file {file} can't be unlocked: {e.Message}",
+                "try again with the right passphrase",
+                e);
         }
     }
 
@@ -75,7 +79,8 @@ internal sealed class AgeIdentities
         {
             using var stream = File.OpenRead(file);
             var first = new byte[EncryptionFormat.ProbeBytes];
-            return EncryptionFormat.Detect(first.AsSpan(0, stream.ReadAtLeast(first, first.Length, throwOnEndOfStream: false))) == EncryptionMethod.Age;
+            return EncryptionFormat.Detect(
+                first.AsSpan(0, stream.ReadAtLeast(first, first.Length, throwOnEndOfStream: false))) == EncryptionMethod.Age;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

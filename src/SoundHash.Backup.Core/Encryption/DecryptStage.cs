@@ -86,7 +86,9 @@ internal sealed class DecryptStage : ReadStage
         if (_proof is not null && !_child.StderrTail.Contains(_proof, StringComparison.Ordinal))
         {
             throw new BackupException(
-                ErrorKind.Encryption, $"{_subject} can't be decrypted: {_child.Name} found no whole encrypted message in it", "use another copy: it is cut or damaged");
+                ErrorKind.Encryption,
+                $"{_subject} can't be decrypted: {_child.Name} found no whole encrypted message in it",
+                "use another copy: it is cut or damaged");
         }
     }
 }

@@ -6,7 +6,8 @@ namespace SoundHash.Backup.Encryption;
 public sealed class EncryptionProviders(ProcessLauncher launcher, TimeProvider time, EncryptionSettings settings)
 {
     private readonly Lazy<AgeEncryption> _age = new(() => new AgeEncryption(launcher, settings.Recipients, settings.IdentityFiles));
-    private readonly Lazy<GpgEncryption> _gpg = new(() => new GpgEncryption(launcher, time, settings.Recipients, settings.GpgPassphraseFile));
+    private readonly Lazy<GpgEncryption> _gpg = new(
+        () => new GpgEncryption(launcher, time, settings.Recipients, settings.GpgPassphraseFile));
 
     /// <summary>The provider of a method other than none; always the same one.</summary>
     public IEncryptionProvider For(EncryptionMethod method) => method switch

@@ -5,7 +5,10 @@ using SoundHash.Backup.Storage.Local;
 
 namespace SoundHash.Backup.Encryption;
 
-/// <summary>Encrypts and decrypts single files. The output appears whole or not at all.</summary>
+/// <summary>
+/// Encrypts and decrypts single files. The output appears whole or not at all, and a kill leaves nothing of a decrypted one
+/// where the file system has nameless files (the usual local ones of Linux have).
+/// </summary>
 public sealed class FileEncryption(EncryptionProviders providers, TransferMeter meter)
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
@@ -22,7 +25,7 @@ public sealed class FileEncryption(EncryptionProviders providers, TransferMeter 
         var provider = providers.For(method);
         _ = await provider.CheckRecipientsAsync(cancel);
         await using var source = Open(input, output, force);
-        await using var target = provider.Encrypt(Create(output, force));
+        await using var target = provider.Encrypt(Create(output, force, secret: false));
         await CopyAsync(source, target, output, cancel);
     }
 
@@ -39,16 +42,16 @@ public sealed class FileEncryption(EncryptionProviders providers, TransferMeter 
         }
 
         await using var plain = providers.For(method).Decrypt(encrypted, input);
-        await using var target = Create(output, force);
+        await using var target = Create(output, force, secret: true);
         await CopyAsync(plain, target, output, cancel);
         return method;
     }
 
-    private static AtomicFile Create(string output, bool force)
+    private static AtomicFile Create(string output, bool force, bool secret)
     {
         try
         {
-            return new AtomicFile(output, force ? WriteMode.Replace : WriteMode.CreateNew, OwnerOnly);
+            return new AtomicFile(output, force ? WriteMode.Replace : WriteMode.CreateNew, OwnerOnly, secret: secret);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -56,7 +59,7 @@ public sealed class FileEncryption(EncryptionProviders providers, TransferMeter 
         }
     }
 
-    private static FileStream Open(string input, string output, bool force)
+    private static FileReadStage Open(string input, string output, bool force)
     {
         if (Path.GetFullPath(input) == Path.GetFullPath(output))
         {
@@ -71,11 +74,12 @@ public sealed class FileEncryption(EncryptionProviders providers, TransferMeter 
 
         try
         {
-            return new FileStream(input, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+            var file = new FileStream(input, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
+            return new FileReadStage(file, e => CannotRead(input, e));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new BackupException(ErrorKind.Storage, $"can't read {input}: {e.Message}", "check the path", e);
+            throw CannotRead(input, e);
         }
     }
 
@@ -102,6 +106,9 @@ public sealed class FileEncryption(EncryptionProviders providers, TransferMeter 
             throw CannotWrite(output, e);
         }
     }
+
+    private static BackupException CannotRead(string input, Exception e) =>
+        new(ErrorKind.Storage, $"can't read {input}: {e.Message}", "check the path and the disk", e);
 
     private static BackupException CannotWrite(string output, Exception e) =>
         new(ErrorKind.Storage, $"can't write {output}: {e.Message}", "check the directory and its free space", e);

@@ -52,6 +52,10 @@ public static class GpgKeyListing
         DateTimeOffset? expires = long.TryParse(pub[6], CultureInfo.InvariantCulture, out var seconds)
             ? DateTimeOffset.FromUnixTimeSeconds(seconds)
             : null;
-        return new GpgKey(fingerprint, state == "valid" && !capable ? "without a usable key for encryption" : state, capable && state == "valid", expires);
+        return new GpgKey(
+            fingerprint,
+            state == "valid" && !capable ? "without a usable key for encryption" : state,
+            capable && state == "valid",
+            expires);
     }
 }

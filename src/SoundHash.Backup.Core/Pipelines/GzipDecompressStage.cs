@@ -17,7 +17,11 @@ internal sealed class GzipDecompressStage(Stream source, string subject) : ReadS
         }
         catch (InvalidDataException e)
         {
-            throw new BackupException(ErrorKind.Verification, $"{subject} can't be decompressed: {e.Message}", "it is damaged: use another copy or set (shbackup backup verify --all)", e);
+            throw new BackupException(
+                ErrorKind.Verification,
+                $"{subject} can't be decompressed: {e.Message}",
+                "it is damaged: use another copy or set (shbackup backup verify --all)",
+                e);
         }
     }
 

@@ -59,6 +59,20 @@ public static class StreamCopy
         }
     }
 
+    /// <summary>Reads a stream to its end, for the checks that take place there, and throws the bytes away.</summary>
+    public static async Task DrainAsync(Stream source, TransferMeter? meter, CancellationToken cancel)
+    {
+        var buffer = GC.AllocateUninitializedArray<byte>(ChunkBytes);
+        int read;
+        while ((read = await source.ReadAsync(buffer, cancel)) > 0)
+        {
+            if (meter is not null)
+            {
+                await meter.AddAsync(read, cancel);
+            }
+        }
+    }
+
     // A blocked read or write on a pipe is not always interrupted by a token; the end of the child always ends it.
     private static CancellationTokenRegistration EndOnCancel(ChildProcess child, CancellationToken cancel) =>
         cancel.Register(static c => _ = ((ChildProcess)c!).EndAsync(), child);

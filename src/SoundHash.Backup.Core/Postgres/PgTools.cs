@@ -18,7 +18,8 @@ public sealed record PgTools(string Directory, int Major, string Version)
         var path = System.IO.Path.Combine(Directory, program);
         return ProgramPath.IsExecutable(path)
             ? path
-            : throw new BackupException(ErrorKind.ToolMissing, $"{program} is missing in {Directory}", $"apt-get install postgresql-client-{Major}");
+            : throw new BackupException(
+                ErrorKind.ToolMissing, $"{program} is missing in {Directory}", $"apt-get install postgresql-client-{Major}");
     }
 }
 
@@ -81,7 +82,8 @@ public sealed partial class PgToolFinder(ProcessLauncher launcher, string? binDi
 
     private BackupException TooOld(List<PgTools> found, int needed, string why)
     {
-        var have = found.Count == 0 ? "none found" : $"found {string.Join(", ", found.Select(static t => $"{t.Version} in {t.Directory}"))}";
+        var list = string.Join(", ", found.Select(static t => $"{t.Version} in {t.Directory}"));
+        var have = found.Count == 0 ? "none found" : $"found {list}";
         return new BackupException(
             ErrorKind.ToolMissing,
             $"PostgreSQL client programs of version {needed} or newer are needed, since {why} version {needed} ({have})",

@@ -24,19 +24,34 @@ internal static class ServerErrors
             e);
     }
 
+    /// <summary>A session that was lost before, of which Npgsql says so in its own way.</summary>
+    public static BackupException Lost(ConnectionSettings settings, Exception e) => new(
+        ErrorKind.ChildFailed,
+        $"the session on database \"{settings.Database}\" on {settings.Server} was lost",
+        "see the server's log for why it ended the session",
+        e);
+
     public static BackupException Failed(ConnectionSettings settings, NpgsqlException e)
     {
         var hint = e.SqlState switch
         {
             PostgresErrorCodes.InsufficientPrivilege when Message(e).Contains("row-level security", StringComparison.Ordinal) =>
                 "give the role BYPASSRLS, or back up as a superuser",
-            PostgresErrorCodes.InsufficientPrivilege => "GRANT pg_read_all_data TO the role (PostgreSQL 14 and later), or back up as a superuser",
+            PostgresErrorCodes.InsufficientPrivilege =>
+                "GRANT the role what is missing (for backups pg_read_all_data, from PostgreSQL 14 on), or connect as a superuser",
             PostgresErrorCodes.LockNotAvailable => "another session holds a conflicting lock (a schema change?); run again when it is done",
             PostgresErrorCodes.OutOfMemory => "raise max_locks_per_transaction on the server",
             _ => null,
         };
         return new BackupException(ErrorKind.ChildFailed, $"database \"{settings.Database}\" on {settings.Server}: {Message(e)}", hint, e);
     }
+
+    /// <summary>
+    /// True for an error of the statement itself, after which the session and the server go on: not for a lost connection, resources,
+    /// an operator's intervention or an internal error (PostgreSQL's Appendix A, classes 08, 53, 57, 58, XX).
+    /// </summary>
+    public static bool IsOfStatement(this BackupException e) =>
+        e.InnerException is PostgresException { SqlState: { Length: 5 } state } && state[..2] is not ("08" or "53" or "57" or "58" or "XX");
 
     private static string Message(Exception e) => e switch
     {

@@ -20,6 +20,13 @@ public static class ServerFacts
         }
     }
 
+    /// <summary>The server's clock.</summary>
+    public static async Task<DateTimeOffset> ClockAsync(Session session, CancellationToken cancel)
+    {
+        var rows = await session.QueryAsync("SELECT clock_timestamp()", static r => r.GetFieldValue<DateTimeOffset>(0), cancel);
+        return rows[0];
+    }
+
     /// <summary>Databases that accept connections, without templates, by name.</summary>
     public static Task<IReadOnlyList<string>> DatabasesAsync(Session session, CancellationToken cancel) => session.QueryAsync(
         "SELECT datname::text FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname COLLATE \"C\"",

@@ -1,3 +1,4 @@
+using System.Data;
 using System.Globalization;
 using Npgsql;
 using SoundHash.Backup.Errors;
@@ -67,10 +68,15 @@ public sealed class Session : IAsyncDisposable
         {
             throw ServerErrors.Failed(Settings, e);
         }
+        catch (InvalidOperationException e) when (_connection.State != ConnectionState.Open)
+        {
+            throw ServerErrors.Lost(Settings, e);
+        }
     }
 
     /// <summary>Runs a query and maps each row.</summary>
-    public async Task<IReadOnlyList<T>> QueryAsync<T>(string sql, Func<NpgsqlDataReader, T> map, CancellationToken cancel, params object?[] parameters)
+    public async Task<IReadOnlyList<T>> QueryAsync<T>(
+        string sql, Func<NpgsqlDataReader, T> map, CancellationToken cancel, params object?[] parameters)
     {
         try
         {
@@ -92,6 +98,10 @@ public sealed class Session : IAsyncDisposable
         catch (NpgsqlException e)
         {
             throw ServerErrors.Failed(Settings, e);
+        }
+        catch (InvalidOperationException e) when (_connection.State != ConnectionState.Open)
+        {
+            throw ServerErrors.Lost(Settings, e);
         }
     }
 

@@ -3,6 +3,9 @@ namespace SoundHash.Backup.Postgres;
 /// <summary>The only way an identifier or a text becomes part of an SQL statement.</summary>
 public static class SqlText
 {
+    /// <summary>A condition on pg_namespace: the schemas that pg_dump looks into, neither PostgreSQL's own nor temporary ones.</summary>
+    public const string UserSchemas = "nspname !~ '^pg_' AND nspname <> 'information_schema'";
+
     /// <summary>Quotes an identifier, always: "a""b".</summary>
     public static string Identifier(string name) => $"\"{name.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.IO.Pipes;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 using Serilog;
 using SoundHash.Backup.Errors;
 
@@ -26,6 +27,8 @@ public sealed class ChildProcess : IAsyncDisposable
     private readonly Task _stderrDrained;
     private readonly Stream _input;
     private readonly Stream _output;
+    private readonly PacedPipe? _pacedInput;
+    private readonly PacedPipe? _pacedOutput;
     private readonly Lock _ending = new();
     private Task? _end;
     private bool _inputClosed;
@@ -40,8 +43,8 @@ public sealed class ChildProcess : IAsyncDisposable
         _stderrDrained = _stderr.DrainAsync(process.StandardError);
         _input = process.StandardInput.BaseStream;
         _output = process.StandardOutput.BaseStream;
-        EnlargePipe(_input);
-        EnlargePipe(_output);
+        _pacedInput = TryEnlargePipe(_input) is { } input ? new PacedPipe(input) : null;
+        _pacedOutput = TryEnlargePipe(_output) is { } output ? new PacedPipe(output) : null;
     }
 
     /// <summary>The program's name for messages.</summary>
@@ -52,6 +55,12 @@ public sealed class ChildProcess : IAsyncDisposable
 
     /// <summary>The last that the child wrote to stderr, at most 64 KiB.</summary>
     public string StderrTail => _stderr.ToString();
+
+    /// <summary>
+    /// What the child had to say though it succeeded, line by line (the last 100 lines); asked for after
+    /// <see cref="EnsureSuccessAsync"/>. PostgreSQL's programs say there what they left out, and exit with 0.
+    /// </summary>
+    public IReadOnlyList<string> Warnings => _stderr.Lines();
 
     /// <summary>True when the child stopped reading before we stopped writing (and was allowed to).</summary>
     public bool InputClosedByChild { get; private set; }
@@ -70,7 +79,7 @@ public sealed class ChildProcess : IAsyncDisposable
 
         try
         {
-            await _input.WriteAsync(bytes, cancel);
+            await (_pacedInput?.WriteAsync(bytes, cancel) ?? _input.WriteAsync(bytes, cancel));
         }
         catch (IOException e) when (IsBrokenPipe(e))
         {
@@ -102,33 +111,40 @@ public sealed class ChildProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>Reads from the child's stdout; 0 at its end.</summary>
+    /// <summary>Reads from the child's stdout; 0 at its end. With a large buffer bytes may lie for some milliseconds first.</summary>
     public async ValueTask<int> ReadOutputAsync(Memory<byte> buffer, CancellationToken cancel)
     {
-        var read = await _output.ReadAsync(buffer, cancel);
+        var read = _pacedOutput is not null && buffer.Length >= PacedPipe.SmallestBuffer
+            ? await _pacedOutput.ReadAsync(buffer, cancel)
+            : await _output.ReadAsync(buffer, cancel);
         _outputEnded |= read == 0 && buffer.Length > 0;
         return read;
     }
 
     /// <summary>Reads stdout to its end as UTF-8.</summary>
     /// <exception cref="BackupException">It is more than 16 MiB; the child is ended.</exception>
-    public async Task<string> ReadTextAsync(CancellationToken cancel)
+    public async Task<string> ReadTextAsync(CancellationToken cancel) =>
+        Encoding.UTF8.GetString((await ReadBytesAsync(16 * 1024 * 1024, cancel)).Span);
+
+    /// <summary>Reads stdout to its end, into memory.</summary>
+    /// <exception cref="BackupException">It is more than a limit; the child is ended.</exception>
+    public async Task<ReadOnlyMemory<byte>> ReadBytesAsync(int limit, CancellationToken cancel)
     {
-        const int Limit = 16 * 1024 * 1024;
         using var buffer = new MemoryStream();
         var chunk = new byte[64 * 1024];
         int read;
         while ((read = await ReadOutputAsync(chunk, cancel)) > 0)
         {
-            buffer.Write(chunk, 0, read);
-            if (buffer.Length > Limit)
+            if (buffer.Length + read > limit)
             {
                 await EndAsync();
-                throw new BackupException(ErrorKind.ChildFailed, $"{Name} wrote more than {Limit} bytes");
+                throw new BackupException(ErrorKind.ChildFailed, $"{Name} wrote more than {limit} bytes");
             }
+
+            buffer.Write(chunk, 0, read);
         }
 
-        return Encoding.UTF8.GetString(buffer.GetBuffer(), 0, (int)buffer.Length);
+        return buffer.GetBuffer().AsMemory(0, (int)buffer.Length);
     }
 
     /// <summary>Waits for the end and checks it: exit code 0, input closed by us, output read to its end.</summary>
@@ -143,7 +159,8 @@ public sealed class ChildProcess : IAsyncDisposable
 
         if (!_inputClosed || !_outputEnded)
         {
-            throw new ChildProcessException(Name, exitCode, $"it ended before its {(_inputClosed ? "output was read" : "input was complete")}");
+            throw new ChildProcessException(
+                Name, exitCode, $"it ended before its {(_inputClosed ? "output was read" : "input was complete")}");
         }
     }
 
@@ -235,11 +252,7 @@ public sealed class ChildProcess : IAsyncDisposable
             is System.Net.Sockets.SocketError.Shutdown or System.Net.Sockets.SocketError.ConnectionReset
             or System.Net.Sockets.SocketError.ConnectionAborted;
 
-    private static void EnlargePipe(Stream stream)
-    {
-        if (stream is PipeStream { SafePipeHandle: { IsInvalid: false } handle })
-        {
-            Posix.TryEnlargePipe(handle, PipeBytes);
-        }
-    }
+    // Null for a pipe that stays small.
+    private static SafePipeHandle? TryEnlargePipe(Stream stream) =>
+        stream is PipeStream { SafePipeHandle: { IsInvalid: false } handle } && Posix.TryEnlargePipe(handle, PipeBytes) ? handle : null;
 }

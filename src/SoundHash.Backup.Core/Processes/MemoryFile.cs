@@ -8,7 +8,7 @@ namespace SoundHash.Backup.Processes;
 /// An anonymous file in memory (memfd_create(2)) that a child program can open by a path and seek in: nothing of it
 /// ever reaches a disk (but for swap), and it is gone with the process.
 /// </summary>
-internal sealed partial class MemoryFile : IDisposable
+internal sealed class MemoryFile : IDisposable
 {
     private const uint CloseOnExec = 1;
 
@@ -16,7 +16,7 @@ internal sealed partial class MemoryFile : IDisposable
 
     public MemoryFile(string name)
     {
-        _handle = Create(name, CloseOnExec);
+        _handle = Posix.CreateMemoryFile(name, CloseOnExec);
         if (_handle.IsInvalid)
         {
             throw new IOException($"can't make a file in memory: {Marshal.GetLastPInvokeErrorMessage()}");
@@ -36,7 +36,4 @@ internal sealed partial class MemoryFile : IDisposable
         Stream.Dispose();
         _handle.Dispose();
     }
-
-    [LibraryImport("libc", EntryPoint = "memfd_create", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial SafeFileHandle Create(string name, uint flags);
 }

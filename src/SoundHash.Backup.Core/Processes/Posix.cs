@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace SoundHash.Backup.Processes;
 
@@ -10,9 +11,15 @@ internal static partial class Posix
 
     private const int SignalPipe = 13;
     private const int SetPipeSize = 1031;
+    private const int GetStatusFlags = 3;
+    private const int SetStatusFlags = 4;
+    private const int NonBlocking = 0x800;
 
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
     public static partial int Kill(int pid, int signal);
+
+    [LibraryImport("libc", EntryPoint = "memfd_create", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial SafeFileHandle CreateMemoryFile(string name, uint flags);
 
     [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
     private static partial int Fcntl(SafeHandle fd, int command, int argument);
@@ -29,5 +36,14 @@ internal static partial class Posix
         _ = SetSignalHandler(SignalPipe, NativeLibrary.GetExport(NativeLibrary.GetMainProgramHandle(), "abs"));
 
     /// <summary>Asks for a pipe buffer of so many bytes. A refusal (the user's pipe quota) only costs speed.</summary>
-    public static void TryEnlargePipe(SafeHandle pipe, int bytes) => _ = Fcntl(pipe, SetPipeSize, bytes);
+    public static bool TryEnlargePipe(SafeHandle pipe, int bytes) => Fcntl(pipe, SetPipeSize, bytes) >= bytes;
+
+    /// <summary>Lets reads of this end of a pipe return at once; the other end is not concerned.</summary>
+    public static void SetNonBlocking(SafeHandle pipe) => _ = Fcntl(pipe, SetStatusFlags, Fcntl(pipe, GetStatusFlags, 0) | NonBlocking);
+
+    [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
+    public static partial nint Read(SafeHandle file, Span<byte> buffer, nint count);
+
+    [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
+    public static partial nint Write(SafeHandle file, ReadOnlySpan<byte> buffer, nint count);
 }

@@ -11,6 +11,8 @@ internal sealed class StderrTail(string tool, ILogger log)
 {
     private const int Limit = 64 * 1024;
     private const int LongestLogLine = 8 * 1024;
+    private const int MostLines = 100;
+    private const int LongestLine = 1024;
     private readonly Lock _lock = new();
     private readonly char[] _ring = new char[Limit];
     private readonly StringBuilder _line = new();
@@ -22,6 +24,21 @@ internal sealed class StderrTail(string tool, ILogger log)
         {
             var end = (int)(_total % Limit);
             return _total <= Limit ? new string(_ring, 0, (int)_total) : string.Concat(_ring.AsSpan(end), _ring.AsSpan(0, end));
+        }
+    }
+
+    /// <summary>The last lines, without empty ones, each cut to a length that a log can bear.</summary>
+    public IReadOnlyList<string> Lines()
+    {
+        lock (_lock)
+        {
+            // What the ring begins with, once it has gone round, is the rest of a line.
+            return ToString().Split('\n').Skip(_total > Limit ? 1 : 0)
+                .Select(static l => l.TrimEnd())
+                .Where(static l => l.Length > 0)
+                .Select(static l => l.Length > LongestLine ? $"{l[..LongestLine]} …" : l)
+                .TakeLast(MostLines)
+                .ToList();
         }
     }
 

@@ -16,7 +16,7 @@ public sealed record CatalogueEntry(
     public IEnumerable<string> DamagedObjects =>
         Manifest?.Objects.Where(o => !Stored.TryGetValue(o.Key, out var size) || size != o.StoredBytes).Select(static o => o.Key) ?? [];
 
-    /// <summary>True when every object is there with its recorded size. Contents are judged by verify.</summary>
+    /// <summary>True when every object is there with its recorded size. Whether it holds what was written only verify tells.</summary>
     public bool IsComplete => Manifest is not null && !DamagedObjects.Any();
 }
 
@@ -62,7 +62,8 @@ public sealed record Catalogue(IReadOnlyList<CatalogueEntry> Sets, IReadOnlyList
         }
 
         return new Catalogue(
-            [.. sets.OrderBy(static s => s.Manifest is null).ThenByDescending(static s => s.Manifest?.Started).ThenByDescending(static s => s.Id, StringComparer.Ordinal)],
+            [.. sets.OrderBy(static s => s.Manifest is null).ThenByDescending(
+                static s => s.Manifest?.Started).ThenByDescending(static s => s.Id, StringComparer.Ordinal)],
             leftovers);
     }
 
@@ -72,13 +73,15 @@ public sealed record Catalogue(IReadOnlyList<CatalogueEntry> Sets, IReadOnlyList
     {
         var found = Sets.Where(s => s.Id == id).ToList() is { Count: 1 } exact
             ? exact
-            : Sets.Where(s => s.Id.StartsWith(id, StringComparison.Ordinal)).ToList();
+            : Sets.Where(s => id.Length > 0 && s.Id.StartsWith(id, StringComparison.Ordinal)).ToList();
         return found switch
         {
             [var one] => one.Manifest ?? throw one.Problem!,
             [] => throw new BackupException(ErrorKind.Failed, $"there is no set '{id}'", "shbackup backup list"),
             _ => throw new BackupException(
-                ErrorKind.Usage, $"'{id}' is the beginning of {found.Count} sets: {string.Join(", ", found.Take(4).Select(static s => s.Id))}", "give the whole id"),
+                ErrorKind.Usage,
+                $"'{id}' is the beginning of {found.Count} sets: {string.Join(", ", found.Take(4).Select(static s => s.Id))}",
+                "give the whole id"),
         };
     }
 
@@ -111,7 +114,11 @@ public sealed record Catalogue(IReadOnlyList<CatalogueEntry> Sets, IReadOnlyList
         };
     }
 
-    private static async Task<CatalogueEntry?> LoadEntryAsync(IObjectStore store, string id, List<ObjectInfo> items, CancellationToken cancel)
+    private static async Task<CatalogueEntry?> LoadEntryAsync(
+        IObjectStore store,
+        string id,
+        List<ObjectInfo> items,
+        CancellationToken cancel)
     {
         var stored = items.ToDictionary(i => i.Key[(RepositoryLayout.SetFolder(id).Length + 1)..], static i => i.Size);
         var pinned = stored.ContainsKey(RepositoryLayout.KeepFile);

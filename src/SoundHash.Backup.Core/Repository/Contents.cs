@@ -12,7 +12,7 @@ public enum RelationKind
     /// <summary>A partitioned table: holds no rows of its own.</summary>
     Partitioned,
 
-    /// <summary>A materialized view: refreshed by a restore, so its rows are recorded and not judged.</summary>
+    /// <summary>A materialized view: refreshed by a restore, so its rows are recorded and not compared.</summary>
     MaterializedView,
 
     /// <summary>A foreign table: its rows are elsewhere.</summary>
@@ -28,14 +28,25 @@ public sealed record Contents
     /// <summary>Every relation with rows or partitions.</summary>
     public required IReadOnlyList<TableRecord> Tables { get; init; }
 
-    /// <summary>Roles that the database's objects name: a restore needs them, or --no-owner --no-privileges.</summary>
+    /// <summary>
+    /// Roles that the database, its objects, rights and settings name: a restore needs them, or --no-owner --no-privileges.
+    /// </summary>
     public required IReadOnlyList<string> Roles { get; init; }
+
+    /// <summary>
+    /// Tablespaces, other than PostgreSQL's own, that hold something of the database besides the one it is in itself: a
+    /// restore needs them, or has to leave tablespaces out. Null in older sets.
+    /// </summary>
+    public IReadOnlyList<string>? Tablespaces { get; init; }
 
     /// <summary>Extensions with their versions.</summary>
     public required IReadOnlyList<ExtensionRecord> Extensions { get; init; }
 
     /// <summary>False where the role could not read passwords: the globals then come without them.</summary>
     public required bool RolePasswords { get; init; }
+
+    /// <summary>What pg_dump and pg_dumpall said though they succeeded, e.g. what they left out. Null in older sets.</summary>
+    public IReadOnlyList<string>? Warnings { get; init; }
 
     /// <summary>Fields of a later minor format.</summary>
     [JsonExtensionData]
@@ -54,7 +65,7 @@ public sealed record TableRecord
     /// <summary>What it is.</summary>
     public required RelationKind Kind { get; init; }
 
-    /// <summary>True when it belongs to an extension: recorded, not judged.</summary>
+    /// <summary>True when it belongs to an extension: recorded, not compared.</summary>
     public bool OfExtension { get; init; }
 
     /// <summary>Rows in the snapshot; null where it has none of its own or they could not be counted.</summary>
@@ -68,7 +79,7 @@ public sealed record TableRecord
 
     /// <summary>True when a restore must have exactly these rows.</summary>
     [JsonIgnore]
-    public bool IsJudged => Kind == RelationKind.Table && !OfExtension && Rows is not null;
+    public bool IsCompared => Kind == RelationKind.Table && !OfExtension && Rows is not null;
 }
 
 /// <summary>An extension.</summary>

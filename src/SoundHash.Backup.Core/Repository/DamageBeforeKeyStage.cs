@@ -18,11 +18,7 @@ internal sealed class DamageBeforeKeyStage(Stream decrypted, Func<Task<Stream>> 
         catch (BackupException e) when (e.Kind == ErrorKind.Encryption)
         {
             await using var stored = await openStored();
-            var bytes = GC.AllocateUninitializedArray<byte>(StreamCopy.ChunkBytes);
-            while (await stored.ReadAsync(bytes, cancellationToken) > 0)
-            {
-            }
-
+            await StreamCopy.DrainAsync(stored, null, cancellationToken);
             throw;
         }
     }

@@ -5,44 +5,124 @@ using SoundHash.Backup.Storage;
 namespace SoundHash.Backup.Repository;
 
 /// <summary>Carries out what <see cref="RetentionPolicy"/> decides on one store.</summary>
-public sealed class Expiry(IObjectStore store, TimeProvider time, ILogger log)
+/// <param name="store">The store.</param>
+/// <param name="verifier">Reads the sets back that others are removed for.</param>
+/// <param name="jobs">How many objects it reads at once.</param>
+/// <param name="time">The clock.</param>
+/// <param name="log">Says what is done.</param>
+public sealed class Expiry(IObjectStore store, SetVerifier verifier, int jobs, TimeProvider time, ILogger log)
 {
     private const string ClockProbe = "sets/.clock-probe";
     private static readonly TimeSpan ClockTolerance = TimeSpan.FromHours(1);
 
-    /// <summary>Removes what has expired, then leftovers of killed runs; with a dry run only says what it would do.</summary>
+    /// <summary>
+    /// Removes what has expired, then leftovers of killed runs; with a dry run only says what it would do. Before anything
+    /// of a database is removed, the set that is to stay as its newest good one is read back: when it is not as it was
+    /// written, the next older one takes its place.
+    /// </summary>
     /// <exception cref="BackupException">The clocks differ too much to judge ages.</exception>
     public async Task<IReadOnlyList<RetentionDecision>> RunAsync(RetentionDays days, RunLock held, bool dryRun, CancellationToken cancel)
     {
         var now = time.GetUtcNow();
-        if (!dryRun)
+        if (dryRun)
+        {
+            log.Information("the clock of store {Store} is not compared with this machine's, since that would write to it", store.Name);
+        }
+        else
         {
             await CompareClocksAsync(now, cancel);
         }
 
         var catalogue = await Catalogue.LoadAsync(store, cancel);
-        var decisions = RetentionPolicy.Decide(catalogue, days, now);
+        EnsureNoFuture(catalogue, now);
         var done = new List<RetentionDecision>();
-        foreach (var decision in decisions)
+        foreach (var decision in await DecideAsync(catalogue, days, now, cancel))
         {
-            done.Add(decision.Expires && !dryRun ? await RemoveAsync(decision, cancel) : decision);
+            done.Add(decision.Expires && !dryRun ? await RemoveAsync(decision, held, cancel) : decision);
         }
 
         await new RepositoryGuard(store, time, log).RemoveLeftoversAsync(catalogue, held, dryRun, cancel);
         return done;
     }
 
-    private async Task<RetentionDecision> RemoveAsync(RetentionDecision decision, CancellationToken cancel)
+    private async Task<IReadOnlyList<RetentionDecision>> DecideAsync(
+        Catalogue catalogue, RetentionDays days, DateTimeOffset now, CancellationToken cancel)
     {
-        // Pinned between our look and now: a person's word comes first.
-        if (await store.StatAsync(RepositoryLayout.InSet(decision.Set.Id, RepositoryLayout.KeepFile), cancel) is not null)
+        var checks = new Dictionary<string, VerificationResult>();
+        while (true)
         {
-            return decision with { Expires = false, Reason = "pinned" };
+            var decisions = RetentionPolicy.Decide(catalogue, days, now, checks);
+            if (NextToVerify(decisions, checks) is not { } manifest)
+            {
+                return decisions;
+            }
+
+            log.Information("verifying set {Id} ({MiB} MiB), for which older ones are removed", manifest.Id, manifest.StoredBytes >> 20);
+            checks[manifest.Id] = await verifier.VerifyStoredAsync(manifest, jobs, cancel);
+        }
+    }
+
+    // The newest set of a group that loses others, as long as it is good by its sizes alone.
+    private static Manifest? NextToVerify(IReadOnlyList<RetentionDecision> decisions, Dictionary<string, VerificationResult> checks)
+    {
+        var losing = decisions.Where(static d => d.Expires).Select(static d => RetentionPolicy.GroupOf(d.Set)).ToHashSet();
+        return decisions.Where(d => d.IsNewest && !checks.ContainsKey(d.Set.Id))
+            .FirstOrDefault(d => losing.Contains(RetentionPolicy.GroupOf(d.Set)))?.Set.Manifest;
+    }
+
+    /// <summary>
+    /// A person's pin comes first, also one that is set meanwhile. Who pins writes keep.json and then looks whether the
+    /// manifest is there; this deletes the manifest and then looks whether keep.json is there. So at least one of the two sees
+    /// what the other did: this puts the manifest back before anything else is gone, or the person is told that it is too late.
+    /// </summary>
+    private async Task<RetentionDecision> RemoveAsync(RetentionDecision decision, RunLock held, CancellationToken cancel)
+    {
+        // To its end: a restore may have dropped the database that the set is a copy of.
+        using var alone = SetUse.TryExclude(held.StateDirectory, decision.Set.Id);
+        if (alone is null)
+        {
+            return decision with { Expires = false, Reason = "in use" };
+        }
+
+        var keep = RepositoryLayout.InSet(decision.Set.Id, RepositoryLayout.KeepFile);
+        var manifest = RepositoryLayout.InSet(decision.Set.Id, RepositoryLayout.ManifestFile);
+        var pinned = decision with { Expires = false, Reason = "pinned" };
+        if (await store.StatAsync(keep, cancel) is not null)
+        {
+            return pinned;
+        }
+
+        if (await store.ReadAsync(manifest, ManifestFormat.MaxBytes, cancel) is not { } bytes)
+        {
+            return decision with { Expires = false, Reason = "its manifest is gone: somebody else removes it" };
+        }
+
+        // From here to its end no cancellation: the set must not be left without a manifest when it was pinned.
+        await store.DeleteAsync(manifest, CancellationToken.None);
+        if (await store.StatAsync(keep, CancellationToken.None) is not null)
+        {
+            await PutBackAsync(decision.Set.Id, manifest, bytes);
+            return pinned;
         }
 
         await SetWriter.RemoveFolderAsync(store, decision.Set.Id, cancel);
         log.Information("removed set {Id}: {Reason}", decision.Set.Id, decision.Reason);
         return decision;
+    }
+
+    private async Task PutBackAsync(string id, string manifest, byte[] bytes)
+    {
+        try
+        {
+            await store.WriteAsync(manifest, bytes, WriteMode.CreateNew, CancellationToken.None);
+        }
+        catch (StorageException e)
+        {
+            throw new StorageException(
+                $"set {id} was pinned while it was removed, and its manifest can't be put back: {e.Message}",
+                $"all its objects are still in sets/{id}, and are left there: restore them as docs/formats.md says",
+                e);
+        }
     }
 
     private async Task CompareClocksAsync(DateTimeOffset now, CancellationToken cancel)
@@ -56,6 +136,19 @@ public sealed class Expiry(IObjectStore store, TimeProvider time, ILogger log)
                 ErrorKind.Storage,
                 $"the clock of this machine ({now:yyyy-MM-dd HH:mm:ss}Z) and of store {store.Name} ({probe?.Modified:yyyy-MM-dd HH:mm:ss}Z) differ by more than {ClockTolerance.TotalHours:0} hour: nothing is removed",
                 "correct the clock (timedatectl), then run this again");
+        }
+    }
+
+    // The store's clock may be this machine's: the newest set was made by the database's.
+    private static void EnsureNoFuture(Catalogue catalogue, DateTimeOffset now)
+    {
+        if (catalogue.Sets.Select(static s => s.Manifest).FirstOrDefault() is { } newest && newest.Started > now + ClockTolerance)
+        {
+            throw new BackupException(
+                ErrorKind.Failed,
+                $"the clock of this machine says {now:yyyy-MM-dd HH:mm:ss}Z, but set {newest.Id} started at "
+                + $"{newest.Started:yyyy-MM-dd HH:mm:ss}Z: nothing is removed",
+                $"correct the clock (timedatectl); when it is right and was wrong then, move the folder sets/{newest.Id} out of the repository");
         }
     }
 }

@@ -124,7 +124,7 @@ public sealed record Manifest
     /// <exception cref="Errors.BackupException">There is none.</exception>
     public ObjectRecord Single(ObjectRole role) =>
         Objects.FirstOrDefault(o => o.Role == role)
-        ?? throw new Errors.BackupException(Errors.ErrorKind.Verification, $"set {Id} has no object of role {role}");
+        ?? throw new Errors.BackupException(Errors.ErrorKind.Verification, $"set {Id} has no object of role {role.Word()}");
 }
 
 /// <summary>One object of a set.</summary>

@@ -67,14 +67,18 @@ public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogg
     }
 
     /// <summary>
-    /// Removes leftovers: at once those of dead holders of the lock that we hold now, others when they and their
-    /// intent have not been touched for a day.
+    /// Removes leftovers: at once those of dead holders, on this machine, of the lock that we hold now, others when they and
+    /// their intent have not been touched for a day. One that is pinned was a set, and stays.
     /// </summary>
     public async Task RemoveLeftoversAsync(Catalogue catalogue, RunLock held, bool dryRun, CancellationToken cancel)
     {
         foreach (var leftover in catalogue.Leftovers)
         {
-            if (await IsAbandonedAsync(leftover, held, cancel))
+            if (leftover.Keys.Contains(RepositoryLayout.InSet(leftover.Id, RepositoryLayout.KeepFile)))
+            {
+                log.Warning("set {Id} is pinned and has no manifest; it is left as it is", leftover.Id);
+            }
+            else if (await IsAbandonedAsync(leftover, held, cancel) && !await IsCommittedAsync(leftover, cancel))
             {
                 log.Information("{Verb} set {Id}, which was never finished", dryRun ? "would remove" : "removing", leftover.Id);
                 if (!dryRun)
@@ -114,7 +118,9 @@ public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogg
         {
             var intent = await store.ReadJsonAsync(
                 RepositoryLayout.InSet(leftover.Id, RepositoryLayout.IntentFile), RepositoryJson.Default.IntentRecord, cancel);
-            if (intent is not null && intent.Instance == held.Instance && intent.Lock == held.Name)
+            // A state directory may have been copied, or be shared by machines whose locks don't reach each other.
+            if (intent is not null
+                && (intent.Instance, intent.Lock, intent.Host) == (held.Instance, held.Name, Environment.MachineName))
             {
                 return true;
             }
@@ -126,6 +132,10 @@ public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogg
 
         return leftover.Newest < time.GetUtcNow() - LeftoverAge;
     }
+
+    // Its writer may have been at the end of its work when it was listed.
+    private async Task<bool> IsCommittedAsync(Leftover leftover, CancellationToken cancel) =>
+        await store.StatAsync(RepositoryLayout.InSet(leftover.Id, RepositoryLayout.ManifestFile), cancel) is not null;
 
     private List<SystemRecord> Systems(string? identifier) =>
         identifier is null ? [] : [new SystemRecord(identifier, time.GetUtcNow())];

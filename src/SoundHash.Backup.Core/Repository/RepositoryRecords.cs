@@ -12,12 +12,12 @@ public sealed record RepositoryRecord(int FormatVersion, DateTimeOffset Created,
 public sealed record SystemRecord(string SystemIdentifier, DateTimeOffset Since);
 
 /// <summary>
-/// <c>intent.json</c>: somebody writes this set. Instance and lock together say who: whoever holds that lock of that
-/// state directory knows that a writer of an older intent is gone.
+/// <c>intent.json</c>: somebody writes this set. Instance, lock and host together say who: whoever holds that lock of that
+/// state directory on that host knows that a writer of an older intent is gone.
 /// </summary>
 /// <param name="Instance">The identity of the writer's state directory.</param>
 /// <param name="Lock">The name of the lock that the writer holds.</param>
-/// <param name="Host">The writer's host, for people.</param>
+/// <param name="Host">The writer's host.</param>
 /// <param name="ProcessId">The writer's process id, for people.</param>
 /// <param name="Since">When it began.</param>
 public sealed record IntentRecord(string Instance, string Lock, string Host, int ProcessId, DateTimeOffset Since);

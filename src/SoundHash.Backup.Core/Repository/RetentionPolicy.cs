@@ -1,42 +1,93 @@
+using SoundHash.Backup.Errors;
+
 namespace SoundHash.Backup.Repository;
 
 /// <summary>What becomes of a set, and why.</summary>
 /// <param name="Set">The set.</param>
 /// <param name="Expires">True when it is to be removed.</param>
 /// <param name="Reason">In words, for people.</param>
-public sealed record RetentionDecision(CatalogueEntry Set, bool Expires, string Reason);
+/// <param name="IsNewest">True for the set that stays as the newest good one of its database.</param>
+/// <param name="Damage">What is wrong with a set that would be the newest good one if it were good; else null.</param>
+public sealed record RetentionDecision(
+    CatalogueEntry Set, bool Expires, string Reason, bool IsNewest = false, BackupException? Damage = null);
 
 /// <summary>
-/// Decides by recorded time and tier, for each cluster, kind and database on its own. The newest complete set of each
-/// is never removed, nor a pinned one, nor one whose manifest can't be read.
+/// Decides by recorded time and tier, for each cluster, kind and database on its own. The newest good set of each is never
+/// removed, nor is any damaged one that is newer; nor a pinned set, nor one whose manifest can't be read.
+///
+/// No number of new sets pushes out an old one: what a set's tier keeps it for depends on its own start and the settings
+/// of the day alone. All that a new set takes over from an older one is to be the newest good one, which matters only
+/// when the older one's time is over; and only when the new one was read back and is as it was written.
 /// </summary>
 public static class RetentionPolicy
 {
     /// <summary>A decision for every set of the catalogue.</summary>
-    public static IReadOnlyList<RetentionDecision> Decide(Catalogue catalogue, RetentionDays days, DateTimeOffset now)
+    /// <param name="catalogue">All sets.</param>
+    /// <param name="days">How long each tier is kept.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="checks">Sets that were read back, by id, and what was found. Others are good when they are complete.</param>
+    public static IReadOnlyList<RetentionDecision> Decide(
+        Catalogue catalogue, RetentionDays days, DateTimeOffset now, IReadOnlyDictionary<string, VerificationResult> checks)
     {
-        var protectedIds = catalogue.Sets
-            .Where(s => s.IsComplete && s.Manifest!.Started <= now)
-            .GroupBy(static s => (s.Manifest!.SystemIdentifier, s.Manifest.Kind, s.Manifest.Database))
-            .Select(static g => g.MaxBy(static s => s.Manifest!.Started)!.Id)
-            .ToHashSet();
-        return catalogue.Sets.Select(s => Decide(s, protectedIds.Contains(s.Id), days, now)).ToList();
-    }
-
-    private static RetentionDecision Decide(CatalogueEntry set, bool isNewest, RetentionDays days, DateTimeOffset now)
-    {
-        if (set.Manifest is not { } manifest)
+        var decisions = new Dictionary<string, RetentionDecision>();
+        foreach (var group in catalogue.Sets.Where(static s => s.Manifest is not null).GroupBy(GroupOf))
         {
-            return new RetentionDecision(set, false, "its manifest can't be read");
+            var sets = group.OrderByDescending(static s => s.Manifest!.Started).ThenByDescending(static s => s.Id, StringComparer.Ordinal);
+            var needsGood = group.Any(s => ExpiryOf(s, days) <= now);
+            var found = false;
+            foreach (var set in sets)
+            {
+                // A set from the future does not stand for the newest: its time is wrong.
+                var counts = !found && needsGood && set.Manifest!.Started <= now;
+                var damage = counts ? DamageOf(set, checks) : null;
+                var isNewest = counts && damage is null;
+                decisions[set.Id] = Decide(set, days, now, isNewest, damage, checks);
+                found |= isNewest;
+            }
         }
 
-        var expiry = days.ExpiryOf(manifest.Tier, manifest.Started);
-        return (set, expiry) switch
+        return catalogue.Sets
+            .Select(s => decisions.GetValueOrDefault(s.Id) ?? new RetentionDecision(s, false, "its manifest can't be read")).ToList();
+    }
+
+    /// <summary>The sets among which one newest good one is kept.</summary>
+    public static (string? System, SetKind Kind, string Database) GroupOf(CatalogueEntry set) =>
+        (set.Manifest!.SystemIdentifier, set.Manifest.Kind, set.Manifest.Database);
+
+    private static RetentionDecision Decide(
+        CatalogueEntry set,
+        RetentionDays days,
+        DateTimeOffset now,
+        bool isNewest,
+        BackupException? damage,
+        IReadOnlyDictionary<string, VerificationResult> checks)
+    {
+        var manifest = set.Manifest!;
+        var expiry = ExpiryOf(set, days);
+        var tier = manifest.Tier.Word();
+        var (expires, reason) = (set, expiry) switch
         {
-            ({ Pinned: true }, _) => new RetentionDecision(set, false, "pinned"),
-            _ when expiry > now => new RetentionDecision(set, false, $"tier {manifest.Tier.ToString().ToLowerInvariant()} until {expiry:yyyy-MM-dd}"),
-            _ when isNewest => new RetentionDecision(set, false, $"the newest good set of \"{manifest.Database}\""),
-            _ => new RetentionDecision(set, true, $"tier {manifest.Tier.ToString().ToLowerInvariant()} ended {expiry:yyyy-MM-dd}"),
+            ({ Pinned: true }, _) => (false, "pinned"),
+            _ when expiry > now => (false, $"tier {tier} until {expiry:yyyy-MM-dd}"),
+            _ when damage is not null => (false, $"no good set of \"{manifest.Database}\" is newer"),
+            _ when isNewest => (false, $"the newest {(checks.ContainsKey(set.Id) ? "good" : "complete")} set of \"{manifest.Database}\""),
+            _ => (true, $"tier {tier} ended {expiry:yyyy-MM-dd}"),
         };
+        return new RetentionDecision(set, expires, damage is null ? reason : $"damaged; {reason}", isNewest, damage);
+    }
+
+    private static DateTimeOffset ExpiryOf(CatalogueEntry set, RetentionDays days) =>
+        days.ExpiryOf(set.Manifest!.Tier, set.Manifest.Started);
+
+    private static BackupException? DamageOf(CatalogueEntry set, IReadOnlyDictionary<string, VerificationResult> checks)
+    {
+        var problems = checks.TryGetValue(set.Id, out var check)
+            ? check.Problems
+            : set.DamagedObjects.Select(static key => $"object {key} is missing or has another size than recorded").ToList();
+        var more = problems.Count > 1 ? $", and {problems.Count - 1} more" : string.Empty;
+        return problems.Count == 0 ? null : new BackupException(
+            ErrorKind.Verification,
+            $"set {set.Id} is not good: {problems[0]}{more}; it and older good ones are kept",
+            $"shbackup backup verify {set.Id} says what is wrong; fetch another copy of it, or remove sets/{set.Id} when it is of no use");
     }
 }

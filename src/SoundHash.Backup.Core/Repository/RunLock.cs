@@ -1,9 +1,8 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
-using Microsoft.Win32.SafeHandles;
 using SoundHash.Backup.Errors;
+using SoundHash.Backup.Storage;
 using SoundHash.Backup.Storage.Local;
 
 namespace SoundHash.Backup.Repository;
@@ -12,20 +11,20 @@ namespace SoundHash.Backup.Repository;
 /// One run of a kind at a time: flock(2) on a file in the state directory. The kernel gives it up when the holder dies,
 /// however it dies; the file stays.
 /// </summary>
-public sealed partial class RunLock : IDisposable
+public sealed class RunLock : IDisposable
 {
-    private const int ExclusiveNonBlocking = 2 | 4; // LOCK_EX | LOCK_NB
-    private const int ReadWriteCreate = 0x2 | 0x40 | 0x80000; // O_RDWR | O_CREAT | O_CLOEXEC
-    private const int OwnerOnly = 0x180; // 0600
-
     private readonly FileStream _file;
 
-    private RunLock(FileStream file, string name, string instance)
+    private RunLock(FileStream file, string stateDirectory, string name, string instance)
     {
         _file = file;
+        StateDirectory = stateDirectory;
         Name = name;
         Instance = instance;
     }
+
+    /// <summary>The state directory that the lock is in.</summary>
+    public string StateDirectory { get; }
 
     /// <summary>The lock's name, as intents record it.</summary>
     public string Name { get; }
@@ -46,40 +45,61 @@ public sealed partial class RunLock : IDisposable
     {
         var name = LockName(verb, subject);
         var path = Path.Combine(stateDirectory, "locks", $"{name}.lock");
-        var file = Open(path);
-        try
+        var started = time.GetTimestamp();
+        while (true)
         {
-            var started = time.GetTimestamp();
-            while (Flock(file.SafeFileHandle, ExclusiveNonBlocking) != 0)
+            var file = Open(path);
+            try
             {
-                if (time.GetElapsedTime(started) >= wait)
+                while (!LocalFiles.TryLock(file.SafeFileHandle, path))
                 {
-                    throw Held(verb, subject, file);
+                    if (time.GetElapsedTime(started) >= wait)
+                    {
+                        throw Held(verb, subject, file);
+                    }
+
+                    await Task.Delay(TimeSpan.FromMilliseconds(200), time, cancel);
                 }
 
-                await Task.Delay(TimeSpan.FromMilliseconds(200), time, cancel);
+                // Else it was replaced since it was opened: the next run would lock the new one, and not see that we hold this.
+                if (LocalFiles.IsSameFile(file.SafeFileHandle, path))
+                {
+                    Describe(file, time);
+                    return new RunLock(file, stateDirectory, name, await InstanceOfAsync(stateDirectory, cancel));
+                }
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                await file.DisposeAsync();
+                throw CannotLock(path, e);
+            }
+            catch
+            {
+                await file.DisposeAsync();
+                throw;
             }
 
-            Describe(file, time);
-            return new RunLock(file, name, InstanceOf(stateDirectory));
-        }
-        catch (IOException e)
-        {
             await file.DisposeAsync();
-            throw new BackupException(ErrorKind.Storage, $"can't write the lock file {path}: {e.Message}", "check the free space: df on the path above", e);
-        }
-        catch
-        {
-            await file.DisposeAsync();
-            throw;
         }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        _file.SetLength(0);
-        _file.Dispose();
+        try
+        {
+            _file.SetLength(0);
+        }
+        catch (IOException)
+        {
+            // What it says of the holder is for people; a run that is done must not fail for it.
+        }
+        finally
+        {
+            // Closing alone leaves it locked while a child that is being started still has our files: they close at its exec.
+            LocalFiles.Unlock(_file.SafeFileHandle);
+            _file.Dispose();
+        }
     }
 
     private static string LockName(string verb, string? subject)
@@ -100,22 +120,20 @@ public sealed partial class RunLock : IDisposable
         try
         {
             MakeDirectory(Path.GetDirectoryName(path)!);
-            // Not by FileStream's own means: .NET takes a shared flock on every file that it opens for writing, and can't
-            // open one that another process has locked.
-            var handle = OpenFile(path, ReadWriteCreate, OwnerOnly);
-            return handle.IsInvalid
-                ? throw new IOException(Marshal.GetLastPInvokeErrorMessage())
-                : new FileStream(handle, FileAccess.ReadWrite, bufferSize: 0);
+            return new FileStream(LocalFiles.OpenOrCreate(path), FileAccess.ReadWrite, bufferSize: 0);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new BackupException(
-                ErrorKind.Configuration, $"can't write the lock file {path}: {e.Message}", "set BACKUP_STATE_DIR, or BACKUP_DIR when it is not set, to a directory that this user may write", e);
+                ErrorKind.Configuration,
+                $"can't write the lock file {path}: {e.Message}",
+                "set BACKUP_STATE_DIR, or BACKUP_DIR when it is not set, to a directory that this user may write",
+                e);
         }
     }
 
     // One by one: the mode that .NET is given counts for the last directory only.
-    private static void MakeDirectory(string path)
+    internal static void MakeDirectory(string path)
     {
         if (!Directory.Exists(path))
         {
@@ -133,6 +151,12 @@ public sealed partial class RunLock : IDisposable
         file.Write(Encoding.UTF8.GetBytes(text));
     }
 
+    private static BackupException CannotLock(string path, Exception e) => new(
+        ErrorKind.Storage,
+        $"can't take the lock {path}: {e.Message}",
+        "check the directory and its free space: ls -ld and df on the path above",
+        e);
+
     private static BackupException Held(string verb, string? subject, FileStream file)
     {
         var buffer = new byte[300];
@@ -145,29 +169,23 @@ public sealed partial class RunLock : IDisposable
             "run again when it is done (backup waits with --lock-wait SECONDS), or see what it does: ps -p PID");
     }
 
-    private static string InstanceOf(string stateDirectory)
+    private static async Task<string> InstanceOfAsync(string stateDirectory, CancellationToken cancel)
     {
         var path = Path.Combine(stateDirectory, "instance");
         if (!File.Exists(path))
         {
-            // Two first runs may race: the link lets one win, and both read the winner's. (File.Move would look whether there
-            // is one and then rename over it.)
-            var own = $"{path}.{Guid.NewGuid():n}";
-            using (var file = new FileStream(OpenFile(own, ReadWriteCreate, OwnerOnly), FileAccess.ReadWrite, bufferSize: 0))
+            try
             {
-                file.Write(Encoding.ASCII.GetBytes(Guid.NewGuid().ToString("n")));
+                await using var file = new AtomicFile(path, WriteMode.CreateNew, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                await file.WriteAsync(Encoding.ASCII.GetBytes(Guid.NewGuid().ToString("n")), cancel);
+                await file.CompleteAsync(cancel);
             }
-
-            _ = LocalFiles.TryLink(own, path);
-            File.Delete(own);
+            catch (FileExistsException)
+            {
+                // Another first run was faster: its identity counts.
+            }
         }
 
-        return File.ReadAllText(path).Trim();
+        return (await File.ReadAllTextAsync(path, cancel)).Trim();
     }
-
-    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial SafeFileHandle OpenFile(string path, int flags, int mode);
-
-    [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
-    private static partial int Flock(SafeFileHandle fd, int operation);
 }

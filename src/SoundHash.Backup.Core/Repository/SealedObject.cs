@@ -69,7 +69,12 @@ public sealed class SealedObject : WriteStage
     /// <param name="providers">Makes the provider of a method.</param>
     /// <param name="cancel">Cancels.</param>
     public static async Task<Stream> OpenPlainAsync(
-        IObjectStore store, string setId, ObjectRecord record, Func<EncryptionMethod, IEncryptionProvider> providers, CancellationToken cancel)
+        IObjectStore store,
+        string setId,
+        ObjectRecord record,
+        Func<EncryptionMethod,
+        IEncryptionProvider> providers,
+        CancellationToken cancel)
     {
         var subject = $"object {record.Key} of set {setId}";
         var stored = await OpenStoredAsync(store, setId, record, cancel);

@@ -20,7 +20,8 @@ public static class SetId
     /// <summary>The default name for a database; characters that an id may not hold become '_'.</summary>
     public static string DefaultName(string database)
     {
-        var safe = new string(database.Select(static c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-' ? c : '_').Take(63).ToArray());
+        var safe = new string(
+            database.Select(static c => char.IsAsciiLetterOrDigit(c) || c is '.' or '_' or '-' ? c : '_').Take(63).ToArray());
         return $"{safe}_backup";
     }
 

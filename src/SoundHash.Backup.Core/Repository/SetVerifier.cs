@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using SoundHash.Backup.Encryption;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Pipelines;
@@ -12,48 +13,65 @@ namespace SoundHash.Backup.Repository;
 /// <summary>What verifying a set found.</summary>
 /// <param name="SetId">The set.</param>
 /// <param name="StoredBytes">Bytes that were read back.</param>
-/// <param name="Problems">What is wrong, one line each; empty when all is as recorded.</param>
-public sealed record VerificationResult(string SetId, long StoredBytes, IReadOnlyList<string> Problems);
+/// <param name="Findings">What is wrong, each with its kind and hint; empty when all is as recorded.</param>
+public sealed record VerificationResult(string SetId, long StoredBytes, [property: JsonIgnore] IReadOnlyList<BackupException> Findings)
+{
+    /// <summary>What is wrong, one line each; empty when all is as recorded.</summary>
+    public IReadOnlyList<string> Problems => Findings.Select(static f => f.Message).ToList();
+}
 
 /// <summary>Reads sets back and compares them with what was recorded.</summary>
 public sealed class SetVerifier(IObjectStore store, ProcessLauncher launcher, TransferMeter meter)
 {
     private const int MaxContentsBytes = 512 * 1024 * 1024;
+    private const string UseAnother = "use another set or copy: shbackup backup list, then shbackup backup verify --all";
 
     /// <summary>Re-reads every stored object against its hash, and SHA256SUMS against the manifest. Needs no key.</summary>
     public async Task<VerificationResult> VerifyStoredAsync(Manifest manifest, int jobs, CancellationToken cancel)
     {
-        var problems = new List<string>(await CheckSumsAsync(manifest, cancel));
-        await ForEachObjectAsync(manifest, jobs, problems, (item, stop) => ReadStoredAsync(manifest, item, stop), cancel);
-        return new VerificationResult(manifest.Id, manifest.StoredBytes, problems);
+        var findings = new List<BackupException>();
+        await FindAsync(findings, () => CheckSumsAsync(manifest, cancel));
+        await ForEachAsync(manifest.Objects, jobs, findings, (item, stop) => ReadStoredAsync(manifest, item, stop), cancel);
+        return new VerificationResult(manifest.Id, manifest.StoredBytes, findings);
     }
 
     /// <summary>
     /// As <see cref="VerifyStoredAsync"/>, and decrypts, decompresses, compares the plain hashes, reads each archive's
     /// table of contents and looks for every table in it.
     /// </summary>
+    /// <exception cref="BackupException">The set can't be decrypted, and nothing was found to be damaged before that.</exception>
     public async Task<VerificationResult> VerifyDeepAsync(
         Manifest manifest, PgTools tools, Func<EncryptionMethod, IEncryptionProvider> providers, int jobs, CancellationToken cancel)
     {
-        var problems = new List<string>(await CheckSumsAsync(manifest, cancel));
-        var listings = new StringBuilder();
-        async Task CheckAsync(ObjectRecord item, CancellationToken stop)
+        var findings = new List<BackupException>();
+        await FindAsync(findings, () => CheckSumsAsync(manifest, cancel));
+        try
         {
-            var listing = await ReadPlainAsync(manifest, item, tools, providers, stop);
-            lock (listings)
+            ArchivedTables? tables = null;
+            await FindAsync(findings, async () => tables = new ArchivedTables(await ReadContentsAsync(store, manifest, providers, cancel)));
+            var contents = manifest.Objects.FirstOrDefault(static o => o.Role == ObjectRole.Contents);
+            var others = manifest.Objects.Where(o => o != contents);
+            await ForEachAsync(
+                others,
+                jobs,
+                findings,
+                (item, stop) => ReadPlainAsync(manifest, item, tools, providers, line => tables?.See(line), stop),
+                cancel);
+            if (findings.Count == 0)
             {
-                listings.Append(listing).Append('\n');
+                findings.AddRange(tables!.Missing().Select(static t => new BackupException(
+                    ErrorKind.Verification,
+                    $"table {SqlText.Identifier(t.Schema, t.Name)} is in the contents and in no archive of the set",
+                    UseAnother)));
             }
         }
-
-        await ForEachObjectAsync(manifest, jobs, problems, CheckAsync, cancel);
-        if (problems.Count == 0)
+        catch (BackupException e) when (findings.Count > 0)
         {
-            var contents = await ReadContentsAsync(store, manifest, providers, cancel);
-            problems.AddRange(MissingTables(contents, listings.ToString()));
+            // A key that is missing must not hide that the set is damaged.
+            findings.Add(e);
         }
 
-        return new VerificationResult(manifest.Id, manifest.StoredBytes, problems);
+        return new VerificationResult(manifest.Id, manifest.StoredBytes, findings);
     }
 
     /// <summary>Reads the description of a logical set.</summary>
@@ -64,7 +82,9 @@ public sealed class SetVerifier(IObjectStore store, ProcessLauncher launcher, Tr
         var record = manifest.Single(ObjectRole.Contents);
         if (record.PlainBytes > MaxContentsBytes)
         {
-            throw new BackupException(ErrorKind.Verification, $"the contents of set {manifest.Id} are too large: {record.PlainBytes} bytes");
+            throw new BackupException(
+                ErrorKind.Verification,
+                $"the contents of set {manifest.Id} are too large: {record.PlainBytes} bytes");
         }
 
         await using var plain = await SealedObject.OpenPlainAsync(store, manifest.Id, record, providers, cancel);
@@ -84,83 +104,68 @@ public sealed class SetVerifier(IObjectStore store, ProcessLauncher launcher, Tr
     private async Task ReadStoredAsync(Manifest manifest, ObjectRecord item, CancellationToken cancel)
     {
         await using var stored = await SealedObject.OpenStoredAsync(store, manifest.Id, item, cancel);
-        await DrainAsync(stored, cancel);
+        await StreamCopy.DrainAsync(stored, meter, cancel);
     }
 
-    private async Task<string> ReadPlainAsync(
-        Manifest manifest, ObjectRecord item, PgTools tools, Func<EncryptionMethod, IEncryptionProvider> providers, CancellationToken cancel)
+    private async Task ReadPlainAsync(
+        Manifest manifest,
+        ObjectRecord item,
+        PgTools tools,
+        Func<EncryptionMethod, IEncryptionProvider> providers,
+        Action<string> line,
+        CancellationToken cancel)
     {
-        try
+        await using var plain = await SealedObject.OpenPlainAsync(store, manifest.Id, item, providers, cancel);
+        if (item.Role is ObjectRole.Globals or ObjectRole.Contents)
         {
-            await using var plain = await SealedObject.OpenPlainAsync(store, manifest.Id, item, providers, cancel);
-            if (item.Role is not (ObjectRole.Globals or ObjectRole.Contents))
-            {
-                return await PgArchive.ListAsync(tools, launcher, plain, meter, cancel);
-            }
-
-            await DrainAsync(plain, cancel);
-            return string.Empty;
+            await StreamCopy.DrainAsync(plain, meter, cancel);
         }
-        catch (BackupException e) when (e.Kind == ErrorKind.Encryption)
+        else
         {
-            // A damaged object can't be decrypted either: only when the stored bytes are right is the key to blame.
-            await ReadStoredAsync(manifest, item, cancel);
-            throw;
+            await PgArchive.ListAsync(tools, launcher, plain, line, meter, cancel);
         }
     }
 
-    private static async Task ForEachObjectAsync(
-        Manifest manifest, int jobs, List<string> problems, Func<ObjectRecord, CancellationToken, Task> check, CancellationToken cancel)
-    {
-        var options = new ParallelOptions { MaxDegreeOfParallelism = jobs, CancellationToken = cancel };
-        await Parallel.ForEachAsync(manifest.Objects, options, async (item, stop) =>
-        {
-            try
-            {
-                await check(item, stop);
-            }
-            catch (BackupException e) when (e.Kind is ErrorKind.Verification or ErrorKind.Storage or ErrorKind.ChildFailed)
-            {
-                lock (problems)
-                {
-                    problems.Add(e.Message);
-                }
-            }
-        });
-    }
-
-    // A line of pg_restore --list ends in "TABLE DATA schema name owner"; CR and LF in names are printed as spaces each.
-    // It is in the encoding of the database: where that is not UTF-8, names with other letters can't be looked for.
-    private static IEnumerable<string> MissingTables(Contents contents, string listings) =>
-        contents.Tables.Where(static t => t.IsJudged)
-            .Where(t => contents.Database.Encoding == "UTF8" || (t.Schema + t.Name).All(char.IsAscii))
-            .Where(t => !listings.Contains($" TABLE DATA {OneLine(t.Schema)} {OneLine(t.Name)} ", StringComparison.Ordinal))
-            .Select(static t => $"table {SqlText.Identifier(t.Schema, t.Name)} is in the contents and in no archive of the set");
-
-    private static string OneLine(string name) => name.Replace('\r', ' ').Replace('\n', ' ');
-
-    private async Task<IReadOnlyList<string>> CheckSumsAsync(Manifest manifest, CancellationToken cancel)
+    private async Task CheckSumsAsync(Manifest manifest, CancellationToken cancel)
     {
         var bytes = await store.ReadAsync(
             RepositoryLayout.InSet(manifest.Id, RepositoryLayout.SumsFile), ManifestFormat.MaxBytes, cancel);
-        if (bytes is null)
-        {
-            return [$"{RepositoryLayout.SumsFile} of set {manifest.Id} is missing"];
-        }
-
         var recorded = manifest.Objects.Select(static o => $"{o.StoredSha256}  {o.Key}").ToHashSet();
-        return recorded.SetEquals(Encoding.UTF8.GetString(bytes).Split('\n', StringSplitOptions.RemoveEmptyEntries))
-            ? []
-            : [$"{RepositoryLayout.SumsFile} of set {manifest.Id} differs from its manifest"];
+        if (bytes is null || !recorded.SetEquals(Encoding.UTF8.GetString(bytes).Split('\n', StringSplitOptions.RemoveEmptyEntries)))
+        {
+            throw new BackupException(
+                ErrorKind.Verification,
+                $"{RepositoryLayout.SumsFile} of set {manifest.Id} {(bytes is null ? "is missing" : "differs from its manifest")}",
+                UseAnother);
+        }
     }
 
-    private async Task DrainAsync(Stream stream, CancellationToken cancel)
+    private static async Task ForEachAsync(
+        IEnumerable<ObjectRecord> objects,
+        int jobs,
+        List<BackupException> findings,
+        Func<ObjectRecord, CancellationToken, Task> check,
+        CancellationToken cancel)
     {
-        var buffer = GC.AllocateUninitializedArray<byte>(StreamCopy.ChunkBytes);
-        int read;
-        while ((read = await stream.ReadAsync(buffer, cancel)) > 0)
+        var options = new ParallelOptions { MaxDegreeOfParallelism = jobs, CancellationToken = cancel };
+        await Parallel.ForEachAsync(objects, options, async (item, stop) => await FindAsync(findings, () => check(item, stop)));
+    }
+
+    // Errors of other kinds are none of the object: with the wrong key all would fail in the same way.
+    private static async Task FindAsync(List<BackupException> findings, Func<Task> check)
+    {
+        try
         {
-            await meter.AddAsync(read, cancel);
+            await check();
+        }
+        catch (BackupException e) when (e.Kind is ErrorKind.Verification or ErrorKind.Storage or ErrorKind.ChildFailed)
+        {
+            // What is missing, and what pg_restore can't read, is damage, and not a failure of the store or of the program.
+            var damaged = e is ObjectMissingException || e.Kind == ErrorKind.ChildFailed;
+            lock (findings)
+            {
+                findings.Add(damaged ? new BackupException(ErrorKind.Verification, e.Message, e.Hint ?? UseAnother, e) : e);
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ public sealed class SetWriter : IAsyncDisposable
     private readonly IntentRecord _intent;
     private readonly ILogger _log;
     private bool _committed;
+    private bool _mayHaveManifest;
 
     private SetWriter(IObjectStore store, string id, Seal seal, IntentRecord intent, ILogger log)
     {
@@ -31,28 +32,54 @@ public sealed class SetWriter : IAsyncDisposable
 
     /// <summary>Reserves an id by writing its intent.</summary>
     public static async Task<SetWriter> BeginAsync(
-        IObjectStore store, string name, DateTimeOffset started, RunLock held, Seal seal, TimeProvider time, ILogger log, CancellationToken cancel)
+        IObjectStore store,
+        string name,
+        DateTimeOffset started,
+        RunLock held,
+        Seal seal,
+        TimeProvider time,
+        ILogger log,
+        CancellationToken cancel)
     {
         var intent = new IntentRecord(held.Instance, held.Name, Environment.MachineName, Environment.ProcessId, time.GetUtcNow());
         for (var attempt = 1; ; attempt++)
         {
             var id = SetId.Make(name, started, attempt);
-            if (await store.StatAsync(RepositoryLayout.InSet(id, RepositoryLayout.ManifestFile), cancel) is not null)
+            if (await TryReserveAsync(store, id, intent, cancel))
             {
-                continue;
-            }
-
-            try
-            {
-                await store.WriteJsonAsync(
-                    RepositoryLayout.InSet(id, RepositoryLayout.IntentFile), intent, RepositoryJson.Default.IntentRecord, WriteMode.CreateNew, cancel);
                 return new SetWriter(store, id, seal, intent, log);
             }
-            catch (ObjectExistsException)
-            {
-                log.Debug("set id {Id} is taken", id);
-            }
+
+            log.Debug("set id {Id} is taken", id);
         }
+    }
+
+    private static async Task<bool> TryReserveAsync(IObjectStore store, string id, IntentRecord intent, CancellationToken cancel)
+    {
+        var manifest = RepositoryLayout.InSet(id, RepositoryLayout.ManifestFile);
+        var key = RepositoryLayout.InSet(id, RepositoryLayout.IntentFile);
+        if (await store.StatAsync(manifest, cancel) is not null)
+        {
+            return false;
+        }
+
+        try
+        {
+            await store.WriteJsonAsync(key, intent, RepositoryJson.Default.IntentRecord, WriteMode.CreateNew, cancel);
+        }
+        catch (ObjectExistsException)
+        {
+            return false;
+        }
+
+        // Another writer may have committed the set, and have removed its intent, since we looked.
+        if (await store.StatAsync(manifest, CancellationToken.None) is null)
+        {
+            return true;
+        }
+
+        await store.DeleteAsync(key, CancellationToken.None);
+        return false;
     }
 
     /// <summary>Begins an object of the set.</summary>
@@ -77,8 +104,7 @@ public sealed class SetWriter : IAsyncDisposable
         var sums = string.Concat(manifest.Objects.Select(static o => $"{o.StoredSha256}  {o.Key}\n"));
         await _store.WriteAsync(
             RepositoryLayout.InSet(Id, RepositoryLayout.SumsFile), Encoding.ASCII.GetBytes(sums), WriteMode.CreateNew, cancel);
-        await _store.WriteAsync(
-            RepositoryLayout.InSet(Id, RepositoryLayout.ManifestFile), ManifestFormat.Write(manifest), WriteMode.CreateNew, cancel);
+        await WriteManifestAsync(manifest, cancel);
         _committed = true;
         // A leftover intent beside a manifest means nothing; failing to remove it must not fail a good backup.
         try
@@ -88,6 +114,21 @@ public sealed class SetWriter : IAsyncDisposable
         catch (StorageException e)
         {
             _log.Warning("{Message}; the set is good", e.Message);
+        }
+    }
+
+    private async Task WriteManifestAsync(Manifest manifest, CancellationToken cancel)
+    {
+        try
+        {
+            _mayHaveManifest = true;
+            await _store.WriteAsync(
+                RepositoryLayout.InSet(Id, RepositoryLayout.ManifestFile), ManifestFormat.Write(manifest), WriteMode.CreateNew, cancel);
+        }
+        catch (ObjectExistsException)
+        {
+            _mayHaveManifest = false;
+            throw;
         }
     }
 
@@ -122,12 +163,25 @@ public sealed class SetWriter : IAsyncDisposable
         {
             try
             {
-                await RemoveFolderAsync(_store, Id, CancellationToken.None);
+                await GiveUpAsync();
             }
             catch (StorageException e)
             {
                 _log.Warning("{Message}; set {Id} was not finished and is removed by a later run", e.Message, Id);
             }
         }
+    }
+
+    // A manifest that this writer has not even tried to write makes the folder somebody else's set.
+    private async Task GiveUpAsync()
+    {
+        if (!_mayHaveManifest
+            && await _store.StatAsync(RepositoryLayout.InSet(Id, RepositoryLayout.ManifestFile), CancellationToken.None) is not null)
+        {
+            _log.Warning("set {Id} was finished by another run; nothing of it is removed", Id);
+            return;
+        }
+
+        await RemoveFolderAsync(_store, Id, CancellationToken.None);
     }
 }

@@ -8,7 +8,12 @@ namespace SoundHash.Backup.Repository;
 /// <summary>Small whole files in a store.</summary>
 internal static class StoreFiles
 {
-    public static async Task WriteAsync(this IObjectStore store, string key, ReadOnlyMemory<byte> bytes, WriteMode mode, CancellationToken cancel)
+    public static async Task WriteAsync(
+        this IObjectStore store,
+        string key,
+        ReadOnlyMemory<byte> bytes,
+        WriteMode mode,
+        CancellationToken cancel)
     {
         await using var writer = await store.OpenWriteAsync(key, mode, cancel);
         await writer.WriteAsync(bytes, cancel);

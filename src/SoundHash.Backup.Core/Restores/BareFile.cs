@@ -51,18 +51,27 @@ internal sealed class BareFile : IAsyncDisposable
     /// <summary>True when pg_restore can open the file itself, and so use several processes.</summary>
     public bool IsPlainOnDisk { get; }
 
+    /// <summary>True for a tar archive, whose last member is a script for people: pg_restore does not read it.</summary>
+    public bool HasUnreadTail => Kind == BareFileKind.Tar;
+
     /// <summary>The oldest pg_restore that reads the archive.</summary>
     public int DumpMajor { get; }
 
     /// <exception cref="BackupException">The file is missing, can't be decrypted, or is no dump.</exception>
-    public static async Task<BareFile> OpenAsync(string path, Func<EncryptionMethod, IEncryptionProvider> providers, CancellationToken cancel)
+    public static async Task<BareFile> OpenAsync(
+        string path,
+        Func<EncryptionMethod, IEncryptionProvider> providers,
+        CancellationToken cancel)
     {
         var full = System.IO.Path.GetFullPath(path);
         if (System.IO.Directory.Exists(full))
         {
             return File.Exists(System.IO.Path.Combine(full, "toc.dat"))
                 ? new BareFile(full, BareFileKind.Directory, null, isPlainOnDisk: true, dumpMajor: 0)
-                : throw new BackupException(ErrorKind.Usage, $"{full} is a directory and no pg_dump archive (toc.dat is missing)", "name a file, or use --backup ID for a set");
+                : throw new BackupException(
+                    ErrorKind.Usage,
+                    $"{full} is a directory and no pg_dump archive (toc.dat is missing)",
+                    "name a file, or use --backup ID for a set");
         }
 
         Stream stream = OpenRaw(full);
@@ -84,7 +93,12 @@ internal sealed class BareFile : IAsyncDisposable
     }
 
     /// <summary>Reads all of the file once, to know that it can be read before something is dropped for it.</summary>
-    public async Task VerifyAsync(PgTools tools, ProcessLauncher launcher, TransferMeter meter, Func<EncryptionMethod, IEncryptionProvider> providers, CancellationToken cancel)
+    public async Task VerifyAsync(
+        PgTools tools,
+        ProcessLauncher launcher,
+        TransferMeter meter,
+        Func<EncryptionMethod, IEncryptionProvider> providers,
+        CancellationToken cancel)
     {
         if (Kind == BareFileKind.Directory)
         {
@@ -96,14 +110,11 @@ internal sealed class BareFile : IAsyncDisposable
         if (Kind == BareFileKind.Script)
         {
             var guarded = new ScriptEndStage(second.Plain!, Path);
-            var buffer = new byte[64 * 1024];
-            while (await guarded.ReadAsync(buffer, cancel) > 0)
-            {
-            }
+            await StreamCopy.DrainAsync(guarded, null, cancel);
         }
         else
         {
-            _ = await PgArchive.ListAsync(tools, launcher, second.Plain!, meter, cancel);
+            await PgArchive.ListAsync(tools, launcher, second.Plain!, static _ => { }, meter, cancel);
         }
     }
 
@@ -117,7 +128,11 @@ internal sealed class BareFile : IAsyncDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new BackupException(ErrorKind.Storage, $"can't read {path}: {e.Message}", "check the path; a relative one starts at the working directory", e);
+            throw new BackupException(
+                ErrorKind.Storage,
+                $"can't read {path}: {e.Message}",
+                "check the path; a relative one starts at the working directory",
+                e);
         }
     }
 
@@ -141,7 +156,9 @@ internal sealed class BareFile : IAsyncDisposable
         return first.Length > 0 && !first.Contains((byte)0) && IsText(first)
             ? BareFileKind.Script
             : throw new BackupException(
-                ErrorKind.Verification, $"{path} is neither a pg_dump archive nor an SQL script{(first.Length == 0 ? ": it is empty" : string.Empty)}", "check the file");
+                ErrorKind.Verification,
+                $"{path} is neither a pg_dump archive nor an SQL script{(first.Length == 0 ? ": it is empty" : string.Empty)}",
+                "check the file");
     }
 
     // The probe may cut a character at its end.

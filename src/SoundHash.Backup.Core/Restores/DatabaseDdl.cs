@@ -24,7 +24,8 @@ internal static class DatabaseDdl
             return sql;
         }
 
-        sql += $" ENCODING {SqlText.Literal(properties.Encoding)} LC_COLLATE {SqlText.Literal(properties.Collate)} LC_CTYPE {SqlText.Literal(properties.CharacterType)}";
+        sql += $" ENCODING {SqlText.Literal(properties.Encoding)}"
+            + $" LC_COLLATE {SqlText.Literal(properties.Collate)} LC_CTYPE {SqlText.Literal(properties.CharacterType)}";
         if (serverMajor >= 15)
         {
             sql += $" LOCALE_PROVIDER {(properties.LocaleProvider is "icu" or "builtin" ? properties.LocaleProvider : "libc")}";
@@ -40,20 +41,21 @@ internal static class DatabaseDdl
             sql += $" ICU_RULES {SqlText.Literal(rules)}";
         }
 
-        return noTablespaces || properties.Tablespace == "pg_default" ? sql : $"{sql} TABLESPACE {SqlText.Identifier(properties.Tablespace)}";
+        return noTablespaces || properties.Tablespace == "pg_default"
+            ? sql
+            : $"{sql} TABLESPACE {SqlText.Identifier(properties.Tablespace)}";
     }
 
-    /// <summary>
-    /// Comment, connection limit, owner, rights and settings: run when the data is there, since settings like
-    /// default_transaction_read_only would stop the restore itself.
-    /// </summary>
+    /// <summary>Comment, connection limit, owner and rights.</summary>
     public static IEnumerable<string> Finish(string name, DatabaseProperties properties, bool noOwner, bool noPrivileges)
     {
         var database = SqlText.Identifier(name);
         yield return $"COMMENT ON DATABASE {database} IS {(properties.Comment is { } comment ? SqlText.Literal(comment) : "NULL")}";
         if (properties.ConnectionLimit >= 0)
         {
-            yield return string.Create(CultureInfo.InvariantCulture, $"ALTER DATABASE {database} CONNECTION LIMIT {properties.ConnectionLimit}");
+            yield return string.Create(
+                CultureInfo.InvariantCulture,
+                $"ALTER DATABASE {database} CONNECTION LIMIT {properties.ConnectionLimit}");
         }
 
         if (!noOwner)
@@ -65,13 +67,20 @@ internal static class DatabaseDdl
         {
             yield return sql;
         }
+    }
 
+    /// <summary>
+    /// Settings of the database and of roles in it: run when the data is there, since ones like
+    /// default_transaction_read_only would stop the restore itself.
+    /// </summary>
+    public static IEnumerable<string> Settings(string name, DatabaseProperties properties, bool noPrivileges)
+    {
         // Settings of a role need the role, like its rights.
         foreach (var setting in properties.Settings.Where(s => s.Role is null || !noPrivileges))
         {
             var subject = setting.Role is null
-                ? $"ALTER DATABASE {database}"
-                : $"ALTER ROLE {SqlText.Identifier(setting.Role)} IN DATABASE {database}";
+                ? $"ALTER DATABASE {SqlText.Identifier(name)}"
+                : $"ALTER ROLE {SqlText.Identifier(setting.Role)} IN DATABASE {SqlText.Identifier(name)}";
             yield return $"{subject} SET {SettingName(setting.Name)} TO {Value(setting)}";
         }
     }
@@ -87,13 +96,16 @@ internal static class DatabaseDdl
         foreach (var grant in grants)
         {
             var grantee = grant.Role is null ? "PUBLIC" : SqlText.Identifier(grant.Role);
-            yield return $"GRANT {Privilege(grant.Privilege)} ON DATABASE {database} TO {grantee}{(grant.Grantable ? " WITH GRANT OPTION" : string.Empty)}";
+            var option = grant.Grantable ? " WITH GRANT OPTION" : string.Empty;
+            yield return $"GRANT {Privilege(grant.Privilege)} ON DATABASE {database} TO {grantee}{option}";
         }
     }
 
     private static string Privilege(string privilege) => privilege is "CREATE" or "CONNECT" or "TEMPORARY"
         ? privilege
-        : throw new Errors.BackupException(Errors.ErrorKind.Verification, $"the contents of the set name an unknown right on the database: '{privilege}'");
+        : throw new Errors.BackupException(
+            Errors.ErrorKind.Verification,
+            $"the contents of the set name an unknown right on the database: '{privilege}'");
 
     // Settings of extensions have a dot in their name: each part is an identifier.
     private static string SettingName(string name) => string.Join('.', name.Split('.').Select(SqlText.Identifier));

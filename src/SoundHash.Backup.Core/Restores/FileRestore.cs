@@ -1,59 +1,47 @@
-using Serilog;
 using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
-using SoundHash.Backup.Processes;
 
 namespace SoundHash.Backup.Restores;
 
 /// <summary>Restores a bare file. There is no manifest to compare with, and the result says that nothing was compared.</summary>
-internal sealed class FileRestore(
-    BareFile file, TargetServer server, ProcessLauncher launcher, PgTools tools, RestoreOptions options, TimeProvider time, TransferMeter meter, ILogger log)
+internal sealed class FileRestore(BareFile file, TargetServer server, RestoreContext run)
 {
-    private readonly PhaseClock _phases = new(time);
+    private readonly PhaseClock _phases = new(run.Time);
 
-    public async Task<RestoreResult> RunAsync(TargetState state, CancellationToken cancel)
+    public async Task<RestoreResult> RunAsync(TargetDecision decision, CancellationToken cancel)
     {
-        if (state.IntoExisting)
+        if (decision.Action == TargetAction.FillExisting)
         {
-            var existing = Loader(server.SettingsOf(options.Target));
+            var existing = run.Loader(server.SettingsOf(server.Target));
             await _phases.RunAsync("load", () => LoadInTransactionAsync(existing, cancel));
-            await _phases.RunAsync("analyze", () => existing.AnalyzeAsync(options.Jobs, cancel));
-            return Result(null) with { IntoExisting = true };
+            _ = await RestoreContext.AfterCommitAsync(server.Target, () => AnalyzeAsync(server.SettingsOf(server.Target), cancel));
+            return Result(server.Target, null) with { IntoExisting = true };
         }
 
-        if (state.Exists && options.Mode == TargetMode.Clean)
-        {
-            log.Information("dropping database \"{Target}\"", options.Target);
-            await server.DropAsync(options.Target, cancel);
-        }
-
-        await server.CreateWorkingAsync(null, options.NoTablespaces, cancel);
-        try
-        {
-            var loader = Loader(server.SettingsOf(server.WorkingName));
-            await _phases.RunAsync("load", () => LoadAsync(loader, cancel));
-            await _phases.RunAsync("analyze", () => loader.AnalyzeAsync(options.Jobs, cancel));
-            await server.FinishWorkingAsync(null, options.NoOwner, options.NoPrivileges, cancel);
-            if (state.Exists && options.Mode == TargetMode.Swap)
+        var published = await new NewDatabase(server, null, dropLast: true, run).FillAsync(
+            decision,
+            async (database, stop) =>
             {
-                return Result(await server.SwapAsync(time.GetUtcNow(), cancel));
-            }
+                await _phases.RunAsync("load", () => LoadAsync(run.Loader(database), stop));
+                return true;
+            },
+            (_, database, stop) => AnalyzeAsync(database, stop),
+            cancel);
+        return Result(published.Name, published.KeptAs);
+    }
 
-            await server.RenameWorkingAsync(options.Target, cancel);
-            return Result(null);
-        }
-        catch
-        {
-            await server.DropAsync(server.WorkingName, CancellationToken.None);
-            throw;
-        }
+    private async Task<ComparisonResult> AnalyzeAsync(ConnectionSettings database, CancellationToken cancel)
+    {
+        await _phases.RunAsync("analyze", () => run.TryAnalyzeAsync(database, cancel));
+        return ComparisonResult.Nothing;
     }
 
     private Task LoadAsync(ArchiveLoader loader, CancellationToken cancel) => file switch
     {
         { Kind: BareFileKind.Script } => RunScriptAsync(loader, transaction: false, cancel),
-        { Kind: BareFileKind.Directory } or { Kind: BareFileKind.Custom, IsPlainOnDisk: true } => loader.LoadFileAsync(file.Path, options.Jobs, cancel),
-        _ => loader.LoadAsync(file.Plain!, [], cancel),
+        { Kind: BareFileKind.Tar, IsPlainOnDisk: true } => loader.LoadFileAsync(file.Path, [], jobs: 1, cancel),
+        { IsPlainOnDisk: true } => loader.LoadFileAsync(file.Path, [], run.Options.Jobs, cancel),
+        _ => loader.LoadAsync(file.Plain!, [], file.HasUnreadTail, cancel),
     };
 
     private async Task LoadInTransactionAsync(ArchiveLoader loader, CancellationToken cancel)
@@ -61,6 +49,9 @@ internal sealed class FileRestore(
         switch (file.Kind)
         {
             case BareFileKind.Script:
+                run.Log.Information(
+                    "{Path} is SQL: it is run in one transaction, unless it begins and ends transactions itself",
+                    file.Path);
                 await RunScriptAsync(loader, transaction: true, cancel);
                 break;
             case BareFileKind.Directory:
@@ -69,7 +60,7 @@ internal sealed class FileRestore(
             default:
                 await using (var script = loader.StartScript(transaction: true))
                 {
-                    await loader.ConvertAsync(file.Plain!, [], script, cancel);
+                    await loader.ConvertAsync(file.Plain!, [], script, file.HasUnreadTail, cancel);
                     await script.FinishAsync(cancel);
                 }
 
@@ -86,13 +77,11 @@ internal sealed class FileRestore(
         while ((read = await source.ReadAsync(buffer, cancel)) > 0)
         {
             await script.WriteAsync(buffer.AsMemory(0, read), cancel);
-            await meter.AddAsync(read, cancel);
+            await run.Meter.AddAsync(read, cancel);
         }
 
         await script.FinishAsync(cancel);
     }
 
-    private ArchiveLoader Loader(ConnectionSettings database) => new(launcher, tools, database, options, meter, log);
-
-    private RestoreResult Result(string? kept) => new(file.Path, options.Target, false, kept, 0, 0, 0, [], _phases.Phases);
+    private RestoreResult Result(string database, string? kept) => new(file.Path, database, false, kept, 0, 0, 0, [], _phases.Phases);
 }

@@ -18,7 +18,13 @@ internal static partial class GlobalsScript
         var skipping = false;
         foreach (var line in globals.Split('\n'))
         {
-            if (Statement().Match(line) is { Success: true } match)
+            if (Membership().Match(line) is { Success: true } grant)
+            {
+                // Whoever took it away since then had a reason.
+                var (role, member) = (Unquote(grant.Groups["role"].Value), Unquote(grant.Groups["member"].Value));
+                skipping = roles.Contains(role) && roles.Contains(member);
+            }
+            else if (Statement().Match(line) is { Success: true } match)
             {
                 var name = Unquote(match.Groups["name"].Value);
                 var isRole = match.Groups["kind"].Value == "ROLE";
@@ -42,10 +48,24 @@ internal static partial class GlobalsScript
     private static string Unquote(string identifier) =>
         identifier.StartsWith('"') ? identifier[1..^1].Replace("\"\"", "\"", StringComparison.Ordinal) : identifier;
 
-    [GeneratedRegex("""^(CREATE|ALTER|COMMENT ON|GRANT .+? ON|REVOKE .+? ON|SECURITY LABEL .* ON) (?<kind>ROLE|TABLESPACE) (?<name>"([^"]|"")+"|[^\s;"]+)""", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(
+        """^(CREATE|ALTER|COMMENT ON|GRANT .+? ON|REVOKE .+? ON|SECURITY LABEL .* ON) """
+            + """(?<kind>ROLE|TABLESPACE) (?<name>"([^"]|"")+"|[^\s;"]+)""",
+        RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,
+        1000)]
     private static partial Regex Statement();
 
+    // GRANT boss TO alice WITH ADMIN OPTION GRANTED BY postgres; rights on tablespaces have an ON.
+    [GeneratedRegex(
+        """^GRANT (?<role>"([^"]|"")+"|[^\s;"]+) TO (?<member>"([^"]|"")+"|[^\s;"]+)""",
+        RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,
+        1000)]
+    private static partial Regex Membership();
+
     // A comment or password may go over several lines; the next statement or comment of pg_dumpall ends the skipping.
-    [GeneratedRegex(@"^(--|SET |GRANT |REVOKE |CREATE |ALTER |COMMENT |\\)", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    [GeneratedRegex(
+        @"^(--|SET |GRANT |REVOKE |CREATE |ALTER |COMMENT |\\)",
+        RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,
+        1000)]
     private static partial Regex NewStatement();
 }

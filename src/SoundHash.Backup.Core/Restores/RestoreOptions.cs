@@ -46,8 +46,8 @@ public sealed record RestoreOptions
     /// <summary>pg_restore processes at once.</summary>
     public int Jobs { get; init; } = 1;
 
-    /// <summary>True when the whole set is restored, so that every table must be there.</summary>
-    public bool IsWhole => !SchemaOnly && Tables.Count == 0;
+    /// <summary>True when what is restored goes into, or beside, tables that are there already.</summary>
+    public bool IsPartial => DataOnly || Tables.Count > 0;
 
     /// <summary>The options that pg_restore gets for these wishes.</summary>
     public IEnumerable<string> PgRestoreArguments()

@@ -11,25 +11,36 @@ namespace SoundHash.Backup.Restores;
 
 /// <summary>Restores sets and bare files into databases of a server.</summary>
 public sealed class RestoreRun(
-    ConnectionSettings server, ProcessLauncher launcher, PgToolFinder tools, Func<EncryptionMethod, IEncryptionProvider> providers, TimeProvider time, TransferMeter meter, ILogger log)
+    ConnectionSettings server,
+    ProcessLauncher launcher,
+    PgToolFinder tools,
+    Func<EncryptionMethod,
+    IEncryptionProvider> providers,
+    TimeProvider time,
+    TransferMeter meter,
+    ILogger log)
 {
     /// <summary>Says what a restore would do; changes nothing.</summary>
-    public async Task<RestorePlan> PlanAsync(IObjectStore store, Manifest manifest, RestoreOptions options, RestorePace pace, CancellationToken cancel)
+    public async Task<RestorePlan> PlanAsync(
+        IObjectStore store,
+        Manifest manifest,
+        RestoreOptions options,
+        RestorePace pace,
+        CancellationToken cancel)
     {
         await using var target = await TargetServer.OpenAsync(server, options.Target, log, cancel);
-        var exists = await target.ExistsAsync(options.Target, cancel);
-        var hasObjects = exists && await target.TargetHasObjectsAsync(cancel);
-        var contents = await SetVerifier.ReadContentsAsync(store, manifest, providers, cancel);
+        var decision = await TargetDecision.MakeAsync(target, options, cancel);
+        var source = new SetSource(store, manifest, await SetVerifier.ReadContentsAsync(store, manifest, providers, cancel), providers);
         var (seconds, from) = pace.Expect(manifest);
         return new RestorePlan(
             manifest.Id,
             manifest.Database,
-            manifest.Tier.ToString().ToLowerInvariant(),
+            manifest.Tier.Word(),
             time.GetUtcNow() - manifest.Started,
             [store.Name],
             options.Target,
-            !exists ? "missing" : hasObjects ? "has objects" : "empty",
-            Steps(manifest, contents, options, exists, hasObjects).ToList(),
+            decision.State switch { TargetState.Missing => "missing", TargetState.Empty => "empty", _ => "has objects" },
+            RestoreSteps.Of(source, source.Choose(options.Tables), decision, options).ToList(),
             manifest.Objects.Sum(static o => o.PlainBytes),
             manifest.DatabaseBytes,
             await target.FreeBytesAsync(cancel),
@@ -43,58 +54,76 @@ public sealed class RestoreRun(
     /// <param name="options">What and where to.</param>
     /// <param name="confirm">Asked with a question before anything is destroyed; throws or returns false to stop.</param>
     /// <param name="cancel">Cancels.</param>
-    /// <exception cref="BackupException">It failed, and what it had made is gone again.</exception>
+    /// <exception cref="BackupException">It failed; the message names what is left, if anything.</exception>
     public async Task<RestoreResult> RunAsync(
         IObjectStore store, Manifest manifest, RestoreOptions options, Func<string, bool> confirm, CancellationToken cancel)
     {
         var contents = await SetVerifier.ReadContentsAsync(store, manifest, providers, cancel);
         var source = new SetSource(store, manifest, contents, providers);
-        _ = source.Choose(options.Tables);
+        var tables = source.Choose(options.Tables);
         await using var target = await TargetServer.OpenAsync(server, options.Target, log, cancel);
-        var chosen = await tools.ForRestoreAsync(manifest.DumpMajor, target.ServerMajor, cancel);
-        var state = await TargetState.ReadAsync(target, options, cancel);
+        var run = await ContextAsync(manifest.DumpMajor, target, options, cancel);
         await WarnOfSpaceAsync(target, manifest.DatabaseBytes, cancel);
-        if (state.HasObjects && options.Mode != TargetMode.Empty)
-        {
-            Confirm(confirm, options, $"set {manifest.Id} of {manifest.Started:yyyy-MM-dd HH:mm:ss}Z");
-            if (options.Mode == TargetMode.Clean)
-            {
-                await VerifyDeepAsync(store, manifest, chosen, options.Jobs, cancel);
-            }
-        }
-
-        return await new LogicalRestore(source, target, launcher, chosen, options, time, meter, log).RunAsync(state, cancel);
+        var decision = await DecideAsync(
+            target,
+            options,
+            $"set {manifest.Id} of {manifest.Started:yyyy-MM-dd HH:mm:ss}Z",
+            confirm,
+            () => VerifyDeepAsync(store, manifest, run.Tools, options.Jobs, cancel),
+            cancel);
+        return await new LogicalRestore(source, tables, target, run).RunAsync(decision, cancel);
     }
 
     /// <summary>Restores a dump or script that lies somewhere without a manifest.</summary>
-    /// <exception cref="BackupException">It failed, and what it had made is gone again.</exception>
+    /// <exception cref="BackupException">It failed; the message names what is left, if anything.</exception>
     public async Task<RestoreResult> RunFileAsync(string path, RestoreOptions options, Func<string, bool> confirm, CancellationToken cancel)
     {
-        if (options.Globals || options.Tables.Count > 0)
+        if (options.Globals || options.IsPartial)
         {
-            throw new BackupException(ErrorKind.Usage, "--globals and --table need a set; a bare file has no contents to choose from");
+            throw new BackupException(
+                ErrorKind.Usage,
+                "--globals, --table and --data-only need a set; of a bare file nothing is known that could be chosen or checked",
+                "restore the file beside (--target-db NAME) and take from there what you need");
         }
 
         await using var file = await BareFile.OpenAsync(path, providers, cancel);
         if (file.Kind == BareFileKind.Script && options.PgRestoreArguments().Any())
         {
             throw new BackupException(
-                ErrorKind.Usage, $"{path} is SQL: {string.Join(", ", options.PgRestoreArguments())} can't be applied to it", "restore it without these options");
+                ErrorKind.Usage,
+                $"{path} is SQL: {string.Join(", ", options.PgRestoreArguments())} can't be applied to it",
+                "restore it without these options");
         }
 
         await using var target = await TargetServer.OpenAsync(server, options.Target, log, cancel);
-        var chosen = await tools.ForRestoreAsync(file.DumpMajor, target.ServerMajor, cancel);
-        var state = await TargetState.ReadAsync(target, options, cancel);
-        if (state.HasObjects && options.Mode != TargetMode.Empty)
+        var run = await ContextAsync(file.DumpMajor, target, options, cancel);
+        var decision = await DecideAsync(
+            target, options, path, confirm, () => file.VerifyAsync(run.Tools, launcher, meter, providers, cancel), cancel);
+        return await new FileRestore(file, target, run).RunAsync(decision, cancel);
+    }
+
+    private async Task<RestoreContext> ContextAsync(int dumpMajor, TargetServer target, RestoreOptions options, CancellationToken cancel) =>
+        new(launcher, await tools.ForRestoreAsync(dumpMajor, target.ServerMajor, cancel), options, time, meter, log);
+
+    private static async Task<TargetDecision> DecideAsync(
+        TargetServer target, RestoreOptions options, string from, Func<string, bool> confirm, Func<Task> verify, CancellationToken cancel)
+    {
+        var decision = await TargetDecision.MakeAsync(target, options, cancel);
+        if (decision.Refusal is { } refusal)
         {
-            Confirm(confirm, options, path);
-            if (options.Mode == TargetMode.Clean)
+            throw refusal;
+        }
+
+        if (decision.NeedsConsent)
+        {
+            Confirm(confirm, options, from);
+            if (decision.Action == TargetAction.DropFirst)
             {
-                await file.VerifyAsync(chosen, launcher, meter, providers, cancel);
+                await verify();
             }
         }
 
-        return await new FileRestore(file, target, launcher, chosen, options, time, meter, log).RunAsync(state, cancel);
+        return decision;
     }
 
     private static void Confirm(Func<string, bool> confirm, RestoreOptions options, string from)
@@ -126,39 +155,10 @@ public sealed class RestoreRun(
     {
         if (await target.FreeBytesAsync(cancel) is { } free && free < needed)
         {
-            log.Warning("the target's disk has {Free} MiB free, and the database took {Needed} MiB on its server", free >> 20, needed >> 20);
+            log.Warning(
+                "the target's disk has {Free} MiB free, and the database took {Needed} MiB on its server",
+                free >> 20,
+                needed >> 20);
         }
-    }
-
-    private static IEnumerable<string> Steps(Manifest manifest, Contents contents, RestoreOptions options, bool exists, bool hasObjects)
-    {
-        if (hasObjects && options.Mode == TargetMode.Empty && !options.DataOnly && options.Tables.Count == 0)
-        {
-            yield return $"refuse, since \"{options.Target}\" has objects (--target-db, --swap or --clean)";
-            yield break;
-        }
-
-        if (options.Globals)
-        {
-            yield return "make missing roles and tablespaces";
-        }
-
-        if (hasObjects && options.Mode == TargetMode.Clean)
-        {
-            yield return $"verify set {manifest.Id} in depth";
-            yield return $"drop database \"{options.Target}\"";
-        }
-
-        var split = manifest.Objects.Any(static o => o.Role == ObjectRole.PreData);
-        yield return exists && options.Mode == TargetMode.Empty
-            ? $"load into the existing database \"{options.Target}\" in one transaction, one stream after the other"
-            : $"load into a new database, {(split ? $"{options.Jobs} streams at once" : "one stream")}";
-        var judged = contents.Tables.Where(static t => t.IsJudged).ToList();
-        yield return options.SchemaOnly
-            ? "analyze"
-            : $"analyze and compare the rows of {(options.Tables.Count > 0 ? options.Tables.Count : judged.Count)} tables";
-        yield return hasObjects && options.Mode == TargetMode.Swap
-            ? $"swap names with \"{options.Target}\" and keep the old database"
-            : $"the result is \"{options.Target}\"";
     }
 }

@@ -21,8 +21,7 @@ internal sealed class ScriptEndStage(Stream source, string path) : ReadStage
     private int _lineLength;
     private bool _rowsBegan;
 
-    private readonly byte[] _tail = new byte[Keep];
-    private int _kept;
+    private readonly ByteTail _tail = new(Keep);
     private bool? _isDump;
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
@@ -32,13 +31,15 @@ internal sealed class ScriptEndStage(Stream source, string path) : ReadStage
         {
             _isDump ??= buffer.Span[..Math.Min(read, Keep)].IndexOf("-- PostgreSQL database dump"u8) >= 0;
             CheckLines(buffer.Span[..read]);
-            Remember(buffer.Span[..read]);
+            _tail.Add(buffer.Span[..read]);
         }
         else if (buffer.Length > 0 && _isDump == true
-                 && !Encoding.UTF8.GetString(_tail, 0, _kept).Contains("dump complete", StringComparison.Ordinal))
+                 && !Encoding.UTF8.GetString(_tail.Bytes).Contains("dump complete", StringComparison.Ordinal))
         {
             throw new BackupException(
-                ErrorKind.Verification, $"{path} is cut: it begins as a dump of pg_dump, and \"-- PostgreSQL database dump complete\" is missing at its end", "use a whole file");
+                ErrorKind.Verification,
+                $"{path} is cut: it begins as a dump of pg_dump, and \"-- PostgreSQL database dump complete\" is missing at its end",
+                "use a whole file");
         }
 
         return read;
@@ -76,17 +77,7 @@ internal sealed class ScriptEndStage(Stream source, string path) : ReadStage
             throw new BackupException(
                 ErrorKind.Usage,
                 $"{path} makes or enters other databases by itself ({start.Trim()} …), so that it can't be restored into a chosen one",
-                "it is of pg_dump --create or of pg_dumpall: run it with psql --set=ON_ERROR_STOP=1 --file on a server where that does no harm");
+                "it is of pg_dump --create or pg_dumpall: run it with psql --set=ON_ERROR_STOP=1 --file on a server where that does no harm");
         }
-    }
-
-    private void Remember(ReadOnlySpan<byte> bytes)
-    {
-        var take = Math.Min(bytes.Length, Keep);
-        var drop = Math.Max(_kept + take - Keep, 0);
-        _tail.AsSpan(drop, _kept - drop).CopyTo(_tail);
-        _kept -= drop;
-        bytes[^take..].CopyTo(_tail.AsSpan(_kept));
-        _kept += take;
     }
 }

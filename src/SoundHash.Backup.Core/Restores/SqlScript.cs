@@ -1,5 +1,7 @@
 using System.Text;
 using SoundHash.Backup.Errors;
+using SoundHash.Backup.Pipelines;
+using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Processes;
 
 namespace SoundHash.Backup.Restores;
@@ -13,12 +15,14 @@ internal sealed class SqlScript : IAsyncDisposable
 {
     private readonly ChildProcess _psql;
     private readonly bool _transaction;
+    private readonly ToolWarnings _warnings;
     private readonly string _marker = $"shbackup-{Guid.NewGuid():n}";
     private readonly Task<string> _output;
     private bool _begun;
 
-    public SqlScript(ChildProcess psql, bool transaction)
+    public SqlScript(ChildProcess psql, bool transaction, ToolWarnings warnings)
     {
+        _warnings = warnings;
         _psql = psql;
         _transaction = transaction;
         _output = ReadTailAsync();
@@ -44,11 +48,14 @@ internal sealed class SqlScript : IAsyncDisposable
     /// <exception cref="BackupException">A statement failed, or the end of the script was not reached as SQL.</exception>
     public async Task FinishAsync(CancellationToken cancel)
     {
-        var end = _transaction && _begun ? "\nCOMMIT;\n" : "\n";
-        await _psql.WriteInputAsync(Encoding.UTF8.GetBytes($"{end}SELECT '{_marker}';\n"), cancel);
+        // A script that went on past an error has left a failed transaction, whose COMMIT is a ROLLBACK without an error.
+        var check = "\n\\set ON_ERROR_STOP on\nSELECT 1;\n";
+        var commit = _transaction && _begun ? "COMMIT;\n" : string.Empty;
+        await _psql.WriteInputAsync(Encoding.UTF8.GetBytes(check), cancel);
+        await _psql.WriteInputAsync(Encoding.UTF8.GetBytes($"{commit}SELECT '{_marker}';\n"), cancel);
         _psql.CloseInput();
-        var output = await _output.WaitAsync(cancel);
-        await _psql.EnsureSuccessAsync(cancel);
+        var output = await EndAsync(cancel);
+        _warnings.Add(_psql);
         if (!output.TrimEnd().EndsWith(_marker, StringComparison.Ordinal))
         {
             throw new BackupException(
@@ -60,27 +67,35 @@ internal sealed class SqlScript : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _psql.DisposeAsync();
 
+    private async Task<string> EndAsync(CancellationToken cancel)
+    {
+        try
+        {
+            var output = await _output.WaitAsync(cancel);
+            await _psql.EnsureSuccessAsync(cancel);
+            return output;
+        }
+        catch (OperationCanceledException e) when (_transaction)
+        {
+            throw new BackupException(
+                ErrorKind.Cancelled,
+                "cancelled while the transaction was being committed: whether it was committed is not known",
+                "look whether the rows are there before you restore again",
+                e);
+        }
+    }
+
     private async Task<string> ReadTailAsync()
     {
         // Only the end matters: results of statements in the script come before it.
-        var tail = new byte[4096];
+        var tail = new ByteTail(4096);
         var buffer = new byte[16 * 1024];
-        var kept = 0;
         int read;
         while ((read = await _psql.ReadOutputAsync(buffer, CancellationToken.None)) > 0)
         {
-            var take = Math.Min(read, tail.Length);
-            if (kept + take > tail.Length)
-            {
-                var drop = kept + take - tail.Length;
-                tail.AsSpan(drop, kept - drop).CopyTo(tail);
-                kept -= drop;
-            }
-
-            buffer.AsSpan(read - take, take).CopyTo(tail.AsSpan(kept));
-            kept += take;
+            tail.Add(buffer.AsSpan(0, read));
         }
 
-        return Encoding.UTF8.GetString(tail, 0, kept);
+        return Encoding.UTF8.GetString(tail.Bytes);
     }
 }

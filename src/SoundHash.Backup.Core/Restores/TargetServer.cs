@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
 using Npgsql;
 using Serilog;
@@ -10,40 +9,54 @@ using SoundHash.Backup.Repository;
 namespace SoundHash.Backup.Restores;
 
 /// <summary>
-/// The server that a restore works on: its databases come and go here. A database is filled under a working name and
-/// gets its own only when it is whole, so that an interrupted restore never looks like a finished one.
+/// The server that a restore works on, seen from a session beside the target, and what of it decides a restore.
 /// </summary>
 internal sealed class TargetServer : IAsyncDisposable
 {
     private const int MaxName = 63;
-    private const int SwapAttempts = 3;
+    private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(5);
 
+    // Objects in schemas by their schema, so that an upgraded cluster's new oids in pg_catalog don't count; the others by
+    // oid: from 16384 on (FirstNormalObjectId, src/include/access/transam.h) they are a user's.
     private const string ObjectsQuery =
         """
-        SELECT (SELECT count(*) FROM pg_class WHERE relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'))
-             + (SELECT count(*) FROM pg_proc WHERE pronamespace IN (SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'))
-             + (SELECT count(*) FROM pg_type WHERE typrelid = 0 AND typelem = 0 AND typnamespace IN (SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'))
-             + (SELECT count(*) FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public'))
-             + (SELECT count(*) FROM pg_extension WHERE extname <> 'plpgsql')
-             + (SELECT count(*) FROM pg_largeobject_metadata)
+        WITH mine AS (SELECT oid FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema')
+        SELECT EXISTS (SELECT FROM pg_class WHERE relnamespace IN (SELECT oid FROM mine))
+            OR EXISTS (SELECT FROM pg_proc WHERE pronamespace IN (SELECT oid FROM mine))
+            OR EXISTS (SELECT FROM pg_type WHERE typrelid = 0 AND typelem = 0 AND typnamespace IN (SELECT oid FROM mine))
+            OR EXISTS (SELECT FROM pg_operator WHERE oprnamespace IN (SELECT oid FROM mine))
+            OR EXISTS (SELECT FROM pg_collation WHERE collnamespace IN (SELECT oid FROM mine))
+            OR EXISTS (SELECT FROM pg_conversion WHERE connamespace IN (SELECT oid FROM mine))
+            OR EXISTS (SELECT FROM pg_opfamily WHERE opfnamespace IN (SELECT oid FROM mine))
+            OR EXISTS (SELECT FROM pg_ts_config WHERE cfgnamespace IN (SELECT oid FROM mine))
+            OR EXISTS (SELECT FROM pg_ts_dict WHERE dictnamespace IN (SELECT oid FROM mine))
+            OR EXISTS (SELECT FROM pg_namespace WHERE oid IN (SELECT oid FROM mine) AND nspname <> 'public')
+            OR EXISTS (SELECT FROM pg_extension WHERE extname <> 'plpgsql')
+            OR EXISTS (SELECT FROM pg_largeobject_metadata)
+            OR EXISTS (SELECT FROM pg_publication)
+            OR EXISTS (SELECT FROM pg_event_trigger)
+            OR EXISTS (SELECT FROM pg_foreign_data_wrapper)
+            OR EXISTS (SELECT FROM pg_foreign_server)
+            OR EXISTS (SELECT FROM pg_default_acl)
+            OR EXISTS (SELECT FROM pg_cast WHERE oid >= 16384)
+            OR EXISTS (SELECT FROM pg_language WHERE oid >= 16384 AND lanname <> 'plpgsql')
         """;
 
     private readonly Session _maintenance;
-    private readonly ILogger _log;
+    private BackupException? _lost;
 
     private TargetServer(Session maintenance, string target, ILogger log)
     {
         _maintenance = maintenance;
-        _log = log;
         Target = target;
-        WorkingName = $"shbackup_restore_{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(target)))[..12]}";
+        Working = new WorkingDatabase(this, maintenance, log);
     }
 
     /// <summary>The name that the restored database is to have.</summary>
     public string Target { get; }
 
-    /// <summary>The name under which a database is filled; always the same for one target.</summary>
-    public string WorkingName { get; }
+    /// <summary>The database that is filled before it gets the target's name.</summary>
+    public WorkingDatabase Working { get; }
 
     public int ServerMajor => _maintenance.ServerMajor;
 
@@ -59,10 +72,16 @@ internal sealed class TargetServer : IAsyncDisposable
         try
         {
             await PoolerCheck.EnsureDirectAsync(session, cancel);
-            var free = await session.TextAsync("SELECT pg_try_advisory_lock(hashtextextended('shbackup restore ' || $1::text, 0))::text", cancel, target);
+            var free = await session.TextAsync(
+                "SELECT pg_try_advisory_lock(hashtextextended('shbackup restore ' || $1::text, 0))::text",
+                cancel,
+                target);
             if (free != "true")
             {
-                throw new BackupException(ErrorKind.Locked, $"another restore into database \"{target}\" is running on {server.Server}", "wait for it, or end it");
+                throw new BackupException(
+                    ErrorKind.Locked,
+                    $"another restore into database \"{target}\" is running on {server.Server}",
+                    "wait for it, or end it");
             }
 
             return new TargetServer(session, target, log);
@@ -81,7 +100,7 @@ internal sealed class TargetServer : IAsyncDisposable
     public async Task<bool> TargetHasObjectsAsync(CancellationToken cancel)
     {
         await using var session = await Session.OpenAsync(_maintenance.Settings with { Database = Target }, cancel);
-        return await session.TextAsync(ObjectsQuery, cancel) != "0";
+        return await session.TextAsync(ObjectsQuery, cancel) != bool.FalseString;
     }
 
     /// <summary>Roles of a list that the server does not have.</summary>
@@ -97,6 +116,21 @@ internal sealed class TargetServer : IAsyncDisposable
         var roles = await _maintenance.QueryAsync("SELECT rolname::text FROM pg_roles", static r => r.GetString(0), cancel);
         var spaces = await _maintenance.QueryAsync("SELECT spcname::text FROM pg_tablespace", static r => r.GetString(0), cancel);
         return (roles.ToHashSet(), spaces.ToHashSet());
+    }
+
+    /// <summary>Tablespaces of a list that the server does not have.</summary>
+    public async Task<IReadOnlyList<string>> MissingTablespacesAsync(IEnumerable<string> tablespaces, CancellationToken cancel) =>
+        tablespaces.Except((await GlobalsAsync(cancel)).Tablespaces).ToList();
+
+    /// <summary>Encoding and locale of the target, as in <see cref="DatabaseProperties"/>.</summary>
+    public async Task<(string Encoding, string Collate, string CharacterType)> TargetLocaleAsync(CancellationToken cancel)
+    {
+        var rows = await _maintenance.QueryAsync(
+            "SELECT pg_encoding_to_char(encoding)::text, datcollate::text, datctype::text FROM pg_database WHERE datname = $1",
+            static r => (r.GetString(0), r.GetString(1), r.GetString(2)),
+            cancel,
+            Target);
+        return rows[0];
     }
 
     /// <summary>Extensions of a list that are not installed on the server's machine.</summary>
@@ -115,76 +149,36 @@ internal sealed class TargetServer : IAsyncDisposable
     /// <summary>Where to connect for a database of this server.</summary>
     public ConnectionSettings SettingsOf(string database) => _maintenance.Settings with { Database = database };
 
-    /// <summary>Makes an empty database under the working name; what an interrupted restore left there is dropped first.</summary>
-    public async Task CreateWorkingAsync(DatabaseProperties? properties, bool noTablespaces, CancellationToken cancel)
-    {
-        if (await ExistsAsync(WorkingName, cancel))
-        {
-            _log.Information("dropping database {Name}, which an interrupted restore left", WorkingName);
-            await DropAsync(WorkingName, cancel);
-        }
-
-        await _maintenance.ExecuteAsync(DatabaseDdl.Create(WorkingName, properties, ServerMajor, noTablespaces), cancel);
-        await _maintenance.ExecuteAsync(
-            $"COMMENT ON DATABASE {SqlText.Identifier(WorkingName)} IS {SqlText.Literal($"shbackup: unfinished restore of {Target}; drop it when no restore is running")}", cancel);
-    }
-
-    /// <summary>Gives the filled database its properties.</summary>
-    public async Task FinishWorkingAsync(DatabaseProperties? properties, bool noOwner, bool noPrivileges, CancellationToken cancel)
-    {
-        if (properties is null)
-        {
-            await _maintenance.ExecuteAsync($"COMMENT ON DATABASE {SqlText.Identifier(WorkingName)} IS NULL", cancel);
-            return;
-        }
-
-        foreach (var sql in DatabaseDdl.Finish(WorkingName, properties, noOwner, noPrivileges))
-        {
-            await _maintenance.ExecuteAsync(sql, cancel);
-        }
-    }
-
-    /// <summary>Gives the filled database a name.</summary>
-    public Task RenameWorkingAsync(string name, CancellationToken cancel) =>
-        _maintenance.ExecuteAsync($"ALTER DATABASE {SqlText.Identifier(WorkingName)} RENAME TO {SqlText.Identifier(name)}", cancel);
-
     /// <summary>
-    /// Puts the filled database in the target's place: both names change in one transaction. The first rename locks
-    /// the database against new connections until the commit, and meanwhile the old ones are ended; a kill at any
-    /// moment leaves either both old names or both new ones.
+    /// Runs work while our session lives, which keeps other restores away from the target: they would take its database for
+    /// one that was left behind. Looks every few seconds.
     /// </summary>
-    /// <returns>The old database's new name.</returns>
-    public async Task<string> SwapAsync(DateTimeOffset now, CancellationToken cancel)
+    /// <exception cref="BackupException">The session was lost, and the work was stopped; or the work's own failure.</exception>
+    public async Task<T> WhileHeldAsync<T>(Func<CancellationToken, Task<T>> work, TimeProvider time, CancellationToken cancel)
     {
-        var kept = Derived("old", now);
-        var rename =
-            $"BEGIN; ALTER DATABASE {SqlText.Identifier(Target)} RENAME TO {SqlText.Identifier(kept)}; ALTER DATABASE {SqlText.Identifier(WorkingName)} RENAME TO {SqlText.Identifier(Target)}; COMMIT";
-        await using var other = await Session.OpenAsync(_maintenance.Settings, cancel);
-        for (var attempt = 1; ; attempt++)
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        using var done = new CancellationTokenSource();
+        var watching = WatchAsync(stop.CancelAsync, time, done.Token);
+        try
         {
-            var renaming = _maintenance.ExecuteAsync(rename, cancel);
-            while (!renaming.IsCompleted)
-            {
-                await other.ExecuteAsync($"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {SqlText.Literal(Target)}", cancel);
-                await Task.WhenAny(renaming, Task.Delay(TimeSpan.FromMilliseconds(200), cancel));
-            }
-
-            try
-            {
-                await renaming;
-                return kept;
-            }
-            catch (BackupException e) when (attempt < SwapAttempts && e.InnerException is PostgresException { SqlState: PostgresErrorCodes.ObjectInUse })
-            {
-                _log.Information("database \"{Target}\" is still in use; trying again to swap", Target);
-                await _maintenance.ExecuteAsync("ROLLBACK", cancel);
-            }
+            return await work(stop.Token);
+        }
+        catch (Exception e) when (
+            e is BackupException or OperationCanceledException && _lost is not null && !cancel.IsCancellationRequested)
+        {
+            throw _lost;
+        }
+        finally
+        {
+            await done.CancelAsync();
+            await watching.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
     /// <summary>Drops a database and ends its connections; no error when it is not there.</summary>
-    public Task DropAsync(string database, CancellationToken cancel) =>
-        _maintenance.ExecuteAsync($"DROP DATABASE IF EXISTS {SqlText.Identifier(database)} WITH (FORCE)", cancel);
+    /// <remarks>Never cancelled half-way: that could leave a database that is neither there nor gone.</remarks>
+    public Task DropAsync(string database) =>
+        _maintenance.ExecuteAsync($"DROP DATABASE IF EXISTS {SqlText.Identifier(database)} WITH (FORCE)", CancellationToken.None);
 
     /// <summary>The target's name with a word and a time, within PostgreSQL's length.</summary>
     public string Derived(string word, DateTimeOffset now)
@@ -201,6 +195,27 @@ internal sealed class TargetServer : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _maintenance.DisposeAsync();
 
+    private async Task WatchAsync(Func<Task> stop, TimeProvider time, CancellationToken done)
+    {
+        using var timer = new PeriodicTimer(WatchInterval, time);
+        while (_lost is null && await timer.WaitForNextTickAsync(done))
+        {
+            try
+            {
+                _ = await _maintenance.TextAsync("SELECT 1", CancellationToken.None);
+            }
+            catch (BackupException e)
+            {
+                _lost = new BackupException(
+                    ErrorKind.ChildFailed,
+                    $"the session that keeps other restores away from \"{Target}\" was lost, so that this one was stopped: {e.Message}",
+                    "see the server's log for why it ended the session, then run the restore again",
+                    e);
+                await stop();
+            }
+        }
+    }
+
     // Databases are made and renamed from beside them: "postgres" unless that is the target or missing.
     private static async Task<Session> ConnectBesideAsync(ConnectionSettings server, string target, CancellationToken cancel)
     {
@@ -209,7 +224,8 @@ internal sealed class TargetServer : IAsyncDisposable
         {
             return await Session.OpenAsync(server with { Database = first }, cancel);
         }
-        catch (BackupException e) when (first == "postgres" && e.InnerException is PostgresException { SqlState: PostgresErrorCodes.InvalidCatalogName })
+        catch (BackupException e) when (
+            first == "postgres" && e.InnerException is PostgresException { SqlState: PostgresErrorCodes.InvalidCatalogName })
         {
             return await Session.OpenAsync(server with { Database = "template1" }, cancel);
         }

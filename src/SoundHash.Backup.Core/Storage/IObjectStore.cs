@@ -18,17 +18,15 @@ public interface IObjectStore
     /// <summary>The store's name in messages and results, e.g. "local".</summary>
     string Name { get; }
 
-    /// <summary>What differs between stores, as data.</summary>
-    StoreCapabilities Capabilities { get; }
-
     /// <summary>
     /// Begins an object whose length is not known yet. Nothing is visible under the key before
-    /// <see cref="Pipelines.WriteStage.CompleteAsync"/> of the writer has returned; disposing it without that leaves nothing.
+    /// <see cref="Pipelines.WriteStage.CompleteAsync"/> of the writer is called; disposing it without that leaves nothing.
     /// With <see cref="WriteMode.CreateNew"/>, completing throws <see cref="ObjectExistsException"/> when the key exists.
+    /// What else completing promises: <see cref="ObjectWriter"/>.
     /// </summary>
     Task<ObjectWriter> OpenWriteAsync(string key, WriteMode mode, CancellationToken cancel);
 
-    /// <summary>Opens an object for reading from an offset in bytes to its end.</summary>
+    /// <summary>Opens an object for reading, forwards only, from an offset in bytes to its end.</summary>
     Task<Stream> OpenReadAsync(string key, long offset, CancellationToken cancel);
 
     /// <summary>Size and time of an object, or null when there is none.</summary>
@@ -36,7 +34,7 @@ public interface IObjectStore
 
     /// <summary>
     /// All objects whose key begins with the prefix (a string prefix, not a folder), in no certain order.
-    /// Objects being written are not listed.
+    /// Objects being written are not listed. What can't be looked into is an error and never an empty list.
     /// </summary>
     IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, CancellationToken cancel);
 

@@ -19,19 +19,16 @@ public enum WriteMode
 /// <param name="Modified">When the store last committed it, by the store's clock.</param>
 public sealed record ObjectInfo(string Key, long Size, DateTimeOffset Modified);
 
-/// <summary>What differs between stores.</summary>
-/// <param name="ConditionalCreate">CreateNew is decided by the store itself, without a gap between look and write.</param>
-public sealed record StoreCapabilities(bool ConditionalCreate);
-
 /// <summary>
-/// The last stage of a write pipeline: an object that is being written. CompleteAsync publishes it; when that throws
-/// anything but a cancellation, nothing has become visible.
+/// The last stage of a write pipeline: an object that is being written. What its CompleteAsync promises:
+/// - When it has returned, the object is there, whole and durable.
+/// - <see cref="ObjectExistsException"/>: the object that was there is untouched, and durable.
+/// - Cancelled, or any other error: the object is there whole or not at all, and may not be durable. Most errors come before
+///   it becomes visible, but not all can: the very last step (of a local store to sync the directory, of another one to read
+///   the answer) may fail when it has. So after an error the caller must not go on as if there were no object.
+/// Disposing it never throws for what it leaves; <see cref="IObjectStore.RemoveAbandonedWritesAsync"/> takes that.
 /// </summary>
-public abstract class ObjectWriter : WriteStage
-{
-    /// <summary>The key under which the object will appear.</summary>
-    public abstract string Key { get; }
-}
+public abstract class ObjectWriter : WriteStage;
 
 /// <summary>A store could not be read or written.</summary>
 public class StorageException(string message, string? hint = null, Exception? inner = null)

@@ -97,7 +97,13 @@ public sealed class FileEncryptionTests(PostgresCluster cluster)
             "gpg --batch --quiet --pinentry-mode loopback --passphrase '' --quick-generate-key 'Impostor <backup@example.org>' default default never", work.Environment);
         await FillAsync(work, "plain");
 
-        (await work.RunAsync("encrypt", "plain", "--method", "gpg", "--key", "backup@example.org")).Expect(7).Says("fits 2 gpg keys").Says(key.Fingerprint);
+        (await work.RunAsync(
+            "encrypt",
+            "plain",
+            "--method",
+            "gpg",
+            "--key",
+            "backup@example.org")).Expect(7).Says("fits 2 gpg keys").Says(key.Fingerprint);
         Assert.False(File.Exists(Path.Combine(work.Folder, "plain.gpg")));
     }
 
@@ -193,7 +199,9 @@ public sealed class FileEncryptionTests(PostgresCluster cluster)
         Directory.CreateDirectory(bin);
         // The first call is the test of the recipients, with no input.
         await File.WriteAllTextAsync(
-            Path.Combine(bin, "age"), "#!/bin/sh\nhead -c 1000 >\"$0.in\"\nwc -c <\"$0.in\"\n[ ! -s \"$0.in\" ] || kill -KILL $$\n", TestContext.Current.CancellationToken);
+            Path.Combine(bin, "age"),
+            "#!/bin/sh\nhead -c 1000 >\"$0.in\"\nwc -c <\"$0.in\"\n[ ! -s \"$0.in\" ] || kill -KILL $$\n",
+            TestContext.Current.CancellationToken);
         File.SetUnixFileMode(Path.Combine(bin, "age"), (UnixFileMode)0b111_101_101);
         work.Environment["PATH"] = $"{bin}:/usr/bin:/bin";
 
@@ -203,6 +211,40 @@ public sealed class FileEncryptionTests(PostgresCluster cluster)
         AssertFiles(work, "identity.txt", "plain", "plain.age");
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_decrypt_that_is_killed_in_the_middle_leaves_no_plaintext(bool force)
+    {
+        using var work = new Workspace(cluster, "postgres");
+        await work.UseAgeAsync();
+        var text = await FillAsync(work, "plain");
+        (await work.RunAsync("encrypt", "plain")).Expect(0);
+        File.Delete(Path.Combine(work.Folder, "plain"));
+        if (force)
+        {
+            await File.WriteAllTextAsync(Path.Combine(work.Folder, "plain"), "older", TestContext.Current.CancellationToken);
+        }
+
+        // Writes half of the text, and then waits until its folder is gone.
+        var bin = Path.Combine(work.Folder, "bin");
+        Directory.CreateDirectory(bin);
+        await File.WriteAllTextAsync(
+            Path.Combine(bin, "age"),
+            $"#!/bin/bash\n/usr/bin/age \"$@\" | head -c {text.Length / 2}\nwhile [ -e \"$0\" ]; do sleep 0.05; done\n",
+            TestContext.Current.CancellationToken);
+        File.SetUnixFileMode(Path.Combine(bin, "age"), (UnixFileMode)0b111_101_101);
+        work.Environment["PATH"] = $"{bin}:/usr/bin:/bin";
+
+        using var decrypt = work.Start(["decrypt", "plain.age", .. force ? ["--force"] : Array.Empty<string>()]);
+        await Eventually.TrueAsync(() => HasWrittenAsync(decrypt.Id, work.Folder, text.Length / 2), "half of the plaintext is written");
+        decrypt.Kill();
+        await decrypt.WaitForExitAsync(TestContext.Current.CancellationToken);
+
+        AssertFiles(work, force ? ["identity.txt", "plain", "plain.age"] : ["identity.txt", "plain.age"]);
+        Assert.True(!force || await ReadAsync(work, "plain") == "older");
+    }
+
     // Flaw 25: an age passphrase never worked without a terminal, and nobody said so.
     [Fact]
     public async Task Age_without_a_recipient_says_what_stands_in_for_a_passphrase()
@@ -210,7 +252,7 @@ public sealed class FileEncryptionTests(PostgresCluster cluster)
         using var work = new Workspace(cluster, "postgres");
         await FillAsync(work, "plain");
 
-        (await work.RunAsync("encrypt", "plain", "--method", "age")).Expect(7).Says("passphrase").Says("age-keygen");
+        (await work.RunAsync("encrypt", "plain", "--method", "age")).Expect(3).Says("passphrase").Says("age-keygen");
 
         AssertFiles(work, "plain");
     }
@@ -224,7 +266,9 @@ public sealed class FileEncryptionTests(PostgresCluster cluster)
         await FillAsync(work, "plain");
         (await work.RunAsync("encrypt", "plain", "--key", recipient)).Expect(0);
         await File.WriteAllTextAsync(
-            Path.Combine(work.Folder, "locked"), "-----BEGIN AGE ENCRYPTED FILE-----\nx\n-----END AGE ENCRYPTED FILE-----\n", TestContext.Current.CancellationToken);
+            Path.Combine(work.Folder, "locked"),
+            "-----BEGIN AGE ENCRYPTED FILE-----\nx\n-----END AGE ENCRYPTED FILE-----\n",
+            TestContext.Current.CancellationToken);
 
         (await work.RunAsync("decrypt", "plain.age", "--identity", "locked", "--output", "again")).Expect(7).Says("terminal").Says("hint:");
 
@@ -238,7 +282,8 @@ public sealed class FileEncryptionTests(PostgresCluster cluster)
         using var work = new Workspace(cluster, "postgres");
         await work.UseAgeAsync();
         await FillAsync(work, "plain");
-        var secret = (await ReadAsync(work, "identity.txt")).Split('\n').First(static l => l.StartsWith("AGE-SECRET-KEY-", StringComparison.Ordinal));
+        var secret = (
+            await ReadAsync(work, "identity.txt")).Split('\n').First(static l => l.StartsWith("AGE-SECRET-KEY-", StringComparison.Ordinal));
 
         var asOption = (await work.RunAsync("encrypt", "plain", "--key", secret)).Expect(7).Says("secret key where a public one belongs");
         Assert.DoesNotContain(secret, asOption.Error, StringComparison.Ordinal);
@@ -256,14 +301,18 @@ public sealed class FileEncryptionTests(PostgresCluster cluster)
         var recipient = await work.UseAgeAsync();
         await FillAsync(work, "plain");
         await File.WriteAllTextAsync(Path.Combine(work.Folder, "pass"), "hunter2 secret", TestContext.Current.CancellationToken);
-        work.Set("BACKUP_GPG_PASSPHRASE_FILE", "pass").Set("DATABASE_PASSWORD", "hunter3secret").Set("DATABASE_NAME", await cluster.CreateDatabaseAsync("SELECT 1"));
+        work.Set(
+            "BACKUP_GPG_PASSPHRASE_FILE",
+            "pass").Set("DATABASE_PASSWORD", "hunter3secret").Set("DATABASE_NAME", await cluster.CreateDatabaseAsync("SELECT 1"));
         var bin = Path.Combine(work.Folder, "bin");
         var log = Path.Combine(work.Folder, "arguments");
         Directory.CreateDirectory(bin);
         foreach (var (program, real) in new[] { ("age", "/usr/bin"), ("gpg", "/usr/bin") })
         {
             await File.WriteAllTextAsync(
-                Path.Combine(bin, program), $"#!/bin/sh\necho {program} \"$@\" >>'{log}'\nexec {real}/{program} \"$@\"\n", TestContext.Current.CancellationToken);
+                Path.Combine(bin, program),
+                $"#!/bin/sh\necho {program} \"$@\" >>'{log}'\nexec {real}/{program} \"$@\"\n",
+                TestContext.Current.CancellationToken);
             File.SetUnixFileMode(Path.Combine(bin, program), (UnixFileMode)0b111_101_101);
         }
 
@@ -337,6 +386,19 @@ public sealed class FileEncryptionTests(PostgresCluster cluster)
         return key;
     }
 
+    // Looks at the open files of a process: the one in the folder, whatever its name, or none.
+    private static async Task<bool> HasWrittenAsync(int pid, string folder, int bytes)
+    {
+        var files = await Command.RunAsync(
+            "find",
+            ["-L", $"/proc/{pid}/fd", "-type", "f", "-size", $"+{bytes - 1}c", "-printf", "%p\n"],
+            null,
+            null);
+        return files.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Select(static f => new FileInfo(f).LinkTarget ?? string.Empty)
+            .Any(t => t.StartsWith($"{folder}/", StringComparison.Ordinal) && !t.EndsWith(".age", StringComparison.Ordinal));
+    }
+
     // More than the pipes to a child hold, so that a failure comes in the middle.
     private static async Task<string> FillAsync(Workspace work, string name)
     {
@@ -351,5 +413,6 @@ public sealed class FileEncryptionTests(PostgresCluster cluster)
     // Hidden files would be half written ones; the settings file is ours.
     private static void AssertFiles(Workspace work, params string[] names) => Assert.Equal(
         names.Order(StringComparer.Ordinal),
-        Directory.EnumerateFiles(work.Folder).Select(static f => Path.GetFileName(f)).Where(static f => f != ".env").Order(StringComparer.Ordinal));
+        Directory.EnumerateFiles(work.Folder).Select(
+            static f => Path.GetFileName(f)).Where(static f => f != ".env").Order(StringComparer.Ordinal));
 }

@@ -32,7 +32,12 @@ public static class Command
     public static Task<CommandResult> RunAsync(string program, params string[] arguments) => RunAsync(program, arguments, null, null);
 
     public static async Task<CommandResult> RunAsync(
-        string program, IReadOnlyList<string> arguments, IReadOnlyDictionary<string, string?>? environment, string? directory, string? input = null)
+        string program,
+        IReadOnlyList<string> arguments,
+        IReadOnlyDictionary<string,
+        string?>? environment,
+        string? directory,
+        string? input = null)
     {
         using var process = Start(program, arguments, environment, directory);
         if (input is not null)
@@ -96,7 +101,10 @@ public static class Command
     }
 
     /// <summary>Runs a shell script that must succeed.</summary>
-    public static async Task<CommandResult> ShellAsync(string script, IReadOnlyDictionary<string, string?>? environment = null, string? directory = null) =>
+    public static async Task<CommandResult> ShellAsync(
+        string script,
+        IReadOnlyDictionary<string, string?>? environment = null,
+        string? directory = null) =>
         (await RunAsync("/bin/bash", ["-euo", "pipefail", "-c", script], environment, directory)).Expect(0);
 
     /// <summary>Asserts that a file is as a program would have it, in the encoding that shbackup writes.</summary>

@@ -21,7 +21,7 @@ public enum Moment
 /// </summary>
 internal sealed class DumpGate : IDisposable
 {
-    private const string Real = "/usr/lib/postgresql/15/bin";
+    private static readonly string Real = PostgresPrograms.Directory;
     private readonly TempFolder _folder = new("gate");
 
     public DumpGate(Workspace work, Moment moment)
@@ -42,7 +42,8 @@ internal sealed class DumpGate : IDisposable
             """;
         File.WriteAllText(_folder["pg_dump"], script);
         File.SetUnixFileMode(
-            _folder["pg_dump"], UnixFileMode.UserRead | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.OtherRead | UnixFileMode.OtherExecute);
+            _folder["pg_dump"],
+            UnixFileMode.UserRead | UnixFileMode.UserExecute | UnixFileMode.GroupRead | UnixFileMode.OtherRead | UnixFileMode.OtherExecute);
         foreach (var tool in new[] { "pg_dumpall", "pg_restore", "psql", "vacuumdb" })
         {
             File.CreateSymbolicLink(_folder[tool], $"{Real}/{tool}");
@@ -53,7 +54,8 @@ internal sealed class DumpGate : IDisposable
 
     /// <summary>Waits until pg_dump stands at the gate.</summary>
     public Task ReachedAsync(Process backup) => Eventually.TrueAsync(
-        () => !backup.HasExited ? File.Exists(_folder["reached"]) : throw new InvalidOperationException($"shbackup ended before the gate: {backup.StandardError.ReadToEnd()}"),
+        () => !backup.HasExited ? File.Exists(_folder["reached"]) : throw new InvalidOperationException(
+            $"shbackup ended before the gate: {backup.StandardError.ReadToEnd()}"),
         "pg_dump at the gate");
 
     /// <summary>Lets it go on, now and from now on.</summary>

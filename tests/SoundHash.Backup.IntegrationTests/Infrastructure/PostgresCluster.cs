@@ -5,12 +5,12 @@ using Npgsql;
 namespace SoundHash.Backup.IntegrationTests.Infrastructure;
 
 /// <summary>
-/// A real PostgreSQL 15 in a private folder, with a socket there and no TCP unless asked for. A watchdog shell ends and
+/// A real PostgreSQL in a private folder, with a socket there and no TCP unless asked for. A watchdog shell ends and
 /// removes it when our end of its stdin closes, so that nothing is left even when the test process is killed.
 /// </summary>
 public class PostgresCluster : IAsyncLifetime
 {
-    private const string Bin = "/usr/lib/postgresql/15/bin";
+    private static readonly string Bin = PostgresPrograms.Directory;
     private readonly string _folder = Directory.CreateTempSubdirectory("shbackup-pg-").FullName;
     private Process? _watchdog;
 
@@ -35,7 +35,9 @@ public class PostgresCluster : IAsyncLifetime
             await Command.ShellAsync($"chown postgres: '{_folder}'");
         }
 
-        await Command.ShellAsync($"{drop} {Bin}/initdb --pgdata='{DataDirectory}' --username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 --no-sync", directory: "/");
+        await Command.ShellAsync(
+            $"{drop} {Bin}/initdb --pgdata='{DataDirectory}' --username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 --no-sync",
+            directory: "/");
         await File.AppendAllTextAsync(
             Path.Combine(DataDirectory, "postgresql.conf"),
             $"\nlisten_addresses = ''\nunix_socket_directories = '{_folder}'\nfsync = off\nmax_connections = 60\n{Settings}\n");
@@ -94,7 +96,9 @@ public class PostgresCluster : IAsyncLifetime
     {
         await using var connection = await OpenAsync(database);
         await using var command = new NpgsqlCommand(sql, connection);
-        return await command.ExecuteScalarAsync() is { } value and not DBNull ? Convert.ToString(value, CultureInfo.InvariantCulture) : null;
+        return await command.ExecuteScalarAsync() is { } value and not DBNull ? Convert.ToString(
+            value,
+            CultureInfo.InvariantCulture) : null;
     }
 
     /// <summary>Makes a database with a name of its own and fills it.</summary>
@@ -107,7 +111,9 @@ public class PostgresCluster : IAsyncLifetime
     }
 
     public async Task<bool> DatabaseExistsAsync(string name) =>
-        await TextAsync("postgres", $"SELECT 'yes' FROM pg_database WHERE datname = '{name.Replace("'", "''", StringComparison.Ordinal)}'") is not null;
+        await TextAsync(
+            "postgres",
+            $"SELECT 'yes' FROM pg_database WHERE datname = '{name.Replace("'", "''", StringComparison.Ordinal)}'") is not null;
 
     public static string Quote(string identifier) => $"\"{identifier.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 

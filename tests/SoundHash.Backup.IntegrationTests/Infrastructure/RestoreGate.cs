@@ -46,6 +46,8 @@ public sealed class RestoreGate
 
     /// <summary>Waits until a session of a database waits at the gate.</summary>
     public static Task ReachedAsync(PostgresCluster cluster, string database) => Eventually.TrueAsync(
-        async () => await cluster.TextAsync("postgres", $"SELECT 'yes' FROM pg_stat_activity WHERE datname = '{database}' AND wait_event = 'PgSleep'") == "yes",
+        async () => await cluster.TextAsync(
+            "postgres",
+            $"SELECT 'yes' FROM pg_stat_activity WHERE datname = '{database}' AND wait_event = 'PgSleep'") == "yes",
         $"a session of {database} waits at the gate");
 }

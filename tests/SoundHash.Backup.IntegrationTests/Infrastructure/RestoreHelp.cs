@@ -18,13 +18,16 @@ public static class RestoreHelp
     public static async Task NothingIsLeftAsync(this PostgresCluster cluster, string target)
     {
         var left = await cluster.TextAsync(
-            "postgres", $"SELECT string_agg(datname, ', ') FROM pg_database WHERE datname LIKE '{target}%' OR datname = '{WorkingName(target)}'");
+            "postgres",
+            $"SELECT string_agg(datname, ', ') FROM pg_database WHERE datname LIKE '{target}%' OR datname = '{WorkingName(target)}'");
         Assert.Null(left);
     }
 
     /// <summary>The databases whose name begins so, without the begin.</summary>
     public static Task<string?> SiblingAsync(this PostgresCluster cluster, string target, string word) =>
-        cluster.TextAsync("postgres", $"SELECT datname FROM pg_database WHERE datname LIKE '{target.Replace("_", @"\_", StringComparison.Ordinal)}\\_{word}\\_%'");
+        cluster.TextAsync(
+            "postgres",
+            $"SELECT datname FROM pg_database WHERE datname LIKE '{target.Replace("_", @"\_", StringComparison.Ordinal)}\\_{word}\\_%'");
 
     /// <summary>Runs shbackup on a terminal of its own and types an answer.</summary>
     public static async Task<CommandResult> RunOnTerminalAsync(this Workspace work, string typed, params string[] arguments)
@@ -45,17 +48,17 @@ public static class RestoreHelp
     /// </summary>
     public static string FakePrograms(this Workspace work, string program, string script)
     {
-        const string Real = "/usr/lib/postgresql/15/bin";
+        var real = PostgresPrograms.Directory;
         var folder = Path.Combine(work.Folder, "fakebin");
         Directory.CreateDirectory(folder);
-        foreach (var file in Directory.EnumerateFiles(Real))
+        foreach (var file in Directory.EnumerateFiles(real))
         {
             File.CreateSymbolicLink(Path.Combine(folder, Path.GetFileName(file)), file);
         }
 
         var path = Path.Combine(folder, program);
         File.Delete(path);
-        File.WriteAllText(path, $"#!/bin/sh\nREAL={Real}/{program}\n{script}\n");
+        File.WriteAllText(path, $"#!/bin/sh\nREAL={real}/{program}\n{script}\n");
         File.SetUnixFileMode(path, (UnixFileMode)0b111_101_101);
         work.Set("PG_BIN_DIR", folder);
         return folder;

@@ -13,7 +13,10 @@ public sealed class Samples : IAsyncLifetime
     public const string SmallTables =
         """
         CREATE TABLE channels (id bigserial PRIMARY KEY, name text NOT NULL);
-        CREATE TABLE videos (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, channel_id bigint NOT NULL REFERENCES channels, title text);
+        CREATE TABLE videos (
+            id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+            channel_id bigint NOT NULL REFERENCES channels,
+            title text);
         CREATE INDEX videos_title ON videos (title);
         CREATE TABLE keyless (note text);
         INSERT INTO channels (name) SELECT 'channel ' || g FROM generate_series(1, 100) g;
@@ -102,7 +105,9 @@ public sealed class Samples : IAsyncLifetime
             {
                 var key = await GpgHome.MakeAsync(Path.Combine(work.Folder, "gnupg"));
                 work.Environment["GNUPGHOME"] = key.Home;
-                work.Set("BACKUP_ENCRYPTION_ENABLED", "true").Set("BACKUP_ENCRYPTION_METHOD", "gpg").Set("BACKUP_ENCRYPTION_KEY", key.Fingerprint);
+                work.Set(
+                    "BACKUP_ENCRYPTION_ENABLED",
+                    "true").Set("BACKUP_ENCRYPTION_METHOD", "gpg").Set("BACKUP_ENCRYPTION_KEY", key.Fingerprint);
             }
 
             var id = await work.BackupAsync("--fingerprint", "--jobs", "2");
@@ -139,6 +144,8 @@ public sealed record GpgHome(string Home, string Fingerprint)
             """,
             environment);
         var listing = await Command.ShellAsync($"gpg --batch --with-colons --list-keys '{user}'", environment);
-        return new GpgHome(home, listing.Output.Split('\n').First(static l => l.StartsWith("fpr:", StringComparison.Ordinal)).Split(':')[9]);
+        return new GpgHome(
+            home,
+            listing.Output.Split('\n').First(static l => l.StartsWith("fpr:", StringComparison.Ordinal)).Split(':')[9]);
     }
 }

@@ -27,7 +27,8 @@ public sealed class SetEditor
     public string this[string key] => Path.Combine(Folder, key);
 
     /// <summary>The manifest's record of the only, or first, object of a role.</summary>
-    public JsonObject Object(string role) => Manifest["objects"]!.AsArray().Select(static o => o!.AsObject()).First(o => (string?)o["role"] == role);
+    public JsonObject Object(string role) => Manifest["objects"]!.AsArray().Select(static o => o!.AsObject()).First(
+        o => (string?)o["role"] == role);
 
     /// <summary>The name of the only, or first, object of a role.</summary>
     public string Key(string role) => (string)Object(role)["key"]!;
@@ -58,7 +59,8 @@ public sealed class SetEditor
     /// <summary>Records sizes and hashes of the stored objects as they are now, and writes manifest and SHA256SUMS.</summary>
     public void Save()
     {
-        foreach (var record in Manifest["objects"]!.AsArray().Select(static o => o!.AsObject()).Where(o => File.Exists(this[(string)o["key"]!])))
+        foreach (
+            var record in Manifest["objects"]!.AsArray().Select(static o => o!.AsObject()).Where(o => File.Exists(this[(string)o["key"]!])))
         {
             var path = this[(string)record["key"]!];
             record["storedBytes"] = new FileInfo(path).Length;

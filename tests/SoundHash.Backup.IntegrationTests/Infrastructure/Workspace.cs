@@ -73,7 +73,8 @@ public sealed class Workspace : IDisposable
     public Process Start(params string[] arguments)
     {
         File.WriteAllLines(_folder[".env"], _settings.Select(static s => $"{s.Key}={s.Value}"));
-        return Command.Start(Executable, arguments, CleanEnvironment(), Folder);
+        // Whoever runs the tests may ignore signals (nohup, a background job), which children inherit.
+        return Command.Start("/usr/bin/env", ["--default-signal", Executable, .. arguments], CleanEnvironment(), Folder);
     }
 
     /// <summary>Runs shbackup with --json, expects an exit code and returns the document.</summary>
@@ -101,7 +102,9 @@ public sealed class Workspace : IDisposable
         foreach (System.Collections.DictionaryEntry entry in System.Environment.GetEnvironmentVariables())
         {
             var name = (string)entry.Key;
-            if (name.StartsWith("PG", StringComparison.Ordinal) || name.StartsWith("BACKUP_", StringComparison.Ordinal) || name.StartsWith("DATABASE_", StringComparison.Ordinal))
+            if (name.StartsWith("PG", StringComparison.Ordinal) || name.StartsWith(
+                "BACKUP_",
+                StringComparison.Ordinal) || name.StartsWith("DATABASE_", StringComparison.Ordinal))
             {
                 environment[name] = null;
             }

@@ -57,6 +57,33 @@ public sealed class ExpireTests(PostgresCluster cluster, Samples samples)
         Assert.Equal(tier, (string?)new SetEditor(sample.Work.SetFolder(id)).Manifest["tier"]);
     }
 
+    // The database is dropped by then: the set is its only copy.
+    [Fact]
+    public async Task A_set_is_not_removed_while_it_is_restored()
+    {
+        var gate = new RestoreGate();
+        var source = await cluster.CreateDatabaseAsync(gate.WaitingFunction + RestoreGate.Tables);
+        using var work = new Workspace(cluster, source);
+        var old = await work.BackupAsync();
+        await work.BackupAsync();
+        new SetEditor(work.SetFolder(old)).Date(SetEditor.Now.AddDays(-60));
+        var target = RestoreHelp.NewName();
+        await cluster.ExecuteAsync("postgres", $"CREATE DATABASE {target}");
+        await cluster.ExecuteAsync(target, "CREATE TABLE precious AS SELECT 1 AS x");
+        await gate.CloseAsync(cluster);
+        using var restore = work.Start("restore", "--backup", old, "--target-db", target, "--clean", "--yes");
+        await RestoreGate.ReachedAsync(cluster, RestoreHelp.WorkingName(target));
+
+        var text = (await work.RunAsync("backup", "expire")).Expect(0).Output;
+
+        Assert.Contains("in use", text, StringComparison.Ordinal);
+        await gate.OpenAsync(cluster);
+        (await Command.FinishAsync(restore)).Expect(0);
+        Assert.Equal("3", await cluster.TextAsync(target, "SELECT count(*) FROM z_gated"));
+        (await work.RunAsync("backup", "expire")).Expect(0);
+        Assert.False(Directory.Exists(work.SetFolder(old)));
+    }
+
     // Flaw 14: clean-up deleted the last backup.
     [Fact]
     public async Task The_newest_set_of_a_database_never_expires()
@@ -85,29 +112,59 @@ public sealed class ExpireTests(PostgresCluster cluster, Samples samples)
         Assert.True(Directory.Exists(other.Folder));
     }
 
-    [Fact]
-    public async Task A_damaged_newer_set_does_not_let_the_newest_good_one_expire()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_damaged_newer_set_does_not_let_the_newest_good_one_expire(bool dryRun)
     {
         using var sample = await samples.SmallAsync(cluster);
         var good = ListTests.CopySet(sample, "good_20200101_000000", SetEditor.Now.AddDays(-900));
         File.Delete(sample.Edit()[sample.Edit().Key("dump")]);
 
-        (await sample.Work.RunAsync("backup", "expire")).Expect(0);
+        (await sample.Work.RunAsync(["backup", "expire", .. dryRun ? ["--dry-run"] : Array.Empty<string>()]))
+            .Expect(8).Says($"set {sample.Id} is not good: object database.dump").Says($"hint: shbackup backup verify {sample.Id}");
 
         Assert.True(Directory.Exists(good.Folder));
     }
 
+    // Sizes alone fit here: a bit that rotted in the newest set must not cost the last one that can be restored.
+    [Theory]
+    [InlineData("none")]
+    [InlineData("age")]
+    public async Task A_newest_set_with_a_flipped_bit_does_not_let_the_newest_good_one_expire(string encryption)
+    {
+        using var sample = await samples.SmallAsync(cluster, encryption);
+        var good = ListTests.CopySet(sample, "good_20200101_000000", SetEditor.Now.AddDays(-900));
+        var older = ListTests.CopySet(sample, "older_20190101_000000", SetEditor.Now.AddDays(-901));
+        SetEditor.FlipBit(sample.Edit()[sample.Edit().Key("dump")]);
+        sample.Work.Unset("BACKUP_DECRYPTION_IDENTITY_FILE");
+
+        var dry = await sample.Work.JsonAsync(8, "backup", "expire", "--dry-run");
+        Assert.True(Directory.Exists(older.Folder));
+        var document = await sample.Work.JsonAsync(8, "backup", "expire");
+
+        Assert.Equal(8, document.GetProperty("exitCode").GetInt32());
+        Assert.Equal(dry.GetProperty("sets").GetRawText(), document.GetProperty("sets").GetRawText());
+        Assert.True(Directory.Exists(sample.Folder));
+        Assert.True(Directory.Exists(good.Folder));
+        Assert.False(Directory.Exists(older.Folder));
+        (await sample.Work.RunAsync("backup", "verify", "good_2020")).Expect(0);
+    }
+
     // A set that claims to come from the future must not let all real ones expire.
     [Fact]
-    public async Task A_set_from_the_future_does_not_let_the_newest_real_one_expire()
+    public async Task A_set_from_the_future_stops_expire_before_it_removes_anything()
     {
         using var sample = await samples.SmallAsync(cluster);
         sample.Edit().Date(SetEditor.Now.AddDays(-900));
+        var older = ListTests.CopySet(sample, "older_20190101_000000", SetEditor.Now.AddDays(-901));
         ListTests.CopySet(sample, "future_20990101_000000", SetEditor.Now.AddDays(400));
 
-        (await sample.Work.RunAsync("backup", "expire")).Expect(0);
+        (await sample.Work.RunAsync("backup", "expire"))
+            .Expect(1).Says("set future_20990101_000000 started at").Says("nothing is removed").Says("hint: correct the clock");
 
         Assert.True(Directory.Exists(sample.Folder));
+        Assert.True(Directory.Exists(older.Folder));
     }
 
     [Fact]

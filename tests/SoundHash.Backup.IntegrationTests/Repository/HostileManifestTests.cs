@@ -61,7 +61,12 @@ public sealed class HostileManifestTests(PostgresCluster cluster, Samples sample
         edit.SaveManifest();
 
         (await sample.Work.RunAsync("backup", "list")).Expect(8).Says("format version 2").Says(sample.Id);
-        (await sample.Work.RunAsync("restore", "--backup", sample.Id, "--target-db", RestoreHelp.NewName())).Expect(8).Says("use a shbackup that reads format version 2");
+        (await sample.Work.RunAsync(
+            "restore",
+            "--backup",
+            sample.Id,
+            "--target-db",
+            RestoreHelp.NewName())).Expect(8).Says("use a shbackup that reads format version 2");
     }
 
     [Fact]
@@ -119,15 +124,26 @@ public sealed class HostileManifestTests(PostgresCluster cluster, Samples sample
         await new SetEditor(sample.Work.SetFolder("copy_9")).ChangeContentsAsync(static c => c["tables"]![0]!["name"] = $"t{Escape}");
         string[][] commands =
         [
-            ["backup", "list"], ["backup", "list", "--json"], ["backup", "show", sample.Id], ["backup", "show", sample.Id, "--json"], ["backup", "verify", "--all"],
-            ["backup", "expire", "--dry-run"], ["restore", "--list"], ["restore", "--backup", sample.Id, "--plan"], ["restore", "--latest", "--all-databases", "--plan"],
-            ["restore", "--backup", sample.Id, "--schema-only"], ["restore", "--backup", sample.Id], ["restore", "--latest", "--database", "two_clusters"],
+            ["backup", "list"],
+            ["backup", "list", "--json"],
+            ["backup", "show", sample.Id],
+            ["backup", "show", sample.Id, "--json"],
+            ["backup", "verify", "--all"],
+            ["backup", "expire", "--dry-run"],
+            ["restore", "--list"],
+            ["restore", "--backup", sample.Id, "--plan"],
+            ["restore", "--latest", "--all-databases", "--plan"],
+            ["restore", "--backup", sample.Id, "--schema-only"],
+            ["restore", "--backup", sample.Id],
+            ["restore", "--latest", "--database", "two_clusters"],
             ["backup", "verify", "copy_9", "--deep"], ["restore", "--backup", "copy_9", "--target-db", RestoreHelp.NewName()],
         ];
         foreach (var command in commands)
         {
             var result = await sample.Work.RunAsync(command);
-            Assert.False((result.Output + result.Error).Any(static c => char.IsControl(c) && c is not ('\n' or '\r')), $"{string.Join(' ', command)}: {result}");
+            Assert.False(
+                (result.Output + result.Error).Any(static c => char.IsControl(c) && c is not ('\n' or '\r')),
+                $"{string.Join(' ', command)}: {result}");
         }
 
         await cluster.ExecuteAsync("postgres", $"DROP DATABASE IF EXISTS \"db{Escape}\"");
@@ -144,7 +160,9 @@ public sealed class HostileManifestTests(PostgresCluster cluster, Samples sample
         foreach (var command in new[] { new[] { "backup", "list" }, ["backup", "verify", "--all"], ["backup", "show", sample.Id], ["restore", "--latest"] })
         {
             var result = (await sample.Work.RunAsync(command)).Expect(8);
-            Assert.False((result.Output + result.Error).Any(static c => char.IsControl(c) && c is not ('\n' or '\r')), $"{string.Join(' ', command)}: {result}");
+            Assert.False(
+                (result.Output + result.Error).Any(static c => char.IsControl(c) && c is not ('\n' or '\r')),
+                $"{string.Join(' ', command)}: {result}");
         }
     }
 
@@ -187,7 +205,9 @@ public sealed class HostileManifestTests(PostgresCluster cluster, Samples sample
             ,
             "no hash" => () => first["storedSha256"] = "none",
             "an end before its start" => () => manifest["stopped"] = "2001-01-01T00:00:00Z",
-            "a start at the end of time" => () => (manifest["started"], manifest["stopped"]) = ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
+            "a start at the end of time" => () => (
+                manifest["started"],
+                manifest["stopped"]) = ("9999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"),
             "no database" => () => manifest["database"] = null,
             "an unknown kind" => () => manifest["kind"] = "imaginary",
             "a kind as number" => () => manifest["kind"] = 0,
@@ -211,7 +231,9 @@ public sealed class HostileManifestTests(PostgresCluster cluster, Samples sample
         {
             var result = await sample.Work.RunAsync(command);
             Assert.True(
-                result.ExitCode == 8 && result.Output.Contains(Samples.SplitDatabase, StringComparison.Ordinal) && result.Error.Contains(sample.Id, StringComparison.Ordinal),
+                result.ExitCode == 8 && result.Output.Contains(
+                    Samples.SplitDatabase,
+                    StringComparison.Ordinal) && result.Error.Contains(sample.Id, StringComparison.Ordinal),
                 $"{what}: {string.Join(' ', command)}: {result}");
         }
 

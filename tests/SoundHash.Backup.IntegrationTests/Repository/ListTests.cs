@@ -19,7 +19,9 @@ public sealed class ListTests(PostgresCluster cluster, Samples samples)
         Assert.Equal(Samples.SmallDatabase, set.GetProperty("database").GetString());
         Assert.Equal("age", set.GetProperty("encryption").GetString());
         Assert.True(set.GetProperty("complete").GetBoolean());
-        Assert.Equal(sample.Edit().Manifest["objects"]!.AsArray().Sum(static o => (long)o!["storedBytes"]!), set.GetProperty("storedBytes").GetInt64());
+        Assert.Equal(
+            sample.Edit().Manifest["objects"]!.AsArray().Sum(static o => (long)o!["storedBytes"]!),
+            set.GetProperty("storedBytes").GetInt64());
     }
 
     [Fact]
@@ -27,8 +29,45 @@ public sealed class ListTests(PostgresCluster cluster, Samples samples)
     {
         using var work = new Workspace(cluster, "postgres");
 
-        Assert.Contains("there are no sets", (await work.RunAsync("backup", "list")).Expect(0).Output, StringComparison.Ordinal);
+        Assert.Contains(
+            $"there are no sets in {work.Repository}, which does not exist",
+            (await work.RunAsync("backup", "list")).Expect(0).Output,
+            StringComparison.Ordinal);
         (await work.RunAsync("restore", "--latest")).Expect(1).Says("there is no set of database \"postgres\"");
+    }
+
+    // A wrong "there are no sets" makes people give up a database that has a backup.
+    [Theory]
+    [InlineData("backups")]
+    [InlineData("backups/sets")]
+    [InlineData("backups/sets/ID")]
+    public async Task A_repository_that_the_user_may_not_read_is_no_empty_one(string closed)
+    {
+        using var sample = await samples.SmallAsync(cluster);
+        (await sample.Work.RunAsync("--version")).Expect(0);
+        var program = Path.Combine(sample.Work.Folder, "program");
+        await Command.ShellAsync(
+            $"""
+            cp -r '{Path.GetDirectoryName(Workspace.Executable)}' '{program}'
+            chown -R 54321:54321 '{sample.Work.Folder}'
+            chmod 000 '{closed.Replace("ID", sample.Id, StringComparison.Ordinal)}'
+            """,
+            directory: sample.Work.Folder);
+
+        string[] verbs = ["backup list", "restore --list", "backup verify --all", "backup expire --dry-run", "restore --latest --plan"];
+        foreach (var verb in verbs)
+        {
+            var result = await Command.RunAsync(
+                "setpriv",
+                ["--reuid=54321", "--regid=54321", "--clear-groups", "--", Path.Combine(program, "shbackup"), .. verb.Split(' ')],
+                new Dictionary<string, string?>(
+                    sample.Work.CleanEnvironment())
+                { ["BACKUP_STATE_DIR"] = "./state", ["HOME"] = sample.Work.Folder },
+                sample.Work.Folder);
+
+            Assert.DoesNotContain("no sets", result.Output, StringComparison.Ordinal);
+            result.Expect(6).Says("can't ").Says("denied").Says("hint: check the directory's owner");
+        }
     }
 
     [Theory]
@@ -48,7 +87,10 @@ public sealed class ListTests(PostgresCluster cluster, Samples samples)
             SetEditor.Cut(path, 10);
         }
 
-        Assert.Contains($"DAMAGED: {edit.Key("dump")}", (await sample.Work.RunAsync("backup", "list")).Expect(8).Output, StringComparison.Ordinal);
+        Assert.Contains(
+            $"DAMAGED: {edit.Key("dump")}",
+            (await sample.Work.RunAsync("backup", "list")).Expect(8).Output,
+            StringComparison.Ordinal);
         Assert.Contains("DAMAGED", (await sample.Work.RunAsync("restore", "--list")).Expect(8).Output, StringComparison.Ordinal);
         Assert.Contains("DAMAGED", (await sample.Work.RunAsync("backup", "show", sample.Id)).Expect(0).Output, StringComparison.Ordinal);
     }
@@ -86,7 +128,12 @@ public sealed class ListTests(PostgresCluster cluster, Samples samples)
         using var sample = await samples.SmallAsync(cluster);
         CopySet(sample, $"{sample.Id}_2", SetEditor.Now);
 
-        (await sample.Work.RunAsync("restore", "--backup", sample.Id[..^1], "--target-db", RestoreHelp.NewName())).Expect(2).Says("give the whole id");
+        (await sample.Work.RunAsync(
+            "restore",
+            "--backup",
+            sample.Id[..^1],
+            "--target-db",
+            RestoreHelp.NewName())).Expect(2).Says("give the whole id");
         (await sample.Work.RunAsync("backup", "show", sample.Id)).Expect(0);
     }
 
@@ -104,7 +151,9 @@ public sealed class ListTests(PostgresCluster cluster, Samples samples)
         var list = await sample.Work.JsonAsync(0, "backup", "list");
 
         Assert.Equal(sample.Id, plan.GetProperty("plans")[0].GetProperty("setId").GetString());
-        Assert.Equal([sample.Id, "zzz_backup_20991231_000000", "weekly_backup_20240101_000000"], list.GetProperty("sets").EnumerateArray().Select(static s => s.GetProperty("id").GetString()!));
+        Assert.Equal(
+            [sample.Id, "zzz_backup_20991231_000000", "weekly_backup_20240101_000000"],
+            list.GetProperty("sets").EnumerateArray().Select(static s => s.GetProperty("id").GetString()!));
     }
 
     [Fact]
@@ -115,7 +164,11 @@ public sealed class ListTests(PostgresCluster cluster, Samples samples)
         other.Manifest["systemIdentifier"] = "1234567890123456789";
         other.SaveManifest();
 
-        (await sample.Work.RunAsync("restore", "--latest", "--target-db", RestoreHelp.NewName())).Expect(2).Says("1234567890123456789").Says("--backup ID");
+        (await sample.Work.RunAsync(
+            "restore",
+            "--latest",
+            "--target-db",
+            RestoreHelp.NewName())).Expect(2).Says("1234567890123456789").Says("--backup ID");
     }
 
     [Fact]

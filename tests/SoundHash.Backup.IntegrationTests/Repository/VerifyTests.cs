@@ -158,7 +158,8 @@ public sealed class VerifyTests(PostgresCluster cluster, Samples samples)
         }
         else
         {
-            sample.Work.Environment["GNUPGHOME"] = (await GpgHome.MakeAsync(Path.Combine(sample.Work.Folder, "other"), "Other <other@example.org>")).Home;
+            sample.Work.Environment["GNUPGHOME"] = (
+                await GpgHome.MakeAsync(Path.Combine(sample.Work.Folder, "other"), "Other <other@example.org>")).Home;
         }
 
         (await VerifyAsync(sample, deep: true)).Expect(7).Says("can't be decrypted");
@@ -192,6 +193,55 @@ public sealed class VerifyTests(PostgresCluster cluster, Samples samples)
         var result = (await VerifyAsync(sample, deep: false)).Expect(8).Says(sample.Id);
 
         Assert.Contains("1 of 2 sets", result.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task All_goes_on_after_a_set_that_can_not_be_decrypted_and_ends_with_the_worst_code()
+    {
+        using var sample = await samples.SmallAsync(cluster, "age");
+        using var plain = await samples.SmallAsync(cluster);
+        await Command.ShellAsync($"cp -a '{plain.Folder}' '{sample.Work.SetFolder("plain_20200101_000000")}'");
+        var other = new SetEditor(sample.Work.SetFolder("plain_20200101_000000"));
+        other.Manifest["id"] = "plain_20200101_000000";
+        other.Date(SetEditor.Now.AddDays(-3));
+        sample.Work.Unset("BACKUP_DECRYPTION_IDENTITY_FILE");
+
+        var result = (
+            await VerifyAsync(sample, deep: true)).Expect(7).Says("no identity is given").Says("hint: name the file with the secret key");
+        Assert.Contains("1 of 2 sets are as they were written", result.Output, StringComparison.Ordinal);
+
+        SetEditor.FlipBit(other[other.Key("dump")]);
+        var document = await sample.Work.JsonAsync(8, "backup", "verify", "--all", "--deep");
+        Assert.Equal(8, document.GetProperty("exitCode").GetInt32());
+        Assert.All(document.GetProperty("sets").EnumerateArray(), static s => Assert.Equal(1, s.GetProperty("problems").GetArrayLength()));
+    }
+
+    [Fact]
+    public async Task What_verify_finds_comes_with_what_to_do()
+    {
+        using var sample = await samples.SmallAsync(cluster);
+        SetEditor.FlipBit(sample.Edit()[sample.Edit().Key("dump")]);
+
+        (await VerifyAsync(sample, deep: false)).Expect(8).Says("hint: use another set or copy");
+    }
+
+    // The listing of a database with hundreds of thousands of large objects is larger than what is read of other programs.
+    [Fact]
+    public async Task Deep_reads_a_table_of_contents_of_any_size()
+    {
+        using var sample = await samples.SmallAsync(cluster);
+        sample.Work.FakePrograms(
+            "pg_restore",
+            """
+            [ "$1" = --list ] || exec $REAL "$@"
+            seq 1000000 | sed 's/.*/&; 2613 & BLOB - & postgres/'
+            exec $REAL "$@"
+            """);
+
+        (await VerifyAsync(sample, deep: true)).Expect(0);
+
+        await sample.Edit().ChangeContentsAsync(static c => c["tables"]![0]!["name"] = "lost table");
+        (await VerifyAsync(sample, deep: true)).Expect(8).Says("lost table");
     }
 
     [Fact]

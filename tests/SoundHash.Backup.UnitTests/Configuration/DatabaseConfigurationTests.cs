@@ -11,9 +11,7 @@ public sealed class DatabaseConfigurationTests
     {
         var connection = Read();
 
-        Assert.Equal(("localhost", 5432, "soundhash", Environment.UserName), (connection.Host, connection.Port, connection.Database, connection.User));
-        Assert.Null(connection.Password);
-        Assert.Null(connection.SslMode);
+        Assert.Equal(new ConnectionSettings("localhost", 5432, "soundhash", Environment.UserName), connection);
     }
 
     [Theory]
@@ -38,14 +36,82 @@ public sealed class DatabaseConfigurationTests
     [InlineData("postgresql://alice@db/m%C3%BCsik", "db", 5432, "müsik", "alice", null, null)]
     [InlineData("postgresql://alice@db/..%2Fx", "db", 5432, "../x", "alice", null, null)]
     [InlineData("postgresql://alice@db/a.b/../c", "db", 5432, "a.b/../c", "alice", null, null)]
-    public void A_url_is_read_as_libpq_reads_it(string text, string host, int port, string database, string user, string? password, string? sslMode)
+    public void A_url_is_read_as_libpq_reads_it(
+        string text, string host, int port, string database, string user, string? password, string? sslMode)
     {
         var settings = Settings.OfEnvironment(("DATABASE_URL", text));
         var connection = DatabaseConfiguration.Read(settings);
 
         settings.ThrowIfInvalid();
-        Assert.Equal((host, port, database, user), (connection.Host, connection.Port, connection.Database, connection.User));
-        Assert.Equal((password, sslMode), (connection.Password, connection.SslMode));
+        Assert.Equal(new ConnectionSettings(host, port, database, user) { Password = password, SslMode = sslMode }, connection);
+    }
+
+    [Fact]
+    public void The_certificates_and_the_password_file_of_a_url_are_used()
+    {
+        var connection = Read(
+            ("DATABASE_URL", "postgresql://u@db/music?sslmode=verify-full&sslrootcert=/ca.pem&sslcert=/me.pem&sslkey=/me.key&passfile=/p"),
+            ("PGSSLROOTCERT", "/other.pem"));
+
+        Assert.Equal(
+            new ConnectionSettings("db", 5432, "music", "u")
+            {
+                SslMode = "verify-full",
+                SslRootCertificate = "/ca.pem",
+                SslCertificate = "/me.pem",
+                SslKey = "/me.key",
+                PasswordFile = "/p",
+            },
+            connection);
+    }
+
+    [Fact]
+    public void A_file_named_in_a_url_is_relative_to_the_env_file()
+    {
+        using var folder = new TempFolder();
+        var env = folder.Write("etc/.env", "DATABASE_URL=postgresql://u@db/music?sslrootcert=ca.pem\nPGSSLKEY=me.key\n");
+
+        var connection = DatabaseConfiguration.Read(Settings.OfFile(env));
+
+        Assert.Equal((folder["etc/ca.pem"], folder["etc/me.key"]), (connection.SslRootCertificate, connection.SslKey));
+    }
+
+    [Theory]
+    [InlineData("options=-c%20search_path%3Dmine", "options")]
+    [InlineData("target_session_attrs=read-write", "target_session_attrs")]
+    [InlineData("hostaddr=192.0.2.1", "hostaddr")]
+    [InlineData("sslmode=require&gssencmode=require", "gssencmode")]
+    [InlineData("service=other", "service")]
+    [InlineData("schema=public", "schema")]
+    [InlineData("sslmode=require&require", "require")]
+    public void A_parameter_of_a_url_that_would_change_the_connection_is_refused_and_not_dropped(string query, string name)
+    {
+        var settings = Settings.OfEnvironment(("DATABASE_URL", $"postgresql://alice:s3cret@db/music?{query}"));
+
+        DatabaseConfiguration.Read(settings);
+
+        var message = settings.Refused().Message;
+        Assert.StartsWith($"DATABASE_URL=(hidden) has the parameter '{name}'", message, StringComparison.Ordinal);
+        Assert.DoesNotContain("s3cret", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_parameter_of_a_url_that_changes_nothing_is_told_and_ignored()
+    {
+        var told = new List<string>();
+        var environment = new Dictionary<string, string>
+        {
+            ["DATABASE_URL"] = "postgresql://alice:s3cret@db/music?application_name=web&connect_timeout=3",
+        };
+        var settings = new SettingsReader(new Dictionary<string, string?>(), environment, null, told.Add);
+
+        DatabaseConfiguration.Read(settings);
+
+        settings.ThrowIfInvalid();
+        Assert.Equal(2, told.Count);
+        Assert.Contains("'application_name'", told[0], StringComparison.Ordinal);
+        Assert.Contains("'connect_timeout'", told[1], StringComparison.Ordinal);
+        Assert.DoesNotContain("s3cret", string.Join(' ', told), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -64,16 +130,21 @@ public sealed class DatabaseConfigurationTests
         DatabaseConfiguration.Read(settings);
 
         Assert.Equal(
-            "DATABASE_URL=(hidden) must look like postgresql://user:password@host:port/database?sslmode=require", settings.Refused().Message);
+            "DATABASE_URL=(hidden) must look like postgresql://user:password@host:port/database?sslmode=require",
+            settings.Refused().Message);
     }
 
     [Fact]
     public void Parts_that_a_url_leaves_out_come_from_the_other_settings()
     {
         var connection = Read(
-            ("DATABASE_URL", "postgresql://db"), ("DATABASE_NAME", "music"), ("DATABASE_USER", "alice"), ("PGPASSWORD", "pw"), ("PGPORT", "5433"));
+            ("DATABASE_URL", "postgresql://db"),
+            ("DATABASE_NAME", "music"),
+            ("DATABASE_USER", "alice"),
+            ("PGPASSWORD", "pw"),
+            ("PGPORT", "5433"));
 
-        Assert.Equal(("db", 5433, "music", "alice", "pw"), (connection.Host, connection.Port, connection.Database, connection.User, connection.Password));
+        Assert.Equal(new ConnectionSettings("db", 5433, "music", "alice") { Password = "pw" }, connection);
     }
 
     [Theory]
@@ -93,7 +164,8 @@ public sealed class DatabaseConfigurationTests
     [Fact]
     public void A_part_that_stands_in_two_places_and_is_the_same_is_none()
     {
-        var settings = Settings.OfEnvironment(("DATABASE_URL", "postgresql://alice:pw@db:5432/music"), ("DATABASE_HOST", "db"), ("DATABASE_PORT", "5432"));
+        var settings = Settings.OfEnvironment(
+            ("DATABASE_URL", "postgresql://alice:pw@db:5432/music"), ("DATABASE_HOST", "db"), ("DATABASE_PORT", "5432"));
 
         DatabaseConfiguration.Read(settings);
 
@@ -114,7 +186,8 @@ public sealed class DatabaseConfigurationTests
     {
         (string, string)[] libpq =
         [
-            ("PGHOST", "pghost"), ("PGPORT", "5433"), ("PGDATABASE", "pgdb"), ("PGUSER", "pguser"), ("PGPASSWORD", "pgpw"), ("PGPASSFILE", "/pass"),
+            ("PGHOST", "pghost"), ("PGPORT", "5433"), ("PGDATABASE", "pgdb"), ("PGUSER", "pguser"),
+            ("PGPASSWORD", "pgpw"), ("PGPASSFILE", "/pass"),
             ("PGSSLMODE", "require"), ("PGSSLROOTCERT", "/root"), ("PGSSLCERT", "/cert"), ("PGSSLKEY", "/key"),
         ];
 

@@ -16,13 +16,14 @@ public sealed class RunConfigurationTests : IDisposable
     public void The_repository_is_below_BACKUP_DIR_and_its_cluster()
     {
         var plain = RepositoryConfiguration.Read(Settings.OfEnvironment(("BACKUP_DIR", "/backups")));
-        Assert.Equal(new RepositoryConfiguration("/backups", null, "/backups/state", null), plain);
+        Assert.Equal(new RepositoryConfiguration("/backups", "/backups/state", null), plain);
 
-        var cluster = RepositoryConfiguration.Read(Settings.OfEnvironment(
+        var cluster = RepositoryConfiguration.Read(Settings.OfEnvironment(("BACKUP_DIR", "/backups"), ("BACKUP_CLUSTER", "main")));
+        Assert.Equal(new RepositoryConfiguration("/backups/main", "/backups/main/state", null), cluster);
+
+        var all = RepositoryConfiguration.Read(Settings.OfEnvironment(
             ("BACKUP_DIR", "/backups"), ("BACKUP_CLUSTER", "main"), ("BACKUP_STATE_DIR", "/var/lib/shbackup"), ("BACKUP_GROUP", "backup")));
-        Assert.Equal(new RepositoryConfiguration("/backups/main", "main", "/var/lib/shbackup", "backup"), cluster);
-
-        Assert.Equal("/backups/main/state", RepositoryConfiguration.Read(Settings.OfEnvironment(("BACKUP_DIR", "/backups"), ("BACKUP_CLUSTER", "main"))).StateDirectory);
+        Assert.Equal(new RepositoryConfiguration("/backups/main", "/var/lib/shbackup", "backup"), all);
     }
 
     [Theory]
@@ -40,26 +41,46 @@ public sealed class RunConfigurationTests : IDisposable
     }
 
     [Theory]
-    [InlineData("BACKUP_S3_ENABLED")]
-    [InlineData("BACKUP_GCS_ENABLED")]
-    public void A_store_that_this_version_does_not_have_is_refused_and_not_left_out_in_silence(string name)
+    [InlineData("BACKUP_S3_ENABLED", "true", "false")]
+    [InlineData("BACKUP_GCS_ENABLED", "true", "false")]
+    [InlineData("BACKUP_CROSS_REGION_ENABLED", "true", "false")]
+    [InlineData("BACKUP_LOCAL_ENABLED", "false", "true")]
+    [InlineData("BACKUP_REQUIRED_COPIES", "2", "1")]
+    public void A_copy_that_this_version_can_not_make_stops_a_backup_and_nothing_else(string name, string wanted, string possible)
     {
-        var on = Settings.OfEnvironment((name, "true"));
-        RepositoryConfiguration.Read(on);
-        Assert.Contains($"{name}='true' is not supported by this version", on.Refused().Message, StringComparison.Ordinal);
+        var refused = Settings.OfEnvironment((name, wanted));
+        RepositoryConfiguration.ReadForBackup(refused);
+        Assert.StartsWith($"{name}='{wanted}' ", refused.Refused().Message, StringComparison.Ordinal);
 
-        var off = Settings.OfEnvironment((name, "false"));
-        RepositoryConfiguration.Read(off);
-        off.ThrowIfInvalid();
+        var other = Settings.OfEnvironment((name, wanted));
+        RepositoryConfiguration.Read(other);
+        other.ThrowIfInvalid();
+
+        var fine = Settings.OfEnvironment((name, possible));
+        RepositoryConfiguration.ReadForBackup(fine);
+        fine.ThrowIfInvalid();
     }
 
     [Fact]
     public void Encryption_is_off_until_it_is_turned_on()
     {
-        var settings = Settings.OfEnvironment(("BACKUP_ENCRYPTION_METHOD", "age"), ("BACKUP_ENCRYPTION_KEY", "age1abc"));
+        var settings = Settings.OfEnvironment(("BACKUP_ENCRYPTION_METHOD", "age"));
 
         Assert.Equal(EncryptionMethod.None, EncryptionConfiguration.Read(settings).Method);
         settings.ThrowIfInvalid();
+    }
+
+    // A line that is lost or misspelt must not mean a backup in clear text.
+    [Fact]
+    public void A_key_without_a_word_on_whether_to_encrypt_is_refused()
+    {
+        var silent = Settings.OfEnvironment(("BACKUP_ENCRYPTION_KEY", "age1abc"));
+        _ = EncryptionConfiguration.Read(silent);
+        Assert.StartsWith("BACKUP_ENCRYPTION_ENABLED must say true or false", silent.Refused().Message, StringComparison.Ordinal);
+
+        var off = Settings.OfEnvironment(("BACKUP_ENCRYPTION_KEY", "age1abc"), ("BACKUP_ENCRYPTION_ENABLED", "false"));
+        Assert.Equal(EncryptionMethod.None, EncryptionConfiguration.Read(off).Method);
+        off.ThrowIfInvalid();
     }
 
     [Fact]
@@ -67,7 +88,14 @@ public sealed class RunConfigurationTests : IDisposable
     {
         var env = _folder.Write(
             ".env",
-            "BACKUP_ENCRYPTION_ENABLED=true\nBACKUP_ENCRYPTION_METHOD=age\nBACKUP_ENCRYPTION_KEY=age1abc, keys/recipients.txt, ssh-ed25519 AAAA\nBACKUP_DECRYPTION_IDENTITY_FILE=id.txt\nBACKUP_GPG_PASSPHRASE_FILE=pass\n");
+            """
+            BACKUP_ENCRYPTION_ENABLED=true
+            BACKUP_ENCRYPTION_METHOD=age
+            BACKUP_ENCRYPTION_KEY=age1abc, keys/recipients.txt, ssh-ed25519 AAAA
+            BACKUP_DECRYPTION_IDENTITY_FILE=id.txt
+            BACKUP_GPG_PASSPHRASE_FILE=pass
+
+            """);
 
         var encryption = EncryptionConfiguration.Read(Settings.OfFile(env));
 
@@ -80,26 +108,33 @@ public sealed class RunConfigurationTests : IDisposable
     [Fact]
     public void Gpg_is_the_default_and_its_keys_are_no_paths()
     {
-        var encryption = EncryptionConfiguration.Read(Settings.OfEnvironment(("BACKUP_ENCRYPTION_ENABLED", "true"), ("BACKUP_ENCRYPTION_KEY", "alice@example.org,ABCD")));
+        var encryption = EncryptionConfiguration.Read(Settings.OfEnvironment(
+            ("BACKUP_ENCRYPTION_ENABLED", "true"), ("BACKUP_ENCRYPTION_KEY", "alice@example.org,ABCD")));
 
         Assert.Equal(EncryptionMethod.Gpg, encryption.Method);
         Assert.Equal(["alice@example.org", "ABCD"], encryption.Recipients);
     }
 
-    [Fact]
-    public void Encryption_without_a_recipient_is_refused()
+    [Theory]
+    [InlineData("gpg", "user id")]
+    [InlineData("age", "age-keygen")]
+    [InlineData("age", "passphrase")]
+    public void Encryption_without_a_recipient_is_refused_and_says_what_may_be_one(string method, string says)
     {
-        var settings = Settings.OfEnvironment(("BACKUP_ENCRYPTION_ENABLED", "true"));
+        var settings = Settings.OfEnvironment(("BACKUP_ENCRYPTION_ENABLED", "true"), ("BACKUP_ENCRYPTION_METHOD", method));
 
         EncryptionConfiguration.Read(settings);
 
-        Assert.Equal("BACKUP_ENCRYPTION_KEY must name a recipient, since BACKUP_ENCRYPTION_ENABLED is true", settings.Refused().Message);
+        var message = settings.Refused().Message;
+        Assert.StartsWith("BACKUP_ENCRYPTION_KEY must name a recipient, since encryption is on", message, StringComparison.Ordinal);
+        Assert.Contains(says, message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void An_unknown_method_is_refused_and_never_no_encryption()
     {
-        var settings = Settings.OfEnvironment(("BACKUP_ENCRYPTION_ENABLED", "true"), ("BACKUP_ENCRYPTION_METHOD", "rot13"), ("BACKUP_ENCRYPTION_KEY", "x"));
+        var settings = Settings.OfEnvironment(
+            ("BACKUP_ENCRYPTION_ENABLED", "true"), ("BACKUP_ENCRYPTION_METHOD", "rot13"), ("BACKUP_ENCRYPTION_KEY", "x"));
 
         EncryptionConfiguration.Read(settings);
 
@@ -124,7 +159,8 @@ public sealed class RunConfigurationTests : IDisposable
     [InlineData("NONE", null, CompressionMethod.None, null)]
     public void Compression_has_a_method_and_a_level(string? method, string? level, CompressionMethod expected, int? expectedLevel)
     {
-        var settings = Settings.OfEnvironment(("BACKUP_COMPRESSION", method ?? string.Empty), ("BACKUP_COMPRESSION_LEVEL", level ?? string.Empty));
+        var settings = Settings.OfEnvironment(
+            ("BACKUP_COMPRESSION", method ?? string.Empty), ("BACKUP_COMPRESSION_LEVEL", level ?? string.Empty));
 
         var compression = RunConfiguration.ReadCompression(settings);
 
@@ -154,7 +190,8 @@ public sealed class RunConfigurationTests : IDisposable
     [InlineData("nonsense", "14", 14)]
     public void BACKUP_RETENTION_DAYS_is_the_standard_tier_when_its_own_setting_is_absent(string? days, string? standard, int expected)
     {
-        var settings = Settings.OfEnvironment(("BACKUP_RETENTION_DAYS", days ?? string.Empty), ("BACKUP_RETENTION_STANDARD_DAYS", standard ?? string.Empty));
+        var settings = Settings.OfEnvironment(
+            ("BACKUP_RETENTION_DAYS", days ?? string.Empty), ("BACKUP_RETENTION_STANDARD_DAYS", standard ?? string.Empty));
 
         Assert.Equal(new RetentionDays(expected, 90, 365), RetentionConfiguration.Read(settings));
         settings.ThrowIfInvalid();
@@ -168,7 +205,12 @@ public sealed class RunConfigurationTests : IDisposable
     public void Each_tier_has_its_days_and_zero_of_them_is_refused(string name)
     {
         var five = RetentionConfiguration.Read(Settings.OfEnvironment((name, "5")));
-        Assert.Equal(5, name switch { "BACKUP_RETENTION_EXTENDED_DAYS" => five.Extended, "BACKUP_RETENTION_ARCHIVE_DAYS" => five.Archive, _ => five.Standard });
+        Assert.Equal(5, name switch
+        {
+            "BACKUP_RETENTION_EXTENDED_DAYS" => five.Extended,
+            "BACKUP_RETENTION_ARCHIVE_DAYS" => five.Archive,
+            _ => five.Standard,
+        });
 
         foreach (var value in (string[])["0", "-1", "36501", "a month"])
         {

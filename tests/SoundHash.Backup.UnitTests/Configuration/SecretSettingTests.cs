@@ -19,7 +19,8 @@ public sealed class SecretSettingTests : IDisposable
         var path = _folder.Write("password", content);
 
         Assert.Equal(secret, Settings.OfEnvironment(("DATABASE_PASSWORD_FILE", path)).Text("DATABASE_PASSWORD"));
-        Assert.Equal(secret, DatabaseConfiguration.Read(Settings.OfEnvironment(("DATABASE_USER", "u"), ("DATABASE_PASSWORD_FILE", path))).Password);
+        var settings = Settings.OfEnvironment(("DATABASE_USER", "u"), ("DATABASE_PASSWORD_FILE", path));
+        Assert.Equal(secret, DatabaseConfiguration.Read(settings).Password);
     }
 
     [Fact]
@@ -41,7 +42,7 @@ public sealed class SecretSettingTests : IDisposable
 
         var connection = DatabaseConfiguration.Read(Settings.OfEnvironment(("DATABASE_URL_FILE", path)));
 
-        Assert.Equal(("db", 5433, "music", "alice", "s3cret"), (connection.Host, connection.Port, connection.Database, connection.User, connection.Password));
+        Assert.Equal(new SoundHash.Backup.Postgres.ConnectionSettings("db", 5433, "music", "alice") { Password = "s3cret" }, connection);
     }
 
     [Fact]
@@ -51,7 +52,8 @@ public sealed class SecretSettingTests : IDisposable
 
         DatabaseConfiguration.Read(settings);
 
-        Assert.StartsWith($"DATABASE_PASSWORD_FILE='{_folder["missing"]}' can't be read", settings.Refused().Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            $"DATABASE_PASSWORD_FILE='{_folder["missing"]}' can't be read", settings.Refused().Message, StringComparison.Ordinal);
     }
 
     [Fact]

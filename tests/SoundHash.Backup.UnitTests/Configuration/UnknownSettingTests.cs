@@ -11,11 +11,35 @@ public sealed class UnknownSettingTests
     [InlineData("BACKUP_RETENTION_DAY", "BACKUP_RETENTION_DAYS")]
     [InlineData("BACKUP_DIRR", "BACKUP_DIR")]
     [InlineData("BACKUP_ENCRYPTION_KEYS", "BACKUP_ENCRYPTION_KEY")]
+    [InlineData("backup_encryption_enabled", "BACKUP_ENCRYPTION_ENABLED")]
+    [InlineData("Backup_Dir", "BACKUP_DIR")]
+    [InlineData("BACKUP_S3_ENABLE", "BACKUP_S3_ENABLED")]
+    [InlineData("BACKUP_GCS_ENABELD", "BACKUP_GCS_ENABLED")]
     public void A_slip_of_the_pen_is_an_error_that_says_what_was_meant(string written, string meant)
     {
-        var e = Settings.OfEnvironment((written, "x")).Refused();
+        var settings = Settings.OfEnvironment((written, "x"));
+        settings.Text(meant);
 
-        Assert.Equal($"{written} is unknown; did you mean {meant}?", e.Message);
+        Assert.Equal($"{written} is unknown; did you mean {meant}?", settings.Refused().Message);
+    }
+
+    [Fact]
+    public void A_slip_in_a_setting_that_the_verb_does_not_need_stops_nothing()
+    {
+        var settings = Settings.OfEnvironment(("BACKUP_ENCRYPTION_ENABLE", "true"));
+        settings.Text("BACKUP_DIR");
+
+        Assert.Equal(["BACKUP_ENCRYPTION_ENABLE"], settings.UnknownNames);
+        settings.ThrowIfInvalid();
+    }
+
+    [Fact]
+    public void A_slip_in_a_setting_that_a_flag_gives_stops_nothing()
+    {
+        var settings = Settings.Of([("BACKUP_JOBS", "2")], [("BACKUP_JOB", "3")], null);
+        settings.Text("BACKUP_JOBS");
+
+        settings.ThrowIfInvalid();
     }
 
     [Fact]
@@ -30,20 +54,43 @@ public sealed class UnknownSettingTests
 
     [Theory]
     [InlineData("BACKUP_WAL_DIR")]
+    [InlineData("BACKUP_WAL_ENABLED")]
+    [InlineData("BACKUP_WAL_S3_ENABLED")]
+    [InlineData("BACKUP_WAL_GCS_PREFIX")]
+    [InlineData("BACKUP_WAL_RETENTION_DAYS")]
     [InlineData("BACKUP_S3_BUCKET")]
+    [InlineData("BACKUP_S3_PREFIX")]
+    [InlineData("BACKUP_S3_REGION")]
+    [InlineData("BACKUP_S3_STORAGE_CLASS")]
+    [InlineData("BACKUP_S3_RETENTION_STANDARD_DAYS")]
+    [InlineData("BACKUP_GCS_BUCKET")]
     [InlineData("BACKUP_GCS_PREFIX")]
     [InlineData("BACKUP_STORE_SECOND_TYPE")]
     [InlineData("BACKUP_RTO_MINUTES")]
+    [InlineData("BACKUP_RPO_MINUTES")]
     [InlineData("BACKUP_RESTORE_TEST_ENABLED")]
     [InlineData("BACKUP_CROSS_REGION_ENABLED")]
     [InlineData("BACKUP_REQUIRED_COPIES")]
+    [InlineData("BACKUP_MAX_AGE_HOURS")]
+    [InlineData("BACKUP_SPOOL_DIR")]
+    [InlineData("BACKUP_SCRATCH_DIR")]
+    [InlineData("BACKUP_AUDIT_LOG")]
+    [InlineData("BACKUP_METRICS_FILE")]
+    [InlineData("BACKUP_DRILL_SQL")]
     [InlineData("ALERTING_ENABLED")]
     [InlineData("SLACK_WEBHOOK_URL")]
     [InlineData("DATABASE_POOL_SIZE")]
     [InlineData("PATH")]
     public void Settings_of_other_capabilities_and_of_the_application_are_known(string name)
     {
-        Assert.Empty(Settings.OfEnvironment((name, "x")).UnknownNames);
+        var settings = Settings.OfEnvironment((name, "x"));
+        foreach (var setting in SettingNames.All)
+        {
+            settings.Text(setting.Name);
+        }
+
+        Assert.Empty(settings.UnknownNames);
+        settings.ThrowIfInvalid();
     }
 
     [Fact]
@@ -53,7 +100,6 @@ public sealed class UnknownSettingTests
         {
             Assert.Same(s, SettingNames.Find(s.Name));
             Assert.False(SettingNames.IsUnknown(s.Name));
-            Assert.False(string.IsNullOrWhiteSpace(s.Meaning));
         });
         Assert.Equal(SettingNames.All.Count, SettingNames.All.DistinctBy(static s => s.Name).Count());
     }

@@ -90,7 +90,8 @@ public sealed class AgeEncryptionTests : IDisposable
         // Header and nonce come before chunks of 64 KiB with 16 bytes each: cuts at their ends look best.
         var start = stored.Length - 150_000 - (3 * 16);
 
-        foreach (var length in (int[])[0, 10, start - 16, start, start + 65_552, start + (2 * 65_552), stored.Length - 16, stored.Length - 1])
+        foreach (
+            var length in (int[])[0, 10, start - 16, start, start + 65_552, start + (2 * 65_552), stored.Length - 16, stored.Length - 1])
         {
             var e = await Assert.ThrowsAsync<BackupException>(() => DecryptAsync(stored[..length], key.IdentityFile));
             Assert.Equal(ErrorKind.Encryption, e.Kind);
@@ -122,7 +123,8 @@ public sealed class AgeEncryptionTests : IDisposable
         var damage = new BackupException(ErrorKind.Verification, "object x has other bytes than recorded");
         var source = new ScriptedStream(stored, () => 10_000, damage);
 
-        var e = await Assert.ThrowsAsync<BackupException>(() => Provider([], [key.IdentityFile]).Decrypt(source, "object x").ReadAllAsync());
+        var e = await Assert.ThrowsAsync<BackupException>(
+            () => Provider([], [key.IdentityFile]).Decrypt(source, "object x").ReadAllAsync());
 
         Assert.Same(damage, e);
         Assert.True(source.Disposed);

@@ -71,7 +71,8 @@ public sealed class AgeRecipientTests : IDisposable
     public async Task A_secret_key_in_place_of_a_recipient_is_refused_and_not_repeated()
     {
         var key = await AgeKey.MakeAsync(_folder);
-        var secret = (await File.ReadAllLinesAsync(key.IdentityFile, Cancel)).Single(static l => l.StartsWith("AGE-SECRET-KEY-", StringComparison.Ordinal));
+        var secret = (await File.ReadAllLinesAsync(key.IdentityFile, Cancel)).Single(
+            static l => l.StartsWith("AGE-SECRET-KEY-", StringComparison.Ordinal));
 
         foreach (var form in (string[])[secret, secret.ToLowerInvariant()])
         {
@@ -86,7 +87,8 @@ public sealed class AgeRecipientTests : IDisposable
     public async Task An_identity_file_in_place_of_a_recipients_file_is_refused_and_not_repeated()
     {
         var key = await AgeKey.MakeAsync(_folder);
-        var secret = (await File.ReadAllLinesAsync(key.IdentityFile, Cancel)).Single(static l => l.StartsWith("AGE-SECRET-KEY-", StringComparison.Ordinal));
+        var secret = (await File.ReadAllLinesAsync(key.IdentityFile, Cancel)).Single(
+            static l => l.StartsWith("AGE-SECRET-KEY-", StringComparison.Ordinal));
 
         var e = await RefusedAsync(key.IdentityFile);
 

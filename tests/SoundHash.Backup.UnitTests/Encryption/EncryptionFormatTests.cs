@@ -24,7 +24,14 @@ public sealed class EncryptionFormatTests
         using var folder = new TempFolder();
         string[] arguments =
         [
-            "--batch", "--no-tty", "--quiet", "--pinentry-mode", "loopback", "--passphrase-file", folder.Write("passphrase", "horse"), "--symmetric",
+            "--batch",
+            "--no-tty",
+            "--quiet",
+            "--pinentry-mode",
+            "loopback",
+            "--passphrase-file",
+            folder.Write("passphrase", "horse"),
+            "--symmetric",
         ];
 
         Assert.Equal(EncryptionMethod.Gpg, Detect(await Programs.FilterAsync("gpg", arguments, [1, 2, 3])));
@@ -50,7 +57,9 @@ public sealed class EncryptionFormatTests
     [InlineData("C3 2E 05 09")]
     public void Every_form_of_a_packet_length_is_recognised(string hex)
     {
-        Assert.Equal(EncryptionMethod.Gpg, Detect([.. Convert.FromHexString(hex.Replace(" ", string.Empty, StringComparison.Ordinal)), .. new byte[32]]));
+        Assert.Equal(
+            EncryptionMethod.Gpg,
+            Detect([.. Convert.FromHexString(hex.Replace(" ", string.Empty, StringComparison.Ordinal)), .. new byte[32]]));
     }
 
     [Theory]

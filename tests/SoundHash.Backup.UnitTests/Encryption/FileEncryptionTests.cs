@@ -107,7 +107,8 @@ public sealed class FileEncryptionTests : IAsyncLifetime
         await Files(EncryptionMethod.Gpg).EncryptAsync(_folder["in"], _folder["stored"], EncryptionMethod.Gpg, force: false, Cancel);
         await CutAsync(_folder["stored"], 50);
 
-        var e = await Assert.ThrowsAsync<BackupException>(() => Files().DecryptAsync(_folder["stored"], _folder["out"], force: false, Cancel));
+        var e = await Assert.ThrowsAsync<BackupException>(
+            () => Files().DecryptAsync(_folder["stored"], _folder["out"], force: false, Cancel));
 
         Assert.Equal(ErrorKind.Encryption, e.Kind);
         Assert.False(File.Exists(_folder["out"]));
@@ -120,7 +121,8 @@ public sealed class FileEncryptionTests : IAsyncLifetime
         var stop = new CancellationTokenSource();
         await stop.CancelAsync();
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Files().DecryptAsync(stored, _folder["out"], force: false, stop.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            () => Files().DecryptAsync(stored, _folder["out"], force: false, stop.Token));
 
         Assert.Equal(["identity.txt", "stored"], _folder.Files());
     }
@@ -145,10 +147,23 @@ public sealed class FileEncryptionTests : IAsyncLifetime
     [Fact(Timeout = HangLimit)]
     public async Task A_missing_input_is_told_by_its_path()
     {
-        var e = await Assert.ThrowsAsync<BackupException>(() => Files().DecryptAsync(_folder["missing"], _folder["out"], force: false, Cancel));
+        var e = await Assert.ThrowsAsync<BackupException>(
+            () => Files().DecryptAsync(_folder["missing"], _folder["out"], force: false, Cancel));
 
         Assert.Equal(ErrorKind.Storage, e.Kind);
         Assert.StartsWith($"can't read {_folder["missing"]}: ", e.Message, StringComparison.Ordinal);
+    }
+
+    // The kernel answers EIO where nothing is mapped; the output is not to blame.
+    [Fact(Timeout = HangLimit)]
+    public async Task An_input_that_fails_while_it_is_read_is_told_by_its_path()
+    {
+        var e = await Assert.ThrowsAsync<BackupException>(
+            () => Files().EncryptAsync("/proc/self/mem", _folder["out"], EncryptionMethod.Age, force: false, Cancel));
+
+        Assert.Equal(ErrorKind.Storage, e.Kind);
+        Assert.StartsWith("can't read /proc/self/mem: ", e.Message, StringComparison.Ordinal);
+        Assert.Equal(["identity.txt"], _folder.Files());
     }
 
     [Fact(Timeout = HangLimit)]
@@ -157,7 +172,8 @@ public sealed class FileEncryptionTests : IAsyncLifetime
         var stored = await StoredAsync([1, 2, 3]);
         var before = await File.ReadAllBytesAsync(stored, Cancel);
 
-        var e = await Assert.ThrowsAsync<BackupException>(() => Files().DecryptAsync(stored, _folder["./x/../stored"], force: true, Cancel));
+        var e = await Assert.ThrowsAsync<BackupException>(
+            () => Files().DecryptAsync(stored, _folder["./x/../stored"], force: true, Cancel));
 
         Assert.Equal(ErrorKind.Usage, e.Kind);
         Assert.Equal(before, await File.ReadAllBytesAsync(stored, Cancel));

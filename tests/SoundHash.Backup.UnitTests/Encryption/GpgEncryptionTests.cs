@@ -157,5 +157,9 @@ public sealed class GpgEncryptionTests(GpgKeyring keyring) : IDisposable
     }
 
     private static Task<byte[]> DecryptAsync(byte[] stored, string? passphraseFile = null) =>
-        new GpgEncryption(Children.Launcher, TimeProvider.System, [], passphraseFile).Decrypt(new ScriptedStream(stored), "object x").ReadAllAsync();
+        new GpgEncryption(
+            Children.Launcher,
+            TimeProvider.System,
+            [],
+            passphraseFile).Decrypt(new ScriptedStream(stored), "object x").ReadAllAsync();
 }

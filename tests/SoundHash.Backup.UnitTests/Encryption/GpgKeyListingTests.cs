@@ -49,7 +49,8 @@ public sealed class GpgKeyListingTests
     {
         var expires = Now.AddSeconds(secondsLeft).ToUnixTimeSeconds();
 
-        var key = Assert.Single(GpgKeyListing.Parse($"pub:u:255:22:AA:1700000000:{expires}::u:::scESC:::::ed25519:::0:\nfpr:::::::::FFFF:\n"));
+        var key = Assert.Single(
+            GpgKeyListing.Parse($"pub:u:255:22:AA:1700000000:{expires}::u:::scESC:::::ed25519:::0:\nfpr:::::::::FFFF:\n"));
 
         Assert.Equal(usable, key.CanEncryptAt(Now));
     }

@@ -28,7 +28,9 @@ public sealed class GpgRecipientTests(GpgKeyring keyring)
         Assert.Contains("fits 2 gpg keys", e.Message, StringComparison.Ordinal);
         Assert.Contains(keyring.Fingerprints["twin one"], e.Message, StringComparison.Ordinal);
         Assert.Contains(keyring.Fingerprints["twin two"], e.Message, StringComparison.Ordinal);
-        Assert.Equal([keyring.Fingerprints["twin two"]], await keyring.Provider(keyring.Fingerprints["twin two"]).CheckRecipientsAsync(Cancel));
+        Assert.Equal(
+            [keyring.Fingerprints["twin two"]],
+            await keyring.Provider(keyring.Fingerprints["twin two"]).CheckRecipientsAsync(Cancel));
     }
 
     [Fact(Timeout = HangLimit)]

@@ -79,7 +79,11 @@ public sealed class GpgKeyring : IAsyncLifetime, IDisposable
     }
 
     private static async Task<string> GpgAsync(IEnumerable<string> arguments, (string, string)? environment = null) =>
-        (await Programs.RunAsync("gpg", ["--batch", "--no-tty", "--yes", .. arguments], null, environment is { } e ? [e] : [])).Expect(0).Text;
+        (await Programs.RunAsync(
+            "gpg",
+            ["--batch", "--no-tty", "--yes", .. arguments],
+            null,
+            environment is { } e ? [e] : [])).Expect(0).Text;
 }
 
 /// <summary>Tests that share the keyring.</summary>

@@ -22,6 +22,8 @@ internal sealed class RepositoryFixture : IAsyncDisposable
 
     public string Folder => _folder.Path;
 
+    public string StateDirectory => _state.Path;
+
     public RunLock Held { get; private set; } = null!;
 
     public static async Task<RepositoryFixture> OpenAsync()

@@ -16,7 +16,10 @@ internal static class Settings
 
     public static SettingsReader Of(
         (string Name, string? Value)[] flags, (string Name, string Value)[] environment, EnvFile? file) =>
-        new(flags.ToDictionary(static f => f.Name, static f => f.Value), environment.ToDictionary(static v => v.Name, static v => v.Value), file);
+        new(
+            flags.ToDictionary(static f => f.Name, static f => f.Value),
+            environment.ToDictionary(static v => v.Name, static v => v.Value),
+            file);
 
     /// <summary>Asserts that the settings are refused, and returns the error.</summary>
     public static BackupException Refused(this SettingsReader settings)

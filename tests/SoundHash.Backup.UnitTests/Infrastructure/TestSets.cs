@@ -23,25 +23,29 @@ internal static class TestSets
         Encryption = EncryptionMethod.None,
     };
 
-    public static Manifest Manifest(string id, DateTimeOffset? started = null, string database = "soundhash", params ObjectRecord[] objects) => new()
-    {
-        FormatVersion = 1,
-        Id = id,
-        RunId = "0123456789abcdef",
-        Name = "soundhash_backup",
-        Kind = SetKind.Logical,
-        Database = database,
-        Tier = Tier.Standard,
-        Started = started ?? Noon,
-        Stopped = (started ?? Noon).AddMinutes(5),
-        Expires = (started ?? Noon).AddDays(30),
-        ToolVersion = "0.1.0",
-        ServerVersion = "15.18",
-        DumpVersion = "15.18",
-        SystemIdentifier = "7300000000000000001",
-        DatabaseBytes = 1_000_000,
-        Objects = objects.Length > 0 ? objects : [Record("database.dump", [1, 2, 3])],
-    };
+    public static Manifest Manifest(
+        string id,
+        DateTimeOffset? started = null,
+        string database = "soundhash",
+        params ObjectRecord[] objects) => new()
+        {
+            FormatVersion = 1,
+            Id = id,
+            RunId = "0123456789abcdef",
+            Name = "soundhash_backup",
+            Kind = SetKind.Logical,
+            Database = database,
+            Tier = Tier.Standard,
+            Started = started ?? Noon,
+            Stopped = (started ?? Noon).AddMinutes(5),
+            Expires = (started ?? Noon).AddDays(30),
+            ToolVersion = "0.1.0",
+            ServerVersion = "15.18",
+            DumpVersion = "15.18",
+            SystemIdentifier = "7300000000000000001",
+            DatabaseBytes = 1_000_000,
+            Objects = objects.Length > 0 ? objects : [Record("database.dump", [1, 2, 3])],
+        };
 
     /// <summary>Puts a whole set into a store: objects, SHA256SUMS, manifest.</summary>
     public static async Task<Manifest> AddSetAsync(this IObjectStore store, Manifest manifest, params byte[][] contents)
@@ -52,8 +56,16 @@ internal static class TestSets
         }
 
         var sums = string.Concat(manifest.Objects.Select(static o => $"{o.StoredSha256}  {o.Key}\n"));
-        await store.WriteAsync(RepositoryLayout.InSet(manifest.Id, RepositoryLayout.SumsFile), System.Text.Encoding.ASCII.GetBytes(sums), WriteMode.CreateNew, TestRun.Cancel);
-        await store.WriteAsync(RepositoryLayout.InSet(manifest.Id, RepositoryLayout.ManifestFile), ManifestFormat.Write(manifest), WriteMode.CreateNew, TestRun.Cancel);
+        await store.WriteAsync(
+            RepositoryLayout.InSet(manifest.Id, RepositoryLayout.SumsFile),
+            System.Text.Encoding.ASCII.GetBytes(sums),
+            WriteMode.CreateNew,
+            TestRun.Cancel);
+        await store.WriteAsync(
+            RepositoryLayout.InSet(manifest.Id, RepositoryLayout.ManifestFile),
+            ManifestFormat.Write(manifest),
+            WriteMode.CreateNew,
+            TestRun.Cancel);
         return manifest;
     }
 

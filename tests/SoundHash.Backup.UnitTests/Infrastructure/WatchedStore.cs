@@ -15,8 +15,6 @@ internal sealed class WatchedStore(IObjectStore store) : IObjectStore
 
     public string Name => store.Name;
 
-    public StoreCapabilities Capabilities => store.Capabilities;
-
     public async Task<ObjectWriter> OpenWriteAsync(string key, WriteMode mode, CancellationToken cancel)
     {
         await BeforeWrite(key);

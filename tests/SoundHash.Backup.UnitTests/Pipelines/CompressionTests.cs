@@ -10,7 +10,10 @@ public sealed class CompressionTests
     [InlineData(CompressionMethod.None, "", 0)]
     [InlineData(CompressionMethod.Zstd, ".zst", 0xFD2FB528)]
     [InlineData(CompressionMethod.Gzip, ".gz", 0x8B1F)]
-    public async Task What_a_method_writes_has_its_suffix_and_first_bytes_and_is_read_by_the_same_method(CompressionMethod method, string suffix, uint magic)
+    public async Task What_a_method_writes_has_its_suffix_and_first_bytes_and_is_read_by_the_same_method(
+        CompressionMethod method,
+        string suffix,
+        uint magic)
     {
         var bytes = NewRandom().Prose(100_000);
         var target = new MemoryStage();

@@ -118,7 +118,11 @@ public sealed class ChildProcessTests
     {
         await using var child = Children.Launcher.Start(Children.ProbeCommand("die", 10) with { MayCloseInputEarly = true });
 
-        await StreamCopy.ToChildAsync(new ScriptedStream(new byte[16 * 1024 * 1024]), child, new TransferMeter(TimeProvider.System), Cancel);
+        await StreamCopy.ToChildAsync(
+            new ScriptedStream(new byte[16 * 1024 * 1024]),
+            child,
+            new TransferMeter(TimeProvider.System),
+            Cancel);
         await StreamCopy.DiscardOutputAsync(child, Cancel);
         var e = await Assert.ThrowsAsync<ChildProcessException>(() => child.EnsureSuccessAsync(Cancel));
 

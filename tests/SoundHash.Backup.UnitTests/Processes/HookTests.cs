@@ -1,4 +1,7 @@
+using System.Diagnostics;
+using System.Globalization;
 using Serilog.Core;
+using Serilog.Events;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Processes;
 
@@ -15,7 +18,8 @@ public sealed class HookTests
         using var folder = new TempFolder();
         var facts = new Dictionary<string, string> { ["DATABASES"] = "it's \"one\" $two", ["EXIT_CODE"] = "8" };
 
-        await _hook.RunAsync($"printf '%s|%s' \"$SHBACKUP_DATABASES\" \"$SHBACKUP_EXIT_CODE\" > '{folder["facts"]}'", "BACKUP_HOOK_POST_BACKUP", facts, Cancel);
+        var script = $"printf '%s|%s' \"$SHBACKUP_DATABASES\" \"$SHBACKUP_EXIT_CODE\" > '{folder["facts"]}'";
+        await _hook.RunAsync(script, "BACKUP_HOOK_POST_BACKUP", facts, Cancel);
 
         Assert.Equal("it's \"one\" $two|8", await File.ReadAllTextAsync(folder["facts"], Cancel));
     }
@@ -29,6 +33,40 @@ public sealed class HookTests
         Assert.Equal(ErrorKind.ChildFailed, e.Kind);
         Assert.Contains("BACKUP_HOOK_PRE_BACKUP failed", e.Message, StringComparison.Ordinal);
         Assert.Contains("disk is gone", e.Message, StringComparison.Ordinal);
+    }
+
+    [Theory(Timeout = HangLimit)]
+    [InlineData("", false)]
+    [InlineData("; exit 3", true)]
+    public async Task A_program_that_a_hook_leaves_in_the_background_is_not_waited_for(string end, bool fails)
+    {
+        using var folder = new TempFolder();
+        var log = new RecordingLog();
+        var hook = new Hook(Children.Launcher, log.Log);
+
+        var script = $"echo said before; sleep 1000 & echo $! > '{folder["pid"]}'{end}";
+        var e = await Record.ExceptionAsync(
+            () => hook.RunAsync(script, "BACKUP_HOOK_POST_BACKUP", new Dictionary<string, string>(), Cancel));
+
+        var pid = int.Parse(await File.ReadAllTextAsync(folder["pid"], Cancel), CultureInfo.InvariantCulture);
+        using var left = Process.GetProcessById(pid);
+        left.Kill();
+        Assert.Equal(fails, e is BackupException { Kind: ErrorKind.ChildFailed });
+        Assert.Equal(fails, e is not null);
+        var said = Assert.Single(log.Messages(LogEventLevel.Information));
+        Assert.Contains("said before", said, StringComparison.Ordinal);
+        Assert.Contains("left a program in the background", Assert.Single(log.Messages(LogEventLevel.Warning)), StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = HangLimit)]
+    public async Task What_a_hook_says_is_logged_line_by_line_to_its_end()
+    {
+        var log = new RecordingLog();
+
+        await new Hook(Children.Launcher, log.Log).RunAsync(
+            "printf 'one\\n\\ntwo\\nüml'; printf 'aut'", "BACKUP_HOOK_PRE_BACKUP", new Dictionary<string, string>(), Cancel);
+
+        Assert.Equal(["one", "two", "ümlaut"], log.Messages(LogEventLevel.Information).Select(static m => m.Split(": ")[1].Trim('"')));
     }
 
     [Fact]

@@ -51,6 +51,24 @@ public sealed class StderrTailTests
         Assert.All(lines, static l => Assert.InRange(l.Length, 1, 20_000));
     }
 
+    [Fact]
+    public async Task The_lines_of_a_child_that_succeeded_come_without_empty_and_cut_ones_and_not_without_limit()
+    {
+        async Task<IReadOnlyList<string>> LinesAsync(string said)
+        {
+            var tail = new StderrTail("tool", Logger.None);
+            await tail.DrainAsync(new StreamReader(new MemoryStream(Encoding.UTF8.GetBytes(said))));
+            return tail.Lines();
+        }
+
+        Assert.Empty(await LinesAsync("\n \r\n\n"));
+        Assert.Equal(["one", "  two"], await LinesAsync("one\r\n\n  two"));
+        Assert.Equal(["after"], await LinesAsync($"{new string('x', 65_536)} end of a long line\nafter\n"));
+        var many = await LinesAsync(string.Concat(Enumerable.Range(0, 1000).Select(static i => $"line {i}\n")));
+        Assert.Equal((100, "line 900", "line 999"), (many.Count, many[0], many[^1]));
+        Assert.InRange(Assert.Single(await LinesAsync(new string('y', 20_000))).Length, 1000, 1100);
+    }
+
     private sealed class EndlessLine(long bytes) : ReadOnlySource
     {
         private long _left = bytes;

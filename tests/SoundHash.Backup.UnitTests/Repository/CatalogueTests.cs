@@ -27,8 +27,20 @@ public sealed class CatalogueTests : IDisposable
         var catalogue = await _store.CatalogueAsync();
 
         Assert.Equal(
-            ["weekly_backup_20240101_000000", "a_backup_20250101_000000", "z_backup_20990101_000000"], catalogue.Sets.Select(static s => s.Id));
+            ["weekly_backup_20240101_000000", "a_backup_20250101_000000", "z_backup_20990101_000000"],
+            catalogue.Sets.Select(static s => s.Id));
         Assert.Equal("weekly_backup_20240101_000000", catalogue.Latest("soundhash").Id);
+    }
+
+    [Fact]
+    public async Task An_empty_id_is_the_beginning_of_no_set()
+    {
+        await AddAsync("only", -1);
+
+        var catalogue = await _store.CatalogueAsync();
+
+        var e = Assert.Throws<BackupException>(() => catalogue.Find(string.Empty));
+        Assert.Equal("there is no set ''", e.Message);
     }
 
     [Fact]
@@ -177,7 +189,9 @@ public sealed class CatalogueTests : IDisposable
         await AddAsync("stays", -1);
         await AddAsync("goes", -2);
         var store = new WatchedStore(_store);
-        store.BeforeRead = key => key.StartsWith("sets/goes/", StringComparison.Ordinal) ? _store.DeleteAsync(key, Cancel) : Task.CompletedTask;
+        store.BeforeRead = key => key.StartsWith(
+            "sets/goes/",
+            StringComparison.Ordinal) ? _store.DeleteAsync(key, Cancel) : Task.CompletedTask;
 
         var catalogue = await store.CatalogueAsync();
 

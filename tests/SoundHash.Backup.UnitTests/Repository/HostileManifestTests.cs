@@ -85,7 +85,9 @@ public sealed class HostileManifestTests
     [InlineData("plainSha256", "\"../c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855x\"")]
     public void A_size_or_hash_that_can_not_be_is_refused(string field, string value)
     {
-        AssertRefused(Changed(m => m["objects"]![0]![field] = JsonNode.Parse(value)), "the size or hash of object database.dump is impossible");
+        AssertRefused(
+            Changed(m => m["objects"]![0]![field] = JsonNode.Parse(value)),
+            "the size or hash of object database.dump is impossible");
     }
 
     [Theory]
@@ -134,7 +136,9 @@ public sealed class HostileManifestTests
     public void A_manifest_of_another_set_is_refused()
     {
         AssertRefused(Changed(static m => m["id"] = "other_20261122_120000"), "it says that it is the manifest of 'other_20261122_120000'");
-        AssertRefused(Changed(static m => m["id"] = "\u001b]0;owned\u0007" + new string('x', 5000)), "it says that it is the manifest of '?]0;owned?xxx");
+        AssertRefused(
+            Changed(static m => m["id"] = "\u001b]0;owned\u0007" + new string('x', 5000)),
+            "it says that it is the manifest of '?]0;owned?xxx");
     }
 
     [Fact]
@@ -150,14 +154,16 @@ public sealed class HostileManifestTests
         var nested = string.Concat(Enumerable.Repeat("{\"a\":", Depth)) + "1" + new string('}', Depth);
 
         AssertRefused(
-            Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(Changed(static m => m["extra"] = "here")).Replace("\"here\"", nested, StringComparison.Ordinal)),
+            Encoding.UTF8.GetBytes(
+                Encoding.UTF8.GetString(Changed(static m => m["extra"] = "here")).Replace("\"here\"", nested, StringComparison.Ordinal)),
             "it is not the expected JSON");
     }
 
     [Fact]
     public void Many_objects_are_no_problem_of_their_own()
     {
-        var objects = Enumerable.Range(0, 20_000).Select(static n => TestSets.Record($"data-{n:00000}.dump", [1], ObjectRole.Data)).ToArray();
+        var objects = Enumerable.Range(0, 20_000).Select(
+            static n => TestSets.Record($"data-{n:00000}.dump", [1], ObjectRole.Data)).ToArray();
 
         var read = ManifestFormat.Read(ManifestFormat.Write(TestSets.Manifest(Id, null, "soundhash", objects)), Id);
 

@@ -54,6 +54,46 @@ public sealed class LeftoverTests : IAsyncLifetime
         Assert.Equal(3, _repository.Files().Count);
     }
 
+    // A state directory that was copied with its identity, or that several machines share.
+    [Fact]
+    public async Task The_same_lock_of_the_same_state_directory_on_another_host_leaves_it_for_a_day()
+    {
+        var id = await KillAsync(_repository.Held);
+        var path = Path.Combine(_repository.Folder, "sets", id, "intent.json");
+        var intent = await File.ReadAllTextAsync(path, Cancel);
+        Assert.Contains($"\"{Environment.MachineName}\"", intent, StringComparison.Ordinal);
+        await File.WriteAllTextAsync(
+            path,
+            intent.Replace($"\"{Environment.MachineName}\"", "\"elsewhere\"", StringComparison.Ordinal),
+            Cancel);
+        await _repository.NextRunAsync();
+
+        await RemoveAsync(_repository.Held);
+        Assert.Equal(3, _repository.Files().Count);
+
+        _repository.MakeOlder(id, MoreThanADay);
+        await RemoveAsync(_repository.Held);
+        Assert.Empty(_repository.Files());
+    }
+
+    [Fact]
+    public async Task A_set_that_is_committed_after_it_was_listed_is_no_leftover()
+    {
+        using var expire = await _repository.TakeLockAsync("expire");
+        await using var writer = await _repository.BeginAsync();
+        var record = await _repository.WriteObjectAsync(writer, "database.dump", "dump");
+        _repository.MakeOlder(writer.Id, TimeSpan.FromDays(3));
+        var listed = await _repository.Store.CatalogueAsync();
+        await writer.CommitAsync(TestSets.Manifest(writer.Id, null, "soundhash", record), Cancel);
+
+        await new RepositoryGuard(
+            _repository.Store,
+            TimeProvider.System,
+            Logger.None).RemoveLeftoversAsync(listed, expire, dryRun: false, Cancel);
+
+        Assert.True(Assert.Single((await _repository.Store.CatalogueAsync()).Sets).IsComplete);
+    }
+
     [Fact]
     public async Task A_writer_that_refreshes_its_intent_is_left_alone_however_long_it_takes()
     {

@@ -51,7 +51,12 @@ public sealed class ManifestFormatTests
         var first = json["objects"]![0]!;
         Assert.Equal(
             ("pre-data.dump.zst.age", "pre-data", "zstd", "age", 1),
-            ((string)first["key"]!, (string)first["role"]!, (string)first["compression"]!, (string)first["encryption"]!, (int)first["storedBytes"]!));
+            (
+                (string)first["key"]!,
+                (string)first["role"]!,
+                (string)first["compression"]!,
+                (string)first["encryption"]!,
+                (int)first["storedBytes"]!));
         Assert.Equal("none", (string?)json["objects"]![1]!["encryption"]);
     }
 

@@ -131,7 +131,8 @@ public sealed class RepositoryGuardTests : IDisposable
 
         RepositoryGuard.EnsureClockMovesOn(catalogue, "soundhash", TestSets.Noon);
         RepositoryGuard.EnsureClockMovesOn(catalogue, "other", TestSets.Noon.AddDays(-100));
-        var e = Assert.Throws<BackupException>(() => RepositoryGuard.EnsureClockMovesOn(catalogue, "soundhash", TestSets.Noon.AddSeconds(-1)));
+        var e = Assert.Throws<BackupException>(
+            () => RepositoryGuard.EnsureClockMovesOn(catalogue, "soundhash", TestSets.Noon.AddSeconds(-1)));
 
         Assert.Equal(ErrorKind.Failed, e.Kind);
         Assert.Contains("set newest started at 2026-11-22 12:00:00Z: a clock went backwards", e.Message, StringComparison.Ordinal);

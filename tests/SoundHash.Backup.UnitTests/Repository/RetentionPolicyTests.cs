@@ -8,6 +8,7 @@ public sealed class RetentionPolicyTests
 {
     private static readonly RetentionDays Days = new(30, 90, 365);
     private static readonly DateTimeOffset Now = TestSets.Noon;
+    private static readonly Dictionary<string, VerificationResult> Unchecked = [];
 
     [Theory]
     [InlineData(Tier.Standard, 30)]
@@ -23,7 +24,9 @@ public sealed class RetentionPolicyTests
 
         Assert.Equal((false, "tier standard until 2026-12-22"), (decisions["newest"].Expires, decisions["newest"].Reason));
         Assert.False(decisions["kept"].Expires);
-        Assert.Equal((true, $"tier {tier.ToString().ToLowerInvariant()} ended 2026-11-22"), (decisions["over"].Expires, decisions["over"].Reason));
+        Assert.Equal(
+            (true, $"tier {tier.ToString().ToLowerInvariant()} ended 2026-11-22"),
+            (decisions["over"].Expires, decisions["over"].Reason));
     }
 
     [Fact]
@@ -31,7 +34,8 @@ public sealed class RetentionPolicyTests
     {
         var old = Entry("old", 10) with { Manifest = Manifest("old", 10) with { Expires = Now.AddYears(10) } };
 
-        Assert.True(RetentionPolicy.Decide(new Catalogue([Entry("newest", 0), old], []), new RetentionDays(7, 90, 365), Now)[1].Expires);
+        Assert.True(
+            RetentionPolicy.Decide(new Catalogue([Entry("newest", 0), old], []), new RetentionDays(7, 90, 365), Now, Unchecked)[1].Expires);
     }
 
     [Fact]
@@ -39,7 +43,7 @@ public sealed class RetentionPolicyTests
     {
         var decisions = Decide(Entry("newest", 400), Entry("older", 500));
 
-        Assert.Equal((false, "the newest good set of \"soundhash\""), (decisions["newest"].Expires, decisions["newest"].Reason));
+        Assert.Equal((false, "the newest complete set of \"soundhash\""), (decisions["newest"].Expires, decisions["newest"].Reason));
         Assert.True(decisions["older"].Expires);
     }
 
@@ -58,7 +62,53 @@ public sealed class RetentionPolicyTests
         var damaged = Entry("damaged", 390) with { Stored = new Dictionary<string, long>() };
         var cut = Entry("cut", 380) with { Stored = new Dictionary<string, long> { ["database.dump"] = 2 } };
 
-        Assert.False(Decide(cut, damaged, Entry("good", 400))["good"].Expires);
+        var decisions = Decide(cut, damaged, Entry("good", 400), Entry("older", 410));
+
+        Assert.Equal(["older"], decisions.Values.Where(static d => d.Expires).Select(static d => d.Set.Id));
+        Assert.Equal(["cut", "damaged"], decisions.Values.Where(static d => d.Damage is not null).Select(static d => d.Set.Id));
+        Assert.Equal("damaged; no good set of \"soundhash\" is newer", decisions["cut"].Reason);
+    }
+
+    [Fact]
+    public void A_set_that_was_read_back_and_is_not_as_it_was_written_does_not_take_the_place_of_the_newest_good_one()
+    {
+        CatalogueEntry[] sets = [Entry("rotten", 0), Entry("good", 400), Entry("older", 410)];
+        var checks = new Dictionary<string, VerificationResult>
+        {
+            ["rotten"] = new(
+                "rotten",
+                3,
+                [new BackupException(ErrorKind.Verification, "first"), new BackupException(ErrorKind.Storage, "second")]),
+            ["good"] = new("good", 3, []),
+        };
+
+        var decisions = RetentionPolicy.Decide(new Catalogue(sets, []), Days, Now, checks);
+
+        Assert.Equal([false, false, true], decisions.Select(static d => d.Expires));
+        Assert.Equal("the newest good set of \"soundhash\"", decisions[1].Reason);
+        Assert.Equal("set rotten is not good: first, and 1 more; it and older good ones are kept", decisions[0].Damage!.Message);
+        Assert.StartsWith("shbackup backup verify rotten ", decisions[0].Damage!.Hint, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Of_a_database_without_any_good_set_nothing_expires()
+    {
+        CatalogueEntry[] sets = [Entry("a", 400), Entry("b", 410), Entry("c", 420)];
+        var checks = sets.ToDictionary(
+            static s => s.Id,
+            static s => new VerificationResult(s.Id, 3, [new BackupException(ErrorKind.Verification, "bad")]));
+
+        var decisions = RetentionPolicy.Decide(new Catalogue(sets, []), Days, Now, checks);
+
+        Assert.All(decisions, static d => Assert.True(d is { Expires: false, Damage: not null, IsNewest: false }));
+    }
+
+    [Fact]
+    public void Damage_is_nobody_s_business_where_no_set_is_over_its_time()
+    {
+        var damaged = Entry("damaged", 1) with { Stored = new Dictionary<string, long>() };
+
+        Assert.All(Decide(damaged, Entry("good", 2)).Values, static d => Assert.Null(d.Damage));
     }
 
     [Fact]
@@ -78,7 +128,12 @@ public sealed class RetentionPolicyTests
     [Fact]
     public void A_set_whose_manifest_can_not_be_read_is_kept()
     {
-        var broken = new CatalogueEntry("broken", null, new BackupException(ErrorKind.Verification, "cut"), false, new Dictionary<string, long>());
+        var broken = new CatalogueEntry(
+            "broken",
+            null,
+            new BackupException(ErrorKind.Verification, "cut"),
+            false,
+            new Dictionary<string, long>());
 
         var decisions = Decide(Entry("newest", 0), broken);
 
@@ -99,11 +154,16 @@ public sealed class RetentionPolicyTests
     }
 
     [Fact]
-    public void A_flood_of_new_sets_pushes_nothing_out()
+    public void A_flood_of_new_sets_expires_no_set_before_its_time()
     {
-        var sets = Enumerable.Range(0, 2000).Select(static n => Entry($"flood {n}", 0)).Append(Entry("yesterday's", 1)).ToArray();
+        var old = ((Tier Tier, int Days)[])[(Tier.Standard, 30), (Tier.Extended, 90), (Tier.Archive, 365)];
+        var last = old.Select(static t => Entry($"last day {t.Tier}", t.Days) with
+        {
+            Manifest = Manifest($"last day {t.Tier}", t.Days).With(t.Tier, TimeSpan.FromSeconds(1)),
+        });
+        var flood = Enumerable.Range(0, 500).Select(static n => Entry($"flood {n}", 0));
 
-        Assert.DoesNotContain(Decide(sets).Values, static d => d.Expires);
+        Assert.DoesNotContain(Decide([.. flood, .. last]).Values, static d => d.Expires);
     }
 
     [Theory]
@@ -128,7 +188,7 @@ public sealed class RetentionPolicyTests
             var sets = Enumerable.Range(0, random.Next(1, 40)).Select(n => RandomEntry(random, n)).ToList();
             var days = new RetentionDays(random.Next(1, 40), random.Next(1, 100), random.Next(1, 400));
 
-            var decisions = RetentionPolicy.Decide(new Catalogue(sets, []), days, Now);
+            var decisions = RetentionPolicy.Decide(new Catalogue(sets, []), days, Now, Unchecked);
 
             Assert.Equal(sets, decisions.Select(static d => d.Set));
             var expired = decisions.Where(static d => d.Expires).Select(static d => d.Set).ToList();
@@ -143,6 +203,7 @@ public sealed class RetentionPolicyTests
             {
                 var newest = group.Max(static s => s.Manifest!.Started);
                 Assert.Contains(group, s => s.Manifest!.Started == newest && !expired.Contains(s));
+                Assert.DoesNotContain(expired, s => RetentionPolicy.GroupOf(s) == group.Key && s.Manifest!.Started > newest);
                 // And nothing that is whole is kept without a reason.
                 Assert.All(group.Where(s => s.Manifest!.Started < newest && !s.Pinned), s =>
                     Assert.Equal(days.ExpiryOf(s.Manifest!.Tier, s.Manifest.Started) <= Now, expired.Contains(s)));
@@ -176,7 +237,7 @@ public sealed class RetentionPolicyTests
         new(id, Manifest(id, daysOld), null, false, new Dictionary<string, long> { ["database.dump"] = 3 });
 
     private static Dictionary<string, RetentionDecision> Decide(params CatalogueEntry[] sets) =>
-        RetentionPolicy.Decide(new Catalogue(sets, []), Days, Now).ToDictionary(static d => d.Set.Id);
+        RetentionPolicy.Decide(new Catalogue(sets, []), Days, Now, Unchecked).ToDictionary(static d => d.Set.Id);
 }
 
 internal static class ManifestExtensions

@@ -94,6 +94,30 @@ public sealed class RunLockTests : IDisposable
         Assert.True(Children.IsAlive(child.Id));
     }
 
+    /// <summary>A child has our open files from its start until its program runs: a lock that ended by closing would outlive us.</summary>
+    [Fact(Timeout = HangLimit)]
+    public async Task A_lock_that_is_given_up_is_free_at_once_while_programs_are_being_started()
+    {
+        using var stop = new CancellationTokenSource();
+        var starting = Task.Run(
+            async () =>
+            {
+                while (!stop.IsCancellationRequested)
+                {
+                    await Programs.RunAsync("/bin/true", []);
+                }
+            },
+            Cancel);
+
+        for (var i = 0; i < 2000; i++)
+        {
+            (await TakeAsync()).Dispose();
+        }
+
+        await stop.CancelAsync();
+        await starting;
+    }
+
     [Fact(Timeout = HangLimit)]
     public async Task Who_waits_gets_the_lock_when_its_holder_is_done()
     {
@@ -114,7 +138,9 @@ public sealed class RunLockTests : IDisposable
     {
         var time = new FakeTime();
         var first = await TakeAsync(time: time);
-        var waiting = new List<Task<RunLock>> { TakeAsync(time: time, wait: TimeSpan.FromMinutes(5)), TakeAsync(time: time, wait: TimeSpan.FromMinutes(5)) };
+        var waiting = new List<Task<RunLock>> { TakeAsync(
+            time: time,
+            wait: TimeSpan.FromMinutes(5)), TakeAsync(time: time, wait: TimeSpan.FromMinutes(5)) };
         await time.UntilSomebodyWaitsAsync(2);
 
         first.Dispose();
@@ -127,6 +153,27 @@ public sealed class RunLockTests : IDisposable
         (await next).Dispose();
         time.Advance(TimeSpan.FromSeconds(1));
         (await waiting[0]).Dispose();
+    }
+
+    // Somebody who tidies up removes lock files: then the old file's lock keeps nobody out.
+    [Fact(Timeout = HangLimit)]
+    public async Task Who_waits_for_a_lock_file_that_was_replaced_does_not_run_beside_the_holder_of_the_new_one()
+    {
+        var time = new FakeTime();
+        var first = await TakeAsync(time: time);
+        var second = TakeAsync(time: time, wait: TimeSpan.FromMinutes(5));
+        await time.UntilSomebodyWaitsAsync();
+        File.Delete(_state[$"locks/{first.Name}.lock"]);
+        var third = await TakeAsync(time: time);
+
+        first.Dispose();
+        time.Advance(TimeSpan.FromSeconds(1));
+        await time.UntilSomebodyWaitsAsync();
+        Assert.False(second.IsCompleted);
+
+        third.Dispose();
+        time.Advance(TimeSpan.FromSeconds(1));
+        (await second).Dispose();
     }
 
     [Fact(Timeout = HangLimit)]
@@ -198,6 +245,10 @@ public sealed class RunLockTests : IDisposable
         Assert.Contains("BACKUP_STATE_DIR", e.Hint, StringComparison.Ordinal);
     }
 
-    private Task<RunLock> TakeAsync(string verb = "backup", string? subject = "soundhash", TimeProvider? time = null, TimeSpan wait = default) =>
+    private Task<RunLock> TakeAsync(
+        string verb = "backup",
+        string? subject = "soundhash",
+        TimeProvider? time = null,
+        TimeSpan wait = default) =>
         RunLock.TakeAsync(_state.Path, verb, subject, wait, time ?? TimeProvider.System, Cancel);
 }

@@ -41,8 +41,22 @@ public sealed class SealedObjectTests : IAsyncLifetime
 
         var stored = await File.ReadAllBytesAsync(_folder[$"sets/s/{key}"], Cancel);
         Assert.Equal(
-            (key, (long)stored.Length, Hash(stored), (long)bytes.Length, Hash(bytes), compression, encrypted ? EncryptionMethod.Age : EncryptionMethod.None),
-            (record.Key, record.StoredBytes, record.StoredSha256, record.PlainBytes, record.PlainSha256, record.Compression, record.Encryption));
+            (
+                key,
+                (long)stored.Length,
+                Hash(stored),
+                (long)bytes.Length,
+                Hash(bytes),
+                compression,
+                encrypted ? EncryptionMethod.Age : EncryptionMethod.None),
+            (
+                record.Key,
+                record.StoredBytes,
+                record.StoredSha256,
+                record.PlainBytes,
+                record.PlainSha256,
+                record.Compression,
+                record.Encryption));
         Assert.Equal(encrypted ? [_key.Recipient] : [], record.Recipients);
         Assert.Equal(bytes, await (await OpenPlainAsync(record)).ReadAllAsync());
         Assert.Equal(stored, await (await SealedObject.OpenStoredAsync(_store, "s", record, Cancel)).ReadAllAsync());
@@ -61,7 +75,9 @@ public sealed class SealedObjectTests : IAsyncLifetime
     [Fact(Timeout = HangLimit)]
     public async Task Nothing_is_left_of_an_object_that_was_not_completed()
     {
-        foreach (var seal in (Seal[])[Seal(CompressionMethod.None, false), Seal(CompressionMethod.Gzip, false), Seal(CompressionMethod.Zstd, true)])
+        foreach (var seal in (Seal[])[Seal(
+            CompressionMethod.None,
+            false), Seal(CompressionMethod.Gzip, false), Seal(CompressionMethod.Zstd, true)])
         {
             await using (var target = await SealedObject.CreateAsync(_store, "s", "database.dump", ObjectRole.Dump, seal, Cancel))
             {

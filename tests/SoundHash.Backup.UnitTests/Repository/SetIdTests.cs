@@ -26,7 +26,9 @@ public sealed class SetIdTests
     public void The_default_name_of_any_database_is_a_safe_folder(string database, string name)
     {
         Assert.Equal(name, SetId.DefaultName(database));
-        Assert.True(RepositoryLayout.InSet(SetId.Make(name, TestSets.Noon, 1), "x").Split('/').All(SoundHash.Backup.Storage.ObjectKey.IsValidSegment));
+        Assert.True(RepositoryLayout.InSet(
+            SetId.Make(name, TestSets.Noon, 1),
+            "x").Split('/').All(SoundHash.Backup.Storage.ObjectKey.IsValidSegment));
     }
 
     [Theory]

@@ -47,13 +47,22 @@ public sealed class SetVerifierTests : IDisposable
         var manifest = await AddAsync();
 
         await File.WriteAllBytesAsync(Path("database.dump"), Dump[..^1], Cancel);
-        Assert.Contains("has 199999 bytes where 200000 were recorded", Assert.Single((await VerifyAsync(manifest)).Problems), StringComparison.Ordinal);
+        Assert.Contains(
+            "has 199999 bytes where 200000 were recorded",
+            Assert.Single((await VerifyAsync(manifest)).Problems),
+            StringComparison.Ordinal);
 
         await File.WriteAllBytesAsync(Path("database.dump"), [.. Dump, 0], Cancel);
-        Assert.Contains("is longer than the recorded 200000 bytes", Assert.Single((await VerifyAsync(manifest)).Problems), StringComparison.Ordinal);
+        Assert.Contains(
+            "is longer than the recorded 200000 bytes",
+            Assert.Single((await VerifyAsync(manifest)).Problems),
+            StringComparison.Ordinal);
 
         File.Delete(Path("database.dump"));
-        Assert.Contains("object sets/s/database.dump is missing", Assert.Single((await VerifyAsync(manifest)).Problems), StringComparison.Ordinal);
+        Assert.Contains(
+            "object sets/s/database.dump is missing",
+            Assert.Single((await VerifyAsync(manifest)).Problems),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -86,7 +95,10 @@ public sealed class SetVerifierTests : IDisposable
             Database = TestContents.Properties(),
             Tables =
             [
-                TestContents.Table("videos", rows: 7), TestContents.Table("view", RelationKind.MaterializedView, rows: 7), TestContents.Table("parent", RelationKind.Partitioned),
+                TestContents.Table("videos", rows: 7), TestContents.Table(
+                    "view",
+                    RelationKind.MaterializedView,
+                    rows: 7), TestContents.Table("parent", RelationKind.Partitioned),
                 TestContents.Table("ext", rows: 7) with { OfExtension = true },
             ],
             Roles = [],
@@ -134,7 +146,12 @@ public sealed class SetVerifierTests : IDisposable
     private Task<VerificationResult> VerifyAsync(Manifest manifest) => Verifier().VerifyStoredAsync(manifest, 2, Cancel);
 
     private Task<Manifest> AddAsync() => _store.AddSetAsync(
-        TestSets.Manifest("s", null, "soundhash", TestSets.Record("database.dump", Dump), TestSets.Record("globals.sql", Globals, ObjectRole.Globals)), Dump, Globals);
+        TestSets.Manifest(
+            "s",
+            null,
+            "soundhash",
+            TestSets.Record("database.dump", Dump),
+            TestSets.Record("globals.sql", Globals, ObjectRole.Globals)), Dump, Globals);
 
     private Task<Manifest> AddContentsAsync(byte[] bytes) =>
         _store.AddSetAsync(TestSets.Manifest("s", null, "soundhash", TestSets.Record("contents.json", bytes, ObjectRole.Contents)), bytes);

@@ -34,7 +34,10 @@ public sealed class SetWriterTests : IAsyncLifetime
         await using var writer = await _repository.BeginAsync();
         ObjectRecord[] records =
         [
-            await _repository.WriteObjectAsync(writer, "globals.sql", "roles"), await _repository.WriteObjectAsync(writer, "database.dump", "dump"),
+            await _repository.WriteObjectAsync(
+                writer,
+                "globals.sql",
+                "roles"), await _repository.WriteObjectAsync(writer, "database.dump", "dump"),
         ];
         await writer.CommitAsync(Manifest(writer, records), Cancel);
 
@@ -90,7 +93,10 @@ public sealed class SetWriterTests : IAsyncLifetime
 
             var e = await Assert.ThrowsAsync<StorageException>(() => writer.CommitAsync(Manifest(writer, record), Cancel));
 
-            Assert.StartsWith("object database.dump of set soundhash_backup_20261122_120000 was written with 8 bytes and is ", e.Message, StringComparison.Ordinal);
+            Assert.StartsWith(
+                "object database.dump of set soundhash_backup_20261122_120000 was written with 8 bytes and is ",
+                e.Message,
+                StringComparison.Ordinal);
             Assert.Empty((await _repository.Store.CatalogueAsync()).Sets);
         }
 
@@ -167,5 +173,68 @@ public sealed class SetWriterTests : IAsyncLifetime
         Assert.Empty(_repository.Files());
     }
 
-    private static Manifest Manifest(SetWriter writer, params ObjectRecord[] records) => TestSets.Manifest(writer.Id, null, "soundhash", records);
+    [Fact]
+    public async Task A_set_that_another_run_finishes_while_an_id_is_reserved_is_left_alone()
+    {
+        const string Id = "soundhash_backup_20261122_120000";
+        var store = new WatchedStore(_repository.Store);
+        store.BeforeWrite = async key =>
+        {
+            if (key == $"sets/{Id}/intent.json")
+            {
+                await _repository.Store.AddSetAsync(TestSets.Manifest(Id));
+            }
+        };
+
+        await using (var second = await BeginAsync(store))
+        {
+            Assert.Equal($"{Id}_2", second.Id);
+        }
+
+        Assert.Equal([$"sets/{Id}/intent.json", $"sets/{Id}_2/manifest.json", $"sets/{Id}_2/intent.json"], store.Deleted);
+        Assert.True(Assert.Single((await _repository.Store.CatalogueAsync()).Sets).IsComplete);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_writer_that_gives_up_never_removes_a_set_that_it_did_not_write(bool commits)
+    {
+        var store = new WatchedStore(_repository.Store);
+        await using (var writer = await BeginAsync(store))
+        {
+            var record = await _repository.WriteObjectAsync(writer, "other.dump", "dump");
+            if (commits)
+            {
+                store.BeforeWrite = key => key.EndsWith("/manifest.json", StringComparison.Ordinal)
+                    ? AddManifestAsync(writer, record)
+                    : Task.CompletedTask;
+                await Assert.ThrowsAsync<ObjectExistsException>(() => writer.CommitAsync(Manifest(writer, record), Cancel));
+            }
+            else
+            {
+                await AddManifestAsync(writer, record);
+            }
+        }
+
+        Assert.Empty(store.Deleted);
+        Assert.True(Assert.Single((await _repository.Store.CatalogueAsync()).Sets).IsComplete);
+    }
+
+    private Task AddManifestAsync(SetWriter writer, ObjectRecord record) => _repository.Store.WriteAsync(
+        $"sets/{writer.Id}/manifest.json", ManifestFormat.Write(Manifest(writer, record)), WriteMode.CreateNew, Cancel);
+
+    private Task<SetWriter> BeginAsync(IObjectStore store) => SetWriter.BeginAsync(
+        store,
+        "soundhash_backup",
+        TestSets.Noon,
+        _repository.Held,
+        RepositoryFixture.Plain,
+        TimeProvider.System,
+        Serilog.Core.Logger.None,
+        Cancel);
+
+    private static Manifest Manifest(
+        SetWriter writer,
+        params ObjectRecord[] records) => TestSets.Manifest(writer.Id, null, "soundhash", records);
 }

@@ -77,5 +77,8 @@ public sealed class ZstdDecompressStage(Stream source, string subject) : ReadSta
         }
     }
 
-    private BackupException Damaged(string how) => new(ErrorKind.Verification, $"{subject} can't be decompressed: {how}", "it is damaged: use another copy or set (shbackup backup verify --all)");
+    private BackupException Damaged(string how) => new(
+        ErrorKind.Verification,
+        $"{subject} can't be decompressed: {how}",
+        "it is damaged: use another copy or set (shbackup backup verify --all)");
 }

@@ -4,7 +4,8 @@ namespace SoundHash.Backup.Storage.Local;
 
 /// <summary>
 /// Writes a file that appears whole or not at all: a temporary file beside its place, fsync, link(2) or rename(2),
-/// fsync of the directory. A kill at any moment leaves the temporary file at most. Errors are IOExceptions.
+/// fsync of the directory. A kill at any moment leaves the temporary file at most. Errors are IOExceptions and
+/// UnauthorizedAccessExceptions.
 /// </summary>
 public sealed class AtomicFile : WriteStage
 {
@@ -13,20 +14,31 @@ public sealed class AtomicFile : WriteStage
 
     private readonly WriteMode _mode;
     private readonly string _path;
-    private readonly string _temporary;
+    private readonly string _directory;
     private readonly FileStream _file;
-    private bool _done;
+    private string? _temporary;
 
     /// <summary>Begins a file.</summary>
     /// <param name="path">Its absolute path; the directory must exist.</param>
     /// <param name="mode">What happens when it exists.</param>
     /// <param name="fileMode">Its permissions.</param>
     /// <param name="group">Its group, or null for ours.</param>
-    public AtomicFile(string path, WriteMode mode, UnixFileMode fileMode, uint? group = null)
+    /// <param name="secret">
+    /// True when a kill should leave nothing of it: it then has no name until it is whole, where the file system can do that.
+    /// (Replacing needs a temporary name for the instant between the two.)
+    /// </param>
+    public AtomicFile(string path, WriteMode mode, UnixFileMode fileMode, uint? group = null, bool secret = false)
     {
         _mode = mode;
         _path = path;
-        _temporary = Path.Combine(Path.GetDirectoryName(path)!, $"{TemporaryPrefix}{Guid.NewGuid():n}");
+        _directory = Path.GetDirectoryName(path)!;
+        if (secret && group is null && LocalFiles.TryOpenNameless(_directory, fileMode) is { } nameless)
+        {
+            _file = new FileStream(nameless, FileAccess.Write, bufferSize: 0);
+            return;
+        }
+
+        _temporary = NewTemporary();
         _file = new FileStream(_temporary, new FileStreamOptions
         {
             Mode = FileMode.CreateNew,
@@ -42,7 +54,7 @@ public sealed class AtomicFile : WriteStage
         catch
         {
             _file.Dispose();
-            File.Delete(_temporary);
+            RemoveTemporary();
             throw;
         }
     }
@@ -51,43 +63,66 @@ public sealed class AtomicFile : WriteStage
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
         _file.WriteAsync(buffer, cancellationToken);
 
-    /// <summary>Publishes the file, durably.</summary>
+    /// <summary>
+    /// Publishes the file, durably. When it has appeared and only its directory can't be synced, that is an error too: the
+    /// name might be gone after a crash.
+    /// </summary>
     /// <exception cref="FileExistsException">It exists and was to be new; it was not touched.</exception>
     public override Task CompleteAsync(CancellationToken cancel)
     {
         cancel.ThrowIfCancellationRequested();
         _file.Flush(flushToDisk: true);
-        _file.Dispose();
-        var directory = Path.GetDirectoryName(_path)!;
-        if (_mode == WriteMode.Replace)
-        {
-            File.Move(_temporary, _path, overwrite: true);
-        }
-        else if (LocalFiles.TryLink(_temporary, _path))
-        {
-            File.Delete(_temporary);
-        }
-        else
-        {
-            // The caller may go on with what is there: it must then be as durable as what we would have written.
-            LocalFiles.SyncDirectory(directory);
-            throw new FileExistsException(_path);
-        }
+        var published = TryPublish();
+        RemoveTemporary();
 
-        _done = true;
-        LocalFiles.SyncDirectory(directory);
-        return Task.CompletedTask;
+        // Also when it exists: the caller may go on with what is there, which must then be as durable as ours would be.
+        LocalFiles.SyncDirectory(_directory);
+        return published ? Task.CompletedTask : throw new FileExistsException(_path);
     }
 
     /// <inheritdoc/>
     public override async ValueTask DisposeAsync()
     {
         await _file.DisposeAsync();
-        if (!_done)
+        RemoveTemporary();
+    }
+
+    private bool TryPublish()
+    {
+        if (_mode == WriteMode.CreateNew)
         {
-            File.Delete(_temporary);
+            return _temporary is null ? LocalFiles.TryName(_file.SafeFileHandle, _path) : LocalFiles.TryPublish(_temporary, _path);
+        }
+
+        if (_temporary is null)
+        {
+            var name = NewTemporary();
+            _ = LocalFiles.TryName(_file.SafeFileHandle, name);
+            _temporary = name;
+        }
+
+        File.Move(_temporary, _path, overwrite: true);
+        return true;
+    }
+
+    // Never an error: it would hide the one that brought us here, or make a failure of a file that is published. What
+    // stays is taken by RemoveAbandonedWritesAsync.
+    private void RemoveTemporary()
+    {
+        try
+        {
+            if (_temporary is not null)
+            {
+                File.Delete(_temporary);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            _temporary = null;
         }
     }
+
+    private string NewTemporary() => Path.Combine(_directory, $"{TemporaryPrefix}{Guid.NewGuid():n}");
 }
 
 /// <summary>A file that was to be new exists.</summary>

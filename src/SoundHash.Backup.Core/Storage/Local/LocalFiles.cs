@@ -5,32 +5,177 @@ using SoundHash.Backup.Errors;
 
 namespace SoundHash.Backup.Storage.Local;
 
-/// <summary>File operations that decide durability and atomicity, straight from POSIX.</summary>
+/// <summary>File operations that decide durability, atomicity and locks, straight from POSIX and Linux. Errors are IOExceptions.</summary>
 internal static partial class LocalFiles
 {
-    private const int ReadOnlyDirectory = 0x10000 | 0x80000; // O_RDONLY | O_DIRECTORY | O_CLOEXEC
-    private const int FileExists = 17; // EEXIST
+    // Numbers of Linux that all of its platforms with .NET share; O_TMPFILE holds O_DIRECTORY, which they don't.
+    private const int WriteOnly = 0x1, ReadWrite = 0x2, Create = 0x40, CloseOnExec = 0x80000;
+    private const int Shared = 1, Exclusive = 2, NonBlocking = 4, Release = 8; // LOCK_SH, LOCK_EX, LOCK_NB, LOCK_UN
+    private const int CurrentDirectory = -100, FollowLinks = 0x400; // AT_…
+    private const int NoReplace = 1; // RENAME_NOREPLACE
+    private const int OwnerOnly = 0x180, AllRead = 0x1A4; // 0600, 0644
 
-    /// <summary>Makes a directory's entries durable: a new name survives a crash only after this.</summary>
+    private const int NotPermitted = 1, Missing = 2, Interrupted = 4, WouldBlock = 11, Denied = 13, Exists = 17, Invalid = 22; // E…
+    private const int TooManyLinks = 31, ReadOnlySystem = 30, NotImplemented = 38, NotSupported = 95;
+
+    /// <summary>
+    /// Makes a directory's entries durable: a new name survives a crash only after this. File systems that have nothing to
+    /// sync for a directory (some of the network) say EINVAL, and are taken at their word.
+    /// </summary>
+    /// <exception cref="DirectoryNotFoundException">It is gone.</exception>
     public static void SyncDirectory(string path)
     {
-        using var directory = Open(path, ReadOnlyDirectory);
-        if (directory.IsInvalid || Fsync(directory) != 0)
+        using var directory = Open(path, CloseOnExec, 0);
+        if (!directory.IsInvalid && (Fsync(directory) == 0 || Marshal.GetLastPInvokeError() == Invalid))
         {
-            throw Failed("sync directory", path);
+            return;
         }
+
+        throw Marshal.GetLastPInvokeError() == Missing
+            ? new DirectoryNotFoundException($"directory {path} is gone")
+            : Failed("sync directory", path);
     }
 
-    /// <summary>Gives a file a second name, atomically; false when that name exists.</summary>
-    public static bool TryLink(string existing, string name)
+    /// <summary>
+    /// Gives a file that was written under a temporary name its real one, atomically; false when that exists. The temporary
+    /// name may or may not be left.
+    /// </summary>
+    public static bool TryPublish(string temporary, string name) =>
+        TryPublish(temporary, name, static (from, to) => ErrorOf(Link(from, to)), RenameToNew);
+
+    /// <summary>As above, by the given calls of link(2) and renameat2(2) without replacing, which return 0 or an error number.</summary>
+    public static bool TryPublish(string temporary, string name, Func<string, string, int> link, Func<string, string, int> rename)
     {
-        if (Link(existing, name) == 0)
+        var error = link(temporary, name);
+        if (error is NotPermitted or TooManyLinks or NotImplemented or NotSupported)
         {
-            return true;
+            // FAT, exFAT, many FUSE and some network file systems have no hard links.
+            error = rename(temporary, name);
         }
 
-        return Marshal.GetLastPInvokeError() == FileExists ? false : throw Failed("link", name);
+        return error switch
+        {
+            0 => true,
+            Exists => false,
+            Invalid or NotImplemented => throw new IOException(
+                $"the file system of {name} has neither hard links nor a rename that replaces nothing: files can't appear whole there"),
+            _ => throw Failed("make", name, error),
+        };
     }
+
+    /// <summary>Renames a file unless the new name exists: 0, or an error number.</summary>
+    public static int RenameToNew(string from, string to) => ErrorOf(Rename(CurrentDirectory, from, CurrentDirectory, to, NoReplace));
+
+    /// <summary>Opens a file without a name in a directory, which is gone with its last handle; null where the file system can't.</summary>
+    public static SafeFileHandle? TryOpenNameless(string directory, UnixFileMode mode)
+    {
+        int? flags = RuntimeInformation.ProcessArchitecture switch
+        {
+            Architecture.X64 => 0x410000,
+            Architecture.Arm64 => 0x404000,
+            _ => null,
+        };
+        if (flags is null || !Directory.Exists("/proc/self/fd"))
+        {
+            return null;
+        }
+
+        var handle = Open(directory, flags.Value | WriteOnly | CloseOnExec, (int)mode);
+        if (!handle.IsInvalid)
+        {
+            return handle;
+        }
+
+        handle.Dispose();
+        return null;
+    }
+
+    /// <summary>Gives a file that has none a name, atomically; false when that exists.</summary>
+    public static bool TryName(SafeFileHandle nameless, string name)
+    {
+        return ErrorOf(LinkAt(CurrentDirectory, PathOf(nameless), CurrentDirectory, name, FollowLinks)) switch
+        {
+            0 => true,
+            Exists => false,
+            var error => throw Failed("make", name, error),
+        };
+    }
+
+    /// <summary>Makes one directory unless it exists; never its parents, which .NET would make with another mode.</summary>
+    /// <exception cref="DirectoryNotFoundException">Its parent is gone.</exception>
+    public static void MakeDirectory(string path, UnixFileMode mode)
+    {
+        switch (ErrorOf(MakeDirectory(path, (int)mode)))
+        {
+            case 0 or Exists:
+                return;
+            case Missing:
+                throw new DirectoryNotFoundException($"the parent of {path} is gone");
+            case var error:
+                throw Failed("make directory", path, error);
+        }
+    }
+
+    /// <summary>Removes a directory when it is empty; false when it is not, or can't be removed.</summary>
+    public static bool TryRemoveDirectory(string path) => RemoveDirectory(path) == 0;
+
+    /// <summary>
+    /// Opens a file for its owner alone, made when it is missing. Not by FileStream's own means: .NET takes a shared flock on
+    /// every file that it opens for writing, and can't open one that another process has locked.
+    /// </summary>
+    public static SafeFileHandle OpenOrCreate(string path)
+    {
+        var handle = Open(path, ReadWrite | Create | CloseOnExec, OwnerOnly);
+        return handle.IsInvalid ? throw new IOException(Marshal.GetLastPInvokeErrorMessage()) : handle;
+    }
+
+    /// <summary>
+    /// Opens a file that is only there to be locked, made when it is missing. Whoever may look into its directory can open it,
+    /// so that what root has locked is seen by others.
+    /// </summary>
+    public static SafeFileHandle OpenToLock(string path)
+    {
+        var handle = Open(path, ReadWrite | Create | CloseOnExec, AllRead);
+        if (!handle.IsInvalid)
+        {
+            return handle;
+        }
+
+        var error = Marshal.GetLastPInvokeError();
+        var readable = error is Denied or ReadOnlySystem ? Open(path, CloseOnExec, 0) : handle;
+        return readable.IsInvalid ? throw new IOException(Marshal.GetPInvokeErrorMessage(error)) : readable;
+    }
+
+    /// <summary>Takes the lock of an open file (flock(2)) unless somebody has it. It ends with the handle.</summary>
+    public static bool TryLock(SafeFileHandle file, string path) => TryLock(file, path, Exclusive);
+
+    /// <summary>As <see cref="TryLock(SafeFileHandle, string)"/>, beside others who have it in this way.</summary>
+    public static bool TryLockShared(SafeFileHandle file, string path) => TryLock(file, path, Shared);
+
+    private static bool TryLock(SafeFileHandle file, string path, int how)
+    {
+        while (true)
+        {
+            switch (ErrorOf(Flock(file, how | NonBlocking)))
+            {
+                case 0:
+                    return true;
+                case WouldBlock:
+                    return false;
+                case Interrupted:
+                    continue;
+                case var error:
+                    throw Failed("lock", path, error);
+            }
+        }
+    }
+
+    /// <summary>Gives up a lock at once: closing alone leaves it to a child that was forked and has not yet begun its program.</summary>
+    public static void Unlock(SafeFileHandle file) => _ = Flock(file, Release);
+
+    /// <summary>True when an open file is the one that a path names now.</summary>
+    public static bool IsSameFile(SafeFileHandle file, string path) =>
+        Identity(path) is { } named && named == Identity(PathOf(file));
 
     /// <summary>Sets the mode whatever the umask took away, and the group where there is one.</summary>
     public static void Protect(string path, UnixFileMode mode, uint? group)
@@ -58,9 +203,36 @@ internal static partial class LocalFiles
         // struct group { char *gr_name; char *gr_passwd; gid_t gr_gid; … } (getgrnam(3))
         var entry = GetGroup(group);
         return entry == 0
-            ? throw new BackupException(ErrorKind.Configuration, $"BACKUP_GROUP='{group}' is no group of this machine", "getent group lists them")
+            ? throw new BackupException(
+                ErrorKind.Configuration,
+                $"BACKUP_GROUP='{group}' is no group of this machine",
+                "getent group lists them")
             : (uint)Marshal.ReadInt32(entry, 2 * nint.Size);
     }
+
+    // Device and inode, by statx(2), whose structure is the same on all platforms: stx_ino at 32, stx_dev at 136.
+    private static (ulong Device, ulong Inode)? Identity(string path)
+    {
+        const uint InodeNumber = 0x100;
+        Span<byte> found = stackalloc byte[256];
+        return ErrorOf(Statx(CurrentDirectory, path, 0, InodeNumber, ref found[0])) switch
+        {
+            0 => (MemoryMarshal.Read<ulong>(found[136..]), MemoryMarshal.Read<ulong>(found[32..])),
+            Missing => null,
+            var error => throw Failed("look at", path, error),
+        };
+    }
+
+    private static string PathOf(SafeFileHandle file) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"/proc/self/fd/{file.DangerousGetHandle()}");
+
+    private static int ErrorOf(int result) => result == 0 ? 0 : Marshal.GetLastPInvokeError();
+
+    private static IOException Failed(string what, string path) => Failed(what, path, Marshal.GetLastPInvokeError());
+
+    private static IOException Failed(string what, string path, int error) =>
+        new($"can't {what} {path}: {Marshal.GetPInvokeErrorMessage(error)}");
 
     [LibraryImport("libc", EntryPoint = "chown", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Chown(string path, uint owner, uint group);
@@ -69,14 +241,29 @@ internal static partial class LocalFiles
     private static partial nint GetGroup(string name);
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial SafeFileHandle Open(string path, int flags);
+    private static partial SafeFileHandle Open(string path, int flags, int mode);
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     private static partial int Fsync(SafeFileHandle fd);
 
+    [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
+    private static partial int Flock(SafeFileHandle fd, int operation);
+
     [LibraryImport("libc", EntryPoint = "link", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Link(string existing, string name);
 
-    private static IOException Failed(string what, string path) =>
-        new($"can't {what} {path}: {Marshal.GetLastPInvokeErrorMessage()}");
+    [LibraryImport("libc", EntryPoint = "linkat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int LinkAt(int fromDirectory, string existing, int toDirectory, string name, int flags);
+
+    [LibraryImport("libc", EntryPoint = "renameat2", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Rename(int fromDirectory, string from, int toDirectory, string to, uint flags);
+
+    [LibraryImport("libc", EntryPoint = "mkdir", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int MakeDirectory(string path, int mode);
+
+    [LibraryImport("libc", EntryPoint = "rmdir", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int RemoveDirectory(string path);
+
+    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Statx(int directory, string path, int flags, uint mask, ref byte found);
 }

@@ -35,9 +35,6 @@ public sealed class LocalObjectStore : IObjectStore
     /// <inheritdoc/>
     public string Name { get; }
 
-    /// <summary>The store's directory.</summary>
-    public string Root => _root;
-
     /// <summary>Makes the store's directory with its own mode and group, before anybody makes another one below it.</summary>
     /// <exception cref="StorageException">It can't be made.</exception>
     public void MakeRoot()
@@ -53,17 +50,13 @@ public sealed class LocalObjectStore : IObjectStore
     }
 
     /// <inheritdoc/>
-    public StoreCapabilities Capabilities { get; } = new(ConditionalCreate: true);
-
-    /// <inheritdoc/>
     public Task<ObjectWriter> OpenWriteAsync(string key, WriteMode mode, CancellationToken cancel)
     {
         cancel.ThrowIfCancellationRequested();
         var path = PathOf(key);
         try
         {
-            MakeDirectory(Path.GetDirectoryName(path)!);
-            return Task.FromResult<ObjectWriter>(new LocalObjectWriter(this, key, new AtomicFile(path, mode, _fileMode, _group)));
+            return Task.FromResult<ObjectWriter>(new LocalObjectWriter(this, key, Begin(path, mode)));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -85,7 +78,7 @@ public sealed class LocalObjectStore : IObjectStore
                 Options = FileOptions.SequentialScan,
             });
             file.Seek(offset, SeekOrigin.Begin);
-            return Task.FromResult<Stream>(file);
+            return Task.FromResult<Stream>(new FileReadStage(file, e => Failed("read", key, e)));
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -98,43 +91,18 @@ public sealed class LocalObjectStore : IObjectStore
     }
 
     /// <inheritdoc/>
-    public Task<ObjectInfo?> StatAsync(string key, CancellationToken cancel)
-    {
-        var path = PathOf(key);
-        try
-        {
-            // Unlike File.Exists this tells "not there" from "not allowed to look".
-            _ = File.GetAttributes(path);
-            return Task.FromResult<ObjectInfo?>(Describe(key, new FileInfo(path)));
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            return Task.FromResult<ObjectInfo?>(null);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw Failed("read", key, e);
-        }
-    }
+    public Task<ObjectInfo?> StatAsync(string key, CancellationToken cancel) => Task.FromResult(Describe(key, new FileInfo(PathOf(key))));
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancel)
     {
-        var start = StartOf(prefix);
-        if (!Directory.Exists(start))
-        {
-            // A root that can't be looked into must not pass for an empty one.
-            CheckReadable(start);
-            yield break;
-        }
-
-        foreach (var file in Enumerate(start).Where(static f => !IsTemporary(f)))
+        foreach (var file in Enumerate(StartOf(prefix)).Where(static f => !IsTemporary(f)))
         {
             cancel.ThrowIfCancellationRequested();
             var key = Path.GetRelativePath(_root, file.FullName);
-            if (key.StartsWith(prefix, StringComparison.Ordinal) && ObjectKey.IsValid(key) && file.Exists)
+            if (key.StartsWith(prefix, StringComparison.Ordinal) && ObjectKey.IsValid(key) && Describe(key, file) is { } info)
             {
-                yield return Describe(key, file);
+                yield return info;
             }
         }
 
@@ -145,38 +113,52 @@ public sealed class LocalObjectStore : IObjectStore
     public Task DeleteAsync(string key, CancellationToken cancel)
     {
         var path = PathOf(key);
+        var directory = Path.GetDirectoryName(path)!;
         try
         {
-            if (File.Exists(path))
+            if (Describe(key, new FileInfo(path)) is not null)
             {
                 File.Delete(path);
-                LocalFiles.SyncDirectory(Path.GetDirectoryName(path)!);
+                LocalFiles.SyncDirectory(directory);
             }
 
-            RemoveEmptyParents(Path.GetDirectoryName(path)!);
-            return Task.CompletedTask;
+            RemoveEmptyParents(directory);
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // Somebody else removed the last object beside it, and then the directory.
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw Failed("delete", key, e);
         }
+
+        return Task.CompletedTask;
     }
 
     /// <inheritdoc/>
     public Task RemoveAbandonedWritesAsync(string prefix, DateTimeOffset olderThan, CancellationToken cancel)
     {
         var start = StartOf(prefix);
-        if (Directory.Exists(start))
+        foreach (var file in Enumerate(start).Where(f => IsTemporary(f) && f.LastWriteTimeUtc < olderThan.UtcDateTime))
         {
-            foreach (var file in Enumerate(start).Where(f => IsTemporary(f) && f.LastWriteTimeUtc < olderThan.UtcDateTime))
+            try
             {
                 file.Delete();
-                RemoveEmptyParents(file.DirectoryName!);
+            }
+            catch (DirectoryNotFoundException)
+            {
+                continue;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                throw Failed("delete", Path.GetRelativePath(_root, file.FullName), e);
             }
 
-            RemoveEmptyParents(start);
+            RemoveEmptyParents(file.DirectoryName!);
         }
 
+        RemoveEmptyParents(start);
         return Task.CompletedTask;
     }
 
@@ -204,15 +186,34 @@ public sealed class LocalObjectStore : IObjectStore
         "check the directory's owner, mode and free space: ls -ld and df on the path above",
         cause);
 
-    private static ObjectInfo Describe(string key, FileInfo file) =>
-        new(key, file.Length, new DateTimeOffset(file.LastWriteTimeUtc, TimeSpan.Zero));
+    // Null when there is no such file, and an error when that can't be told: File.Exists says false for both.
+    private ObjectInfo? Describe(string key, FileInfo file)
+    {
+        try
+        {
+            return new ObjectInfo(key, file.Length, new DateTimeOffset(file.LastWriteTimeUtc, TimeSpan.Zero));
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Failed("read", key, e);
+        }
+    }
 
     private List<FileInfo> Enumerate(string start)
     {
         var options = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint, IgnoreInaccessible = false };
         try
         {
-            return new DirectoryInfo(start).EnumerateFiles("*", options).ToList();
+            return IsDirectory(start) ? new DirectoryInfo(start).EnumerateFiles("*", options).ToList() : [];
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // Gone since we looked.
+            return [];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -220,20 +221,24 @@ public sealed class LocalObjectStore : IObjectStore
         }
     }
 
-    private void CheckReadable(string path)
+    // False only when nothing has that name: what can't be looked into must not pass for an empty directory.
+    private bool IsDirectory(string path)
     {
         for (var parent = path; parent is not null; parent = Path.GetDirectoryName(parent))
         {
-            if (Directory.Exists(parent))
+            try
             {
-                return;
+                return File.GetAttributes(parent).HasFlag(FileAttributes.Directory)
+                    ? parent == path
+                    : throw new StorageException($"{parent} is a file where store {Name} needs a directory", "correct BACKUP_DIR");
             }
-
-            if (File.Exists(parent))
+            catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
             {
-                throw new StorageException($"{parent} is a file where store {Name} needs a directory", "correct BACKUP_DIR");
+                // Then one above it decides.
             }
         }
+
+        return false;
     }
 
     private static bool IsTemporary(FileInfo file) => file.Name.StartsWith(AtomicFile.TemporaryPrefix, StringComparison.Ordinal);
@@ -244,6 +249,22 @@ public sealed class LocalObjectStore : IObjectStore
 
     private string PathOf(string key) => Path.Combine(_root, ObjectKey.Check(key));
 
+    private AtomicFile Begin(string path, WriteMode mode)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                MakeDirectory(Path.GetDirectoryName(path)!);
+                return new AtomicFile(path, mode, _fileMode, _group);
+            }
+            catch (Exception e) when ((e is FileNotFoundException or DirectoryNotFoundException) && attempt < 100)
+            {
+                // The directory was empty, and went with the last object that somebody deleted there.
+            }
+        }
+    }
+
     private void MakeDirectory(string path)
     {
         if (Directory.Exists(path))
@@ -253,25 +274,16 @@ public sealed class LocalObjectStore : IObjectStore
 
         var parent = Path.GetDirectoryName(path)!;
         MakeDirectory(parent);
-        Directory.CreateDirectory(path, _directoryMode);
+        LocalFiles.MakeDirectory(path, _directoryMode);
         LocalFiles.Protect(path, _directoryMode, _group);
         LocalFiles.SyncDirectory(parent);
     }
 
     private void RemoveEmptyParents(string path)
     {
-        // A concurrent writer may fill a directory between look and removal: then the removal fails, as it should.
-        for (; path.Length > _root.Length && Directory.Exists(path) && !Directory.EnumerateFileSystemEntries(path).Any();
-             path = Path.GetDirectoryName(path)!)
+        while (path.Length > _root.Length && LocalFiles.TryRemoveDirectory(path))
         {
-            try
-            {
-                Directory.Delete(path);
-            }
-            catch (IOException)
-            {
-                return;
-            }
+            path = Path.GetDirectoryName(path)!;
         }
     }
 }

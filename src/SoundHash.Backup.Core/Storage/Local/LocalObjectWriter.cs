@@ -3,15 +3,13 @@ namespace SoundHash.Backup.Storage.Local;
 /// <summary>An object of a local store: an <see cref="AtomicFile"/> with the store's errors.</summary>
 internal sealed class LocalObjectWriter(LocalObjectStore store, string key, AtomicFile file) : ObjectWriter
 {
-    public override string Key => key;
-
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
         try
         {
             await file.WriteAsync(buffer, cancellationToken);
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw store.Failed("write", key, e);
         }
@@ -27,7 +25,7 @@ internal sealed class LocalObjectWriter(LocalObjectStore store, string key, Atom
         {
             throw new ObjectExistsException(store.Name, key);
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw store.Failed("write", key, e);
         }

@@ -1,0 +1,56 @@
+using System.CommandLine;
+using SoundHash.Backup.Backups;
+using SoundHash.Backup.Postgres;
+
+namespace SoundHash.Backup.Cli.OptionGroups;
+
+/// <summary>Options that say which databases to back up.</summary>
+internal sealed class BackupSelection
+{
+    private readonly Option<string[]> _database = new("--database")
+    {
+        Description = "Database to back up; may be repeated (default: DATABASE_NAME)",
+        HelpName = "DATABASE",
+    };
+
+    private readonly Option<bool> _all = new("--all-databases")
+    {
+        Description = "Back up every database that accepts connections, each into its own set",
+    };
+
+    private readonly Option<string[]> _exclude = new("--exclude-database")
+    {
+        Description = "Leave this one out of --all-databases; may be repeated",
+        HelpName = "DATABASE",
+    };
+
+    public void AddTo(Command command)
+    {
+        command.Options.Add(_database);
+        command.Options.Add(_all);
+        command.Options.Add(_exclude);
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(_all) && result.GetValue(_database) is { Length: > 0 })
+            {
+                result.AddError("--database and --all-databases exclude each other");
+            }
+
+            if (!result.GetValue(_all) && result.GetValue(_exclude) is { Length: > 0 })
+            {
+                result.AddError("--exclude-database needs --all-databases");
+            }
+        });
+    }
+
+    /// <summary>The databases that were asked for; asks the server for all of them.</summary>
+    public async Task<IReadOnlyList<string>> DatabasesAsync(ParseResult parse, ConnectionSettings server, CancellationToken cancel)
+    {
+        if (parse.GetValue(_all))
+        {
+            return await BackupRun.ListDatabasesAsync(server, parse.GetValue(_exclude) ?? [], cancel);
+        }
+
+        return parse.GetValue(_database) is { Length: > 0 } named ? named.Distinct().ToList() : [server.Database];
+    }
+}

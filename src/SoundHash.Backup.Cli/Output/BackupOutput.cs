@@ -1,0 +1,41 @@
+using System.Globalization;
+using SoundHash.Backup.Backups;
+using SoundHash.Backup.Errors;
+
+namespace SoundHash.Backup.Cli.Output;
+
+/// <summary>Results of `backup`.</summary>
+internal static class BackupOutput
+{
+    public static void Report(CliSession cli, IReadOnlyList<BackupOutcome> outcomes, TimeSpan elapsed, int code)
+    {
+        foreach (var error in outcomes.Select(static o => o.Error).OfType<BackupException>())
+        {
+            cli.ReportLines(error);
+        }
+
+        var items = outcomes.Select(static o => new BackupDocumentItem(
+            o.Database,
+            o.Set is null ? null : SetResult.Of(o.Set, o.Set.Expires, null),
+            o.Error is null ? null : ErrorResult.Of(o.Error))).ToList();
+        cli.Print(new BackupDocument(items, elapsed.TotalSeconds, code), ResultJson.Default.BackupDocument, Print);
+    }
+
+    public static void Print(Terminal terminal, BackupPlanDocument plan) => terminal.Line(
+        $"would back up {string.Join(", ", plan.Databases)} to {plan.Store} " +
+        $"(encryption: {plan.Encryption}, compression: {plan.Compression}, jobs: {plan.Jobs})");
+
+    private static void Print(Terminal terminal, BackupDocument document)
+    {
+        foreach (var set in document.Databases.Select(static d => d.Set).OfType<SetResult>())
+        {
+            var stored = $"{Sizes.Bytes(set.StoredBytes)} stored  encryption {set.Encryption}";
+            terminal.Line($"{set.Id}  database \"{set.Database}\"  {stored}  kept until {Sizes.Time(set.Expires)}");
+        }
+
+        var total = document.Databases.Count;
+        var done = document.Databases.Count(static d => d.Error is null);
+        var time = Sizes.Duration(TimeSpan.FromSeconds(document.Seconds));
+        terminal.Line(string.Create(CultureInfo.InvariantCulture, $"{done} of {total} databases backed up in {time}"));
+    }
+}

@@ -1,0 +1,47 @@
+using Serilog;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Pipelines;
+using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Processes;
+
+namespace SoundHash.Backup.Restores;
+
+/// <summary>What one restore works with.</summary>
+internal sealed record RestoreContext(
+    ProcessLauncher Launcher, PgTools Tools, RestoreOptions Options, TimeProvider Time, TransferMeter Meter, ILogger Log)
+{
+    /// <summary>What PostgreSQL's programs said though they succeeded.</summary>
+    public ToolWarnings Warnings { get; } = new(Log);
+
+    public ArchiveLoader Loader(ConnectionSettings database) => new(this, database);
+
+    /// <summary>ANALYZE; failing is a warning, since statistics are no data: plans may be bad without them, and nothing is lost.</summary>
+    public async Task TryAnalyzeAsync(ConnectionSettings database, CancellationToken cancel)
+    {
+        try
+        {
+            await Loader(database).AnalyzeAsync(Options.Jobs, cancel);
+        }
+        catch (BackupException e) when (!cancel.IsCancellationRequested)
+        {
+            Log.Warning("{Message}; the data is there, but run vacuumdb --analyze-only when the cause is mended", e.Message);
+        }
+    }
+
+    /// <summary>Runs what follows a commit into an existing database: its failure must not hide that the rows are there.</summary>
+    public static async Task<T> AfterCommitAsync<T>(string target, Func<Task<T>> follow)
+    {
+        try
+        {
+            return await follow();
+        }
+        catch (Exception e) when (e is BackupException or OperationCanceledException)
+        {
+            throw new BackupException(
+                (e as BackupException)?.Kind ?? ErrorKind.Cancelled,
+                $"{(e is OperationCanceledException ? "cancelled" : e.Message)}; the rows are committed in database \"{target}\", and were not compared",
+                "compare them yourself; restoring again would double them or collide",
+                e);
+        }
+    }
+}

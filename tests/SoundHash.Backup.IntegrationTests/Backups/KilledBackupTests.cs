@@ -1,0 +1,214 @@
+using SoundHash.Backup.IntegrationTests.Infrastructure;
+
+namespace SoundHash.Backup.IntegrationTests.Backups;
+
+/// <summary>However a backup ends before its time, no half set is ever listed and the next run works.</summary>
+public sealed class KilledBackupTests(PostgresCluster cluster, ITestOutputHelper output)
+{
+    // Flaw 11: SIGTERM left a partial dump under its final name.
+    [Theory]
+    [InlineData(Moment.BeforeDump)]
+    [InlineData(Moment.InTheMiddle)]
+    [InlineData(Moment.AfterDump)]
+    public async Task A_terminated_backup_exits_130_and_leaves_no_file_and_no_process(Moment moment)
+    {
+        var database = await cluster.CreateDatabaseAsync(BackupProbe.FewMegabytes);
+        using var work = new Workspace(cluster, database);
+        await work.UseAgeAsync();
+        var mark = work.Mark();
+        using (var gate = new DumpGate(work, moment))
+        {
+            using var backup = work.Start("backup");
+            await gate.ReachedAsync(backup);
+
+            (await backup.EndAsync("TERM")).Expect(130).Says("cancelled");
+        }
+
+        Assert.Empty(work.SetFiles());
+        Assert.Empty(BackupProbe.ProcessesOf(mark));
+        Assert.Empty(await work.ListedAsync());
+    }
+
+    [Theory]
+    [InlineData("TERM")]
+    [InlineData("INT")]
+    public async Task A_backup_that_waits_for_a_table_can_be_cancelled(string signal)
+    {
+        var database = await cluster.CreateDatabaseAsync(BackupProbe.FewMegabytes);
+        using var work = new Workspace(cluster, database);
+        await using var other = await cluster.OpenAsync(database);
+        await using var command = other.CreateCommand();
+        command.CommandText = "BEGIN; LOCK TABLE a_held IN ACCESS EXCLUSIVE MODE";
+        await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+
+        using var backup = work.Start("backup");
+        await cluster.LockIsAwaitedAsync(database);
+
+        (await backup.EndAsync(signal)).Expect(130);
+        Assert.Empty(work.SetFiles());
+    }
+
+    // Flaw 11.
+    [Theory]
+    [InlineData(Moment.BeforeDump)]
+    [InlineData(Moment.InTheMiddle)]
+    [InlineData(Moment.AfterDump)]
+    public async Task After_a_killed_backup_nothing_is_listed_and_the_next_run_works_and_cleans_up(Moment moment)
+    {
+        var database = await cluster.CreateDatabaseAsync(BackupProbe.FewMegabytes);
+        using var work = new Workspace(cluster, database);
+        await work.UseAgeAsync();
+        using (var gate = new DumpGate(work, moment))
+        {
+            using var backup = work.Start("backup");
+            await gate.ReachedAsync(backup);
+            Assert.Equal(137, (await backup.EndAsync("KILL")).ExitCode);
+        }
+
+        Assert.NotEmpty(work.SetFiles());
+        Assert.Empty(await work.ListedAsync());
+        (await work.RunAsync("restore", "--latest", "--target-db", "never")).Expect(1).Says("there is no set");
+
+        work.Unset("PG_BIN_DIR");
+        var id = await work.BackupAsync();
+
+        Assert.Equal([id], await work.ListedAsync());
+        Assert.All(work.SetFiles(), f => Assert.StartsWith(work.SetFolder(id), f, StringComparison.Ordinal));
+        (await work.RunAsync("backup", "verify", id, "--deep")).Expect(0);
+    }
+
+    [Fact]
+    public async Task No_child_program_outlives_a_killed_backup()
+    {
+        var database = await cluster.CreateDatabaseAsync(BackupProbe.FewMegabytes);
+        using var work = new Workspace(cluster, database);
+        await work.UseAgeAsync();
+        work.Set("BACKUP_RATE_LIMIT", "100K");
+        var mark = work.Mark();
+        using var backup = work.Start("backup");
+        await BackupProbe.ProcessAsync(mark, "pg_dump");
+        await BackupProbe.ProcessAsync(mark, "age");
+
+        await backup.EndAsync("KILL");
+
+        await BackupProbe.NoProcessesLeftAsync(mark);
+        await Eventually.TrueAsync(
+            async () => await cluster.TextAsync("postgres", $"SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}'") == "0",
+            "the server's sessions end too");
+        Assert.Empty(await work.ListedAsync());
+    }
+
+    [Fact]
+    public async Task A_backup_killed_at_any_moment_is_whole_or_not_listed()
+    {
+        var seed = Random.Shared.Next();
+        output.WriteLine($"seed {seed}");
+        var random = new Random(seed);
+        var database = await cluster.CreateDatabaseAsync(BackupProbe.FewMegabytes);
+        using var work = new Workspace(cluster, database);
+        await work.UseAgeAsync();
+        var length = System.Diagnostics.Stopwatch.StartNew();
+        await work.BackupAsync();
+        length.Stop();
+
+        for (var round = 0; round < 8; round++)
+        {
+            using var backup = work.Start("backup");
+            await Task.Delay(random.Next((int)(length.ElapsedMilliseconds * 1.2)), TestContext.Current.CancellationToken);
+            if (!backup.HasExited)
+            {
+                backup.Kill();
+            }
+
+            await Command.FinishAsync(backup);
+            await work.ListedAsync();
+        }
+
+        await work.BackupAsync();
+        (await work.RunAsync("backup", "verify", "--all")).Expect(0);
+        var folders = Directory.EnumerateDirectories(Path.Combine(work.Repository, "sets")).Select(Path.GetFileName).Order();
+        Assert.Equal((await work.ListedAsync()).Order(), folders!);
+    }
+
+    [Fact]
+    public async Task A_killed_pg_dump_fails_the_backup_with_5_and_nothing_is_listed()
+    {
+        var database = await cluster.CreateDatabaseAsync(BackupProbe.FewMegabytes);
+        using var work = new Workspace(cluster, database);
+        var mark = work.Mark();
+        using var gate = new DumpGate(work, Moment.InTheMiddle);
+        using var backup = work.Start("backup");
+        await gate.ReachedAsync(backup);
+        await BackupProbe.SignalAsync(await BackupProbe.ProcessAsync(mark, "pg_dump"), "KILL");
+        gate.Open();
+
+        (await Command.FinishAsync(backup)).Expect(5).Says("pg_dump was ended by signal 9");
+
+        Assert.Empty(work.SetFiles());
+    }
+
+    [Fact]
+    public async Task A_killed_age_fails_the_backup_with_7_and_nothing_is_listed()
+    {
+        var database = await cluster.CreateDatabaseAsync(BackupProbe.FewMegabytes);
+        using var work = new Workspace(cluster, database);
+        await work.UseAgeAsync();
+        var mark = work.Mark();
+        using var gate = new DumpGate(work, Moment.InTheMiddle);
+        using var backup = work.Start("backup");
+        await gate.ReachedAsync(backup);
+        await BackupProbe.SignalAsync(await BackupProbe.ProcessAsync(mark, "age"), "KILL");
+        gate.Open();
+
+        (await Command.FinishAsync(backup)).Expect(7).Says("age was ended by signal 9");
+
+        Assert.Empty(work.SetFiles());
+    }
+
+    [Fact]
+    public async Task A_backup_that_lost_its_snapshot_session_fails_although_pg_dump_succeeds()
+    {
+        var database = await cluster.CreateDatabaseAsync(BackupProbe.FewMegabytes);
+        using var work = new Workspace(cluster, database);
+        using var gate = new DumpGate(work, Moment.AfterDump);
+        using var backup = work.Start("backup");
+        await gate.ReachedAsync(backup);
+        await EndSnapshotSessionAsync(database);
+        gate.Open();
+
+        (await Command.FinishAsync(backup)).Expect(5).Says("the session that held the snapshot").Says("hint: see the server's log");
+
+        Assert.Empty(work.SetFiles());
+        Assert.Empty(await work.ListedAsync());
+    }
+
+    [Fact]
+    public async Task A_lost_snapshot_session_is_noticed_while_the_streams_still_run()
+    {
+        var database = await cluster.CreateDatabaseAsync(BackupProbe.FewMegabytes);
+        using var work = new Workspace(cluster, database);
+        var mark = work.Mark();
+        using var gate = new DumpGate(work, Moment.InTheMiddle);
+        using var backup = work.Start("backup");
+        await gate.ReachedAsync(backup);
+        await EndSnapshotSessionAsync(database);
+
+        // The gate stays shut: without the watch this would never end.
+        (await Command.FinishAsync(backup)).Expect(5).Says("the session that held the snapshot");
+
+        Assert.Empty(work.SetFiles());
+        Assert.Empty(BackupProbe.ProcessesOf(mark));
+    }
+
+    private async Task EndSnapshotSessionAsync(string database)
+    {
+        const string Holder = "FROM pg_stat_activity WHERE datname = '{0}' AND application_name = 'shbackup' AND state = 'idle in transaction'";
+        var holder = string.Format(System.Globalization.CultureInfo.InvariantCulture, Holder, database);
+        // The counting session has ended when one is left.
+        await Eventually.TrueAsync(
+            async () => await cluster.TextAsync("postgres", $"SELECT count(*) {holder}") == "1",
+            "one session holds the snapshot");
+        await cluster.TextAsync("postgres", $"SELECT pg_terminate_backend(pid) {holder}");
+        await Eventually.TrueAsync(async () => await cluster.TextAsync("postgres", $"SELECT count(*) {holder}") == "0", "it ended");
+    }
+}

@@ -1,0 +1,203 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Text.Json;
+using SoundHash.Backup.Cli;
+using SoundHash.Backup.Cli.Commands;
+using SoundHash.Backup.Errors;
+
+namespace SoundHash.Backup.UnitTests.Cli;
+
+/// <summary>The command lines that we show are ones that we take, and the others are told what is wrong with them.</summary>
+public sealed class CommandLineTests
+{
+    /// <summary>Every verb with its words.</summary>
+    public static TheoryData<string> Verbs => [.. Walk(ShbackupApplication.Root(), []).Select(static v => string.Join(' ', v.Path))];
+
+    [Theory]
+    [MemberData(nameof(Verbs))]
+    public void The_examples_of_every_verb_parse_and_one_of_them_is_for_the_verb_itself(string path)
+    {
+        var verb = Walk(ShbackupApplication.Root(), []).Single(v => string.Join(' ', v.Path) == path).Verb;
+
+        Assert.NotEmpty(verb.Examples);
+        Assert.All(verb.Examples, AssertParses);
+        Assert.Contains(verb.Examples, e => ShbackupApplication.Parse(Words(e)).CommandResult.Command.Name == verb.Name);
+    }
+
+    [Fact]
+    public void The_command_lines_of_the_README_parse()
+    {
+        var lines = FencedLines(SourceTree.Read("README.md"))
+            .SelectMany(static l => l.Split('#')[0].Split("&&", StringSplitOptions.TrimEntries))
+            .Select(static l => l.Trim().Replace("/usr/local/bin/", string.Empty, StringComparison.Ordinal))
+            .Where(static l => l.StartsWith("shbackup ", StringComparison.Ordinal))
+            .ToList();
+
+        Assert.True(lines.Count >= 6, $"too few were found: {string.Join("; ", lines)}");
+        Assert.All(lines, AssertParses);
+    }
+
+    [Theory]
+    [MemberData(nameof(Verbs))]
+    public void Help_has_options_examples_and_exit_codes_in_lines_that_fit(string path)
+    {
+        using var output = new StringWriter();
+
+        var parse = ShbackupApplication.Parse([.. path.Split(' '), "--help"]);
+        parse.InvocationConfiguration.Output = output;
+        Assert.Equal(0, parse.Invoke(parse.InvocationConfiguration));
+
+        var text = output.ToString();
+        Assert.Contains("Examples:\n  shbackup ", text, StringComparison.Ordinal);
+        Assert.Contains("Exit codes:\n    0  done, and proven\n", text, StringComparison.Ordinal);
+        Assert.Contains("--env-file <FILE>", text, StringComparison.Ordinal);
+        Assert.All(text.Split('\n'), static l => Assert.True(l.Length <= 140, l));
+        // A placeholder is a word that says what belongs there.
+        Assert.DoesNotMatch("<(?!N>|ID>)[A-Z]{1,2}>", text);
+        Assert.DoesNotMatch("<[a-z]+>", text);
+    }
+
+    [Theory]
+    [InlineData("", "shbackup --help")]
+    [InlineData("nonsense", "shbackup --help")]
+    [InlineData("backup nonsense", "shbackup backup --help")]
+    [InlineData("backup --nonsense", "shbackup backup --help")]
+    [InlineData("backup -x", "shbackup backup --help")]
+    [InlineData("backup --tier forever", "shbackup backup --help")]
+    [InlineData("backup --jobs many", "shbackup backup --help")]
+    [InlineData("backup --lock-wait -1", "shbackup backup --help")]
+    [InlineData("backup --name", "shbackup backup --help")]
+    [InlineData("backup --name --dry-run", "shbackup backup --help")]
+    [InlineData("backup --all-databases --database one", "shbackup backup --help")]
+    [InlineData("backup --exclude-database one", "shbackup backup --help")]
+    [InlineData("backup list one", "shbackup backup list --help")]
+    [InlineData("backup show", "shbackup backup show --help")]
+    [InlineData("backup verify", "shbackup backup verify --help")]
+    [InlineData("backup verify --dep", "shbackup backup verify --help")]
+    [InlineData("backup keep --for-ever", "shbackup backup keep --help")]
+    [InlineData("encrypt --forse", "shbackup encrypt --help")]
+    [InlineData("backup verify one --all", "shbackup backup verify --help")]
+    [InlineData("backup expire --nonsense", "shbackup backup expire --help")]
+    [InlineData("backup keep", "shbackup backup keep --help")]
+    [InlineData("backup unkeep one two", "shbackup backup unkeep --help")]
+    [InlineData("backup --log-level loud", "shbackup backup --help")]
+    [InlineData("restore", "shbackup restore --help")]
+    [InlineData("restore --latest --file x", "shbackup restore --help")]
+    [InlineData("restore --file x --plan", "shbackup restore --help")]
+    [InlineData("restore --file x --globals", "shbackup restore --help")]
+    [InlineData("restore --file x --table t", "shbackup restore --help")]
+    [InlineData("restore --latest --all-databases --target-db x", "shbackup restore --help")]
+    [InlineData("restore --latest --target-db --swap", "shbackup restore --help")]
+    [InlineData("restore --latest --env-file --yes", "shbackup restore --help")]
+    [InlineData("restore --latest --clean --swap", "shbackup restore --help")]
+    [InlineData("encrypt", "shbackup encrypt --help")]
+    [InlineData("encrypt x --method rot13", "shbackup encrypt --help")]
+    [InlineData("decrypt", "shbackup decrypt --help")]
+    [InlineData("decrypt x y", "shbackup decrypt --help")]
+    public async Task A_wrong_command_line_is_one_error_one_hint_and_with_json_one_document(string line, string hint)
+    {
+        foreach (var json in (bool[])[false, true])
+        {
+            using var output = new StringWriter();
+            using var error = new StringWriter();
+            var words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+
+            var code = await ShbackupApplication.RunAsync(json ? [.. words, "--json"] : words, output, error);
+
+            Assert.Equal(2, code);
+            var lines = error.ToString().TrimEnd('\n').Split('\n');
+            Assert.Equal(2, lines.Length);
+            Assert.StartsWith("error: ", lines[0], StringComparison.Ordinal);
+            Assert.DoesNotContain("System.", lines[0], StringComparison.Ordinal);
+            Assert.Equal($"hint: {hint}", lines[1]);
+            if (json)
+            {
+                using var document = JsonDocument.Parse(output.ToString());
+                var told = document.RootElement.GetProperty("error");
+                Assert.Equal("usage", told.GetProperty("kind").GetString());
+                Assert.Equal(2, told.GetProperty("exitCode").GetInt32());
+                Assert.Equal(lines[0], $"error: {told.GetProperty("message").GetString()}");
+                Assert.Equal(lines[1], $"hint: {told.GetProperty("hint").GetString()}");
+            }
+            else
+            {
+                Assert.Empty(output.ToString());
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("the value of --database is empty", "backup", "--database", "")]
+    [InlineData("Required argument missing for option: '--database'", "backup", "--database=")]
+    [InlineData("the value of --exclude-database is empty", "backup", "--all-databases", "--exclude-database", " ")]
+    [InlineData("the value of --name is empty", "backup", "--name", "")]
+    [InlineData("the value of ID is empty", "backup", "verify", "")]
+    [InlineData("the value of ID is empty", "backup", "show", "\t")]
+    [InlineData("the value of ID is empty", "backup", "keep", "")]
+    [InlineData("the value of ID is empty", "backup", "unkeep", "")]
+    [InlineData("the value of --backup is empty", "restore", "--backup", "")]
+    [InlineData("the value of --file is empty", "restore", "--file", "")]
+    [InlineData("the value of --database is empty", "restore", "--latest", "--database", "")]
+    [InlineData("the value of --target-db is empty", "restore", "--latest", "--target-db", "")]
+    [InlineData("the value of --table is empty", "restore", "--latest", "--table", "")]
+    [InlineData("the value of --env-file is empty", "restore", "--latest", "--env-file", "")]
+    [InlineData("the value of --log-file is empty", "--log-file", "", "backup")]
+    [InlineData("the value of FILE is empty", "encrypt", "")]
+    [InlineData("the value of FILE is empty", "decrypt", "")]
+    public async Task An_empty_value_is_refused_and_never_stands_for_a_default(string problem, params string[] words)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+
+        var code = await ShbackupApplication.RunAsync(words, output, error);
+
+        Assert.Equal(2, code);
+        var lines = error.ToString().TrimEnd('\n').Split('\n');
+        Assert.Equal($"error: {problem}", lines[0]);
+        Assert.StartsWith("hint: shbackup ", lines[1], StringComparison.Ordinal);
+        Assert.Equal(2, lines.Length);
+        Assert.Empty(output.ToString());
+    }
+
+    [Fact]
+    public void What_really_begins_like_an_option_comes_after_two_dashes() =>
+        Assert.Empty(ShbackupApplication.Problems(ShbackupApplication.Parse(["encrypt", "--key", "age1abc", "--", "--file"])));
+
+    [Fact]
+    public void Every_verb_says_how_it_can_fail_beyond_what_every_verb_can()
+    {
+        ErrorKind[] common = [ErrorKind.Failed, ErrorKind.Usage, ErrorKind.Configuration, ErrorKind.Cancelled];
+
+        Assert.All(Walk(ShbackupApplication.Root(), []), v =>
+        {
+            Assert.Empty(v.Verb.Failures.Intersect(common));
+            Assert.Equal(v.Verb.Failures.Distinct().Order(), v.Verb.Failures);
+        });
+    }
+
+    private static void AssertParses(string line)
+    {
+        var words = Words(line);
+        Assert.Equal("shbackup", CommandLineParser.SplitCommandLine(line).First());
+        var errors = ShbackupApplication.Problems(ShbackupApplication.Parse(words));
+        Assert.True(errors.Count == 0, $"{line}: {string.Join("; ", errors)}");
+    }
+
+    private static List<string> Words(string line) => CommandLineParser.SplitCommandLine(line).Skip(1).ToList();
+
+    private static IEnumerable<string> FencedLines(string markdown) =>
+        markdown.Split("```").Where(static (_, i) => i % 2 == 1).SelectMany(static block => block.Split('\n'));
+
+    private static IEnumerable<(IReadOnlyList<string> Path, VerbCommand Verb)> Walk(Command command, IReadOnlyList<string> path)
+    {
+        foreach (var child in command.Subcommands)
+        {
+            IReadOnlyList<string> own = [.. path, child.Name];
+            yield return (own, Assert.IsAssignableFrom<VerbCommand>(child));
+            foreach (var below in Walk(child, own))
+            {
+                yield return below;
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Runs the integration tests against other versions of PostgreSQL: each with its own Debian in a folder, made by
+# debootstrap when it is missing. Needs root, debootstrap and the network; takes about 10 minutes a version.
+# Usage: tests/matrix.sh FOLDER [VERSION]... [-- FILTER]      versions: 13 17 18; FILTER as of dotnet test --filter
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/prerequisites.sh
+need_dotnet
+
+folder=${1:?usage: tests/matrix.sh FOLDER [VERSION]... [-- FILTER]}
+shift
+versions=()
+while [ $# -gt 0 ] && [ "$1" != -- ]; do versions+=("$1"); shift; done
+[ ${#versions[@]} -gt 0 ] || versions=(13 17 18)
+filter=${2:-}
+
+# The Debian that brings a version.
+suite_of() { case $1 in 13) echo bullseye ;; 17) echo trixie ;; 18) echo sid ;; *) echo "error: no Debian for PostgreSQL $1" >&2; exit 2 ;; esac; }
+
+make_root() { # SUITE VERSION
+  local root=$folder/$1
+  [ -d "$root" ] && return
+  rm -rf "$root.part"
+  debootstrap --variant=minbase --include=ca-certificates "$1" "$root.part" http://deb.debian.org/debian >"$folder/$1.log" 2>&1
+  chroot "$root.part" sh -c "export DEBIAN_FRONTEND=noninteractive
+    mkdir -p /etc/postgresql-common && echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
+    apt-get update -q && apt-get install -y -q --no-install-recommends postgresql-$2 age gnupg zstd util-linux bsdutils procps openssh-client pgbouncer libicu-dev" >>"$folder/$1.log" 2>&1
+  mv "$root.part" "$root"
+}
+
+mounted=()
+unmount() { for ((i = ${#mounted[@]} - 1; i >= 0; i--)); do umount "${mounted[i]}" || true; done; mounted=(); }
+trap unmount EXIT
+bind() { mkdir -p "$2"; mount --bind "$1" "$2"; mounted+=("$2"); }
+
+publish_shbackup
+dotnet build SoundHash.Backup.sln -c Release -v quiet --nologo
+mkdir -p "$folder"
+sdk=$(dirname "$(readlink -f "$(command -v dotnet)")")
+status=0
+for version in "${versions[@]}"; do
+  root=$folder/$(suite_of "$version")
+  make_root "$(suite_of "$version")" "$version"
+  mount -t proc proc "$root/proc"; mounted+=("$root/proc")
+  bind /dev "$root/dev"
+  bind "$sdk" "$root$sdk"
+  bind "$PWD" "$root$PWD"
+  echo "PostgreSQL $version ($(suite_of "$version"))"
+  chroot "$root" env -i PATH="$sdk:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" HOME=/root DOTNET_ROOT="$sdk" DOTNET_CLI_TELEMETRY_OPTOUT=1 \
+    SHBACKUP_TEST_PG_BIN="/usr/lib/postgresql/$version/bin" \
+    dotnet test "$PWD/tests/SoundHash.Backup.IntegrationTests" -c Release --no-build --nologo ${filter:+--filter "$filter"} || status=1
+  unmount
+done
+exit "$status"
