@@ -19,6 +19,7 @@ namespace SoundHash.Backup.Repository;
     MaxDepth = 16)]
 [JsonSerializable(typeof(Manifest))]
 [JsonSerializable(typeof(Contents))]
+[JsonSerializable(typeof(PhysicalContents))]
 [JsonSerializable(typeof(RepositoryRecord))]
 [JsonSerializable(typeof(IntentRecord))]
 [JsonSerializable(typeof(KeepRecord))]
