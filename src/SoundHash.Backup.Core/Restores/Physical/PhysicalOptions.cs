@@ -1,0 +1,116 @@
+namespace SoundHash.Backup.Restores.Physical;
+
+/// <summary>How a base backup is restored.</summary>
+public sealed record PhysicalOptions
+{
+    /// <summary>The data directory to make, absolute.</summary>
+    public required string TargetDirectory { get; init; }
+
+    /// <summary>The set by its id or the beginning of it; null for the newest that ended before the target.</summary>
+    public string? SetId { get; init; }
+
+    /// <summary>Where recovery ends.</summary>
+    public required RecoveryTarget Target { get; init; }
+
+    /// <summary>The timeline to follow; null for the newest that descends from the set.</summary>
+    public uint? Timeline { get; init; }
+
+    /// <summary>What the server does at its target.</summary>
+    public RecoveryAction Action { get; init; }
+
+    /// <summary>Keep what is there and unchanged, and remove what does not belong there.</summary>
+    public bool Delta { get; init; }
+
+    /// <summary>New directories of tablespaces, by name, oid or old directory.</summary>
+    public IReadOnlyList<(string Old, string New)> Tablespaces { get; init; } = [];
+
+    /// <summary>Start the server and follow it to its target.</summary>
+    public bool Start { get; init; }
+
+    /// <summary>The connection to the primary that the restored server is to be a standby of; or null.</summary>
+    public string? Standby { get; init; }
+
+    /// <summary>Leave archive_mode as it was.</summary>
+    public bool KeepArchiving { get; init; }
+
+    /// <summary>restore_command, as it is to be run.</summary>
+    public required string RestoreCommand { get; init; }
+
+    /// <summary>A file that restore_command reads, for a warning when its user can't; or null.</summary>
+    public string? EnvironmentFile { get; init; }
+
+    /// <summary>Volumes at once.</summary>
+    public int Jobs { get; init; } = 1;
+}
+
+/// <summary>Directories of shbackup itself, which no data directory may hold or be in.</summary>
+/// <param name="Repository">The repository.</param>
+/// <param name="Wal">The WAL archive.</param>
+/// <param name="State">Locks.</param>
+/// <param name="Spool">Acknowledgements and prefetched segments.</param>
+public sealed record OwnDirectories(string Repository, string Wal, string State, string Spool);
+
+/// <summary>What a physical restore would do, for a person to look at before it is done.</summary>
+/// <param name="SetId">The set.</param>
+/// <param name="SetStarted">When it was begun.</param>
+/// <param name="TargetDirectory">The data directory.</param>
+/// <param name="TargetState">What is there now.</param>
+/// <param name="Target">Where recovery would end.</param>
+/// <param name="Timeline">The timeline that it follows.</param>
+/// <param name="Window">What set and WAL reach.</param>
+/// <param name="Steps">What would happen, in order.</param>
+/// <param name="PlainBytes">Bytes to write.</param>
+/// <param name="WalSegments">Segments to replay, at most.</param>
+/// <param name="FreeBytes">Free space at the target.</param>
+/// <param name="ExpectedSeconds">The expected time without the replay.</param>
+/// <param name="ExpectedFrom">What the expectation rests on.</param>
+public sealed record PhysicalPlan(
+    string SetId,
+    DateTimeOffset SetStarted,
+    string TargetDirectory,
+    string TargetState,
+    string Target,
+    uint Timeline,
+    string Window,
+    IReadOnlyList<string> Steps,
+    long PlainBytes,
+    int WalSegments,
+    long? FreeBytes,
+    double ExpectedSeconds,
+    string ExpectedFrom);
+
+/// <summary>What a physical restore did.</summary>
+/// <param name="SetId">The set.</param>
+/// <param name="TargetDirectory">The data directory.</param>
+/// <param name="Target">Where recovery ends.</param>
+/// <param name="Timeline">The timeline that it follows.</param>
+/// <param name="Files">Files of the data directory.</param>
+/// <param name="FilesKept">How many of them were there and unchanged.</param>
+/// <param name="FilesRemoved">What was there and did not belong there.</param>
+/// <param name="Bytes">Bytes that were written.</param>
+/// <param name="SavedWal">WAL that only the old data directory had: archived, or the path that it is kept at.</param>
+/// <param name="OutsideConfiguration">Where each configuration file from outside the data directory is now.</param>
+/// <param name="Reached">What the started server reached; null when it was not started.</param>
+/// <param name="NextSteps">What a person does next.</param>
+/// <param name="Phases">Seconds of each phase, in order.</param>
+public sealed record PhysicalResult(
+    string SetId,
+    string TargetDirectory,
+    string Target,
+    uint Timeline,
+    int Files,
+    int FilesKept,
+    int FilesRemoved,
+    long Bytes,
+    IReadOnlyList<string> SavedWal,
+    IReadOnlyList<string> OutsideConfiguration,
+    ReachedMoment? Reached,
+    IReadOnlyList<string> NextSteps,
+    IReadOnlyList<RestorePhase> Phases);
+
+/// <summary>The moment that a started server reached.</summary>
+/// <param name="State">paused, promoted, shut down, standby.</param>
+/// <param name="ReplayedLsn">The last position that was replayed, where it could be learnt.</param>
+/// <param name="LastTransaction">The commit time of the last transaction that was replayed; or null where there was none.</param>
+/// <param name="StoppedAt">PostgreSQL's own words of where it stopped, or null.</param>
+public sealed record ReachedMoment(string State, string? ReplayedLsn, string? LastTransaction, string? StoppedAt);
