@@ -105,6 +105,12 @@ internal sealed record FileDocument(string File);
 /// <summary>The document of <c>backup keep</c> and <c>backup unkeep</c>.</summary>
 internal sealed record PinDocument(string Id, bool Pinned);
 
+/// <summary>The document of <c>wal-archive generate-config</c>.</summary>
+internal sealed record ArchivingDocument(IReadOnlyList<ParameterResult> Parameters, string RestoreCommand, bool Applied);
+
+/// <summary>A parameter of PostgreSQL.</summary>
+internal sealed record ParameterResult(string Name, string Value, string? Current, bool Differs, bool NeedsRestart);
+
 /// <summary>JSON of results, generated at compile time.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
@@ -121,4 +127,5 @@ internal sealed record PinDocument(string Id, bool Pinned);
 [JsonSerializable(typeof(PlanDocument))]
 [JsonSerializable(typeof(RestoreDocument))]
 [JsonSerializable(typeof(RestoreListDocument))]
+[JsonSerializable(typeof(ArchivingDocument))]
 internal sealed partial class ResultJson : JsonSerializerContext;

@@ -210,8 +210,11 @@ internal static partial class LocalFiles
             : (uint)Marshal.ReadInt32(entry, 2 * nint.Size);
     }
 
-    // Device and inode, by statx(2), whose structure is the same on all platforms: stx_ino at 32, stx_dev at 136.
-    private static (ulong Device, ulong Inode)? Identity(string path)
+    /// <summary>
+    /// Device and inode of a file, null when there is none: by statx(2), whose structure is the same on all platforms
+    /// (stx_ino at 32, stx_dev at 136).
+    /// </summary>
+    public static (ulong Device, ulong Inode)? Identity(string path)
     {
         const uint InodeNumber = 0x100;
         Span<byte> found = stackalloc byte[256];
