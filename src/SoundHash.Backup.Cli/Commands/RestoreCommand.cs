@@ -101,7 +101,7 @@ internal sealed class RestoreCommand : VerbCommand
             work = sets.Select(set => RestoreJob.OfSet(run, reading, set, Options(set.Database), pace)).ToList();
         }
 
-        return await new RestoreJobs(cli, hooks, meter, question => Confirm(parse, cli, question)).RunAsync(work, cancel);
+        return await new RestoreJobs(cli, hooks, run, meter, question => Confirm(parse, cli, question)).RunAsync(work, cancel);
     }
 
     // For somebody who has to decide quickly: the server need not be there, and what is wrong with its settings stops nothing.

@@ -116,6 +116,10 @@ public sealed record Manifest
     [JsonIgnore]
     public long StoredBytes => Objects.Sum(static o => o.StoredBytes);
 
+    /// <summary>Bytes of all objects before compression and encryption.</summary>
+    [JsonIgnore]
+    public long PlainBytes => Objects.Sum(static o => o.PlainBytes);
+
     /// <summary>The major version of the pg_dump that made the set.</summary>
     [JsonIgnore]
     public int DumpMajor => int.TryParse(DumpVersion.Split('.')[0], CultureInfo.InvariantCulture, out var major) ? major : 0;

@@ -20,6 +20,11 @@ public sealed class RestoreRun(
     TransferMeter meter,
     ILogger log)
 {
+    private long _verifying;
+
+    /// <summary>Bytes that are read beside those that are loaded: of sets that are verified before a database is dropped.</summary>
+    public long VerifyingBytes => Interlocked.Read(ref _verifying);
+
     /// <summary>Says what a restore would do; changes nothing.</summary>
     public async Task<RestorePlan> PlanAsync(
         IObjectStore store,
@@ -41,7 +46,7 @@ public sealed class RestoreRun(
             options.Target,
             decision.State switch { TargetState.Missing => "missing", TargetState.Empty => "empty", _ => "has objects" },
             RestoreSteps.Of(source, source.Choose(options.Tables), decision, options).ToList(),
-            manifest.Objects.Sum(static o => o.PlainBytes),
+            manifest.PlainBytes,
             manifest.DatabaseBytes,
             await target.FreeBytesAsync(cancel),
             seconds,
@@ -140,7 +145,8 @@ public sealed class RestoreRun(
     private async Task VerifyDeepAsync(IObjectStore store, Manifest manifest, PgTools chosen, int jobs, CancellationToken cancel)
     {
         log.Information("verifying set {Id} before the database is dropped", manifest.Id);
-        var verifier = new SetVerifier(store, launcher, new TransferMeter(time));
+        Interlocked.Add(ref _verifying, manifest.PlainBytes);
+        var verifier = new SetVerifier(store, launcher, meter);
         var result = await verifier.VerifyDeepAsync(manifest, chosen, providers, jobs, cancel);
         if (result.Problems.Count > 0)
         {
