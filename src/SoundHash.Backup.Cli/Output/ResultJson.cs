@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Repository;
@@ -75,6 +76,9 @@ internal sealed record BrokenSet(string Id, string Problem, string? Hint = null)
             .Select(static s => new BrokenSet(s.Id, s.Problem!.Message, s.Problem.Hint)).ToList();
 }
 
+/// <summary>The document of <c>backup show</c>: the manifest, and what is not in it since it changes.</summary>
+internal sealed record ShowDocument(JsonElement Manifest, DateTimeOffset Expires, bool Pinned, IReadOnlyList<string> DamagedObjects);
+
 /// <summary>The document of <c>backup verify</c>.</summary>
 internal sealed record VerifyDocument(IReadOnlyList<VerificationResult> Sets, IReadOnlyList<BrokenSet> Broken, bool Deep, int ExitCode);
 
@@ -114,6 +118,7 @@ internal sealed record PinDocument(string Id, bool Pinned);
 [JsonSerializable(typeof(BackupDocument))]
 [JsonSerializable(typeof(BackupPlanDocument))]
 [JsonSerializable(typeof(ListDocument))]
+[JsonSerializable(typeof(ShowDocument))]
 [JsonSerializable(typeof(VerifyDocument))]
 [JsonSerializable(typeof(ExpireDocument))]
 [JsonSerializable(typeof(FileDocument))]
