@@ -85,6 +85,21 @@ public sealed class ExpireTests(PostgresCluster cluster, Samples samples)
     }
 
     // Flaw 14: clean-up deleted the last backup.
+    [Theory]
+    [InlineData]
+    [InlineData("--dry-run")]
+    public async Task Of_a_mistyped_directory_expire_says_so_and_makes_nothing_there(params string[] option)
+    {
+        using var work = new Workspace(cluster, "postgres");
+
+        var text = (await work.RunAsync(["backup", "expire", .. option])).Expect(0).Output;
+        var document = await work.JsonAsync(0, ["backup", "expire", .. option]);
+
+        Assert.Contains($"there are no sets in {work.Repository}, which does not exist", text, StringComparison.Ordinal);
+        Assert.Equal(0, document.GetProperty("sets").GetArrayLength());
+        Assert.False(Path.Exists(work.Repository));
+    }
+
     [Fact]
     public async Task The_newest_set_of_a_database_never_expires()
     {
