@@ -25,7 +25,7 @@ internal sealed class BackupExpireCommand : VerbCommand
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {
         var settings = cli.Settings();
-        var repository = RepositoryConfiguration.Read(settings);
+        var repository = RepositoryConfiguration.ReadForWriting(settings);
         var retention = RetentionConfiguration.Read(settings);
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = cli.Meter(settings);

@@ -80,7 +80,10 @@ public sealed class EncryptedBackupTests(PostgresCluster cluster)
         Assert.Equal("750 daemon", (await Command.ShellAsync($"find '{sets}' -type d -printf '%m %g\\n' | sort -u")).Output.Trim());
 
         work.Set("BACKUP_GROUP", "no-such-group");
+        work.Set("BACKUP_HOOK_PRE_BACKUP", "touch hooked");
         (await work.RunAsync("backup")).Expect(3).Says("BACKUP_GROUP='no-such-group'");
+        (await work.RunAsync("backup", "--dry-run")).Expect(3).Says("BACKUP_GROUP='no-such-group'");
+        Assert.False(File.Exists(Path.Combine(work.Folder, "hooked")));
     }
 
     [Fact]

@@ -68,6 +68,7 @@ public sealed class CommandLineTests
     [InlineData("backup --lock-wait -1", "shbackup backup --help")]
     [InlineData("backup --name", "shbackup backup --help")]
     [InlineData("backup --name --dry-run", "shbackup backup --help")]
+    [InlineData("backup --name a/b --jobs many", "shbackup backup --help")]
     [InlineData("backup --all-databases --database one", "shbackup backup --help")]
     [InlineData("backup --exclude-database one", "shbackup backup --help")]
     [InlineData("backup list one", "shbackup backup list --help")]
@@ -157,6 +158,15 @@ public sealed class CommandLineTests
         Assert.StartsWith("hint: shbackup ", lines[1], StringComparison.Ordinal);
         Assert.Equal(2, lines.Length);
         Assert.Empty(output.ToString());
+    }
+
+    [Fact]
+    public void A_name_that_no_set_may_have_is_told_with_the_other_problems_of_the_command_line()
+    {
+        var problems = ShbackupApplication.Problems(ShbackupApplication.Parse(["backup", "--name", "a/b", "--jobs", "many"]));
+
+        Assert.Contains(problems, static p => p.StartsWith("'a/b' is no name for a set: use letters", StringComparison.Ordinal));
+        Assert.Contains("--jobs takes a whole number, not 'many'", problems);
     }
 
     [Fact]
