@@ -89,7 +89,7 @@ internal sealed record ExpireDocument(IReadOnlyList<ExpireItem> Sets, bool DryRu
 internal sealed record ExpireItem(string Id, bool Expires, string Reason);
 
 /// <summary>The document of <c>restore --plan</c>.</summary>
-internal sealed record PlanDocument(IReadOnlyList<RestorePlan> Plans);
+internal sealed record PlanDocument(IReadOnlyList<RestorePlan> Plans, int ExitCode);
 
 /// <summary>The document of <c>restore</c>.</summary>
 internal sealed record RestoreDocument(IReadOnlyList<RestoreItem> Restores, int ExitCode);

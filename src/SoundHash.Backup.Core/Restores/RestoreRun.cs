@@ -36,6 +36,8 @@ public sealed class RestoreRun(
         await using var target = await TargetServer.OpenAsync(server, options.Target, log, cancel);
         var decision = await TargetDecision.MakeAsync(target, options, cancel);
         var source = new SetSource(store, manifest, await SetVerifier.ReadContentsAsync(store, manifest, providers, cancel), providers);
+        var missing = await ServerNeeds.FindMissingAsync(source, target, options, options.Globals, cancel);
+        var refusals = decision.Refusal is { } refusal ? [refusal, .. missing] : missing;
         var (seconds, from) = pace.Expect(manifest);
         return new RestorePlan(
             manifest.Id,
@@ -45,12 +47,15 @@ public sealed class RestoreRun(
             [store.Name],
             options.Target,
             decision.State switch { TargetState.Missing => "missing", TargetState.Empty => "empty", _ => "has objects" },
-            RestoreSteps.Of(source, source.Choose(options.Tables), decision, options).ToList(),
+            refusals.Count > 0
+                ? refusals.Select(static r => $"refuse: {r.Message}").ToList()
+                : RestoreSteps.Of(source, source.Choose(options.Tables), decision, options).ToList(),
             manifest.PlainBytes,
             manifest.DatabaseBytes,
             await target.FreeBytesAsync(cancel),
             seconds,
-            from);
+            from,
+            refusals);
     }
 
     /// <summary>Restores a set.</summary>

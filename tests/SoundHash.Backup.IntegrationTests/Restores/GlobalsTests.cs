@@ -24,6 +24,19 @@ public sealed class GlobalsTests(PostgresCluster cluster, SecondCluster second) 
     }
 
     [Fact]
+    public async Task A_plan_names_missing_roles_and_ends_as_the_restore_would_unless_globals_make_them()
+    {
+        using var work = await WorkAsync();
+        string[] plan = ["restore", "--latest", "--target-db", RestoreHelp.NewName(), "--plan"];
+
+        var refused = (await work.RunAsync(plan)).Expect(1).Says("does not have the roles").Says(work.Environment["OWNER"]!).Says("--globals");
+        Assert.Contains("  1. refuse: the server does not have the roles", refused.Output, StringComparison.Ordinal);
+        Assert.Single((await work.JsonAsync(1, plan)).GetProperty("plans")[0].GetProperty("problems").EnumerateArray());
+        (await work.RunAsync([.. plan, "--globals"])).Expect(0);
+        (await work.RunAsync([.. plan, "--no-owner", "--no-privileges"])).Expect(0);
+    }
+
+    [Fact]
     public async Task Globals_make_the_roles_with_their_passwords_and_leave_those_that_exist()
     {
         using var work = await WorkAsync();
