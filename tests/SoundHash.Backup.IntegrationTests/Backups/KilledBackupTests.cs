@@ -5,7 +5,7 @@ namespace SoundHash.Backup.IntegrationTests.Backups;
 /// <summary>However a backup ends before its time, no half set is ever listed and the next run works.</summary>
 public sealed class KilledBackupTests(PostgresCluster cluster, ITestOutputHelper output)
 {
-    // Flaw 11: SIGTERM left a partial dump under its final name.
+    // Guards against this: SIGTERM left a partial dump under its final name.
     [Theory]
     [InlineData(Moment.BeforeDump)]
     [InlineData(Moment.InTheMiddle)]
@@ -71,7 +71,6 @@ public sealed class KilledBackupTests(PostgresCluster cluster, ITestOutputHelper
         Assert.Equal("cancelled", items[1].GetProperty("error").GetProperty("kind").GetString());
     }
 
-    // Flaw 11.
     [Theory]
     [InlineData(Moment.BeforeDump)]
     [InlineData(Moment.InTheMiddle)]

@@ -174,7 +174,7 @@ public sealed class ListTests(PostgresCluster cluster, Samples samples)
         (await sample.Work.RunAsync("backup", "show", sample.Id)).Expect(0);
     }
 
-    // Flaw 6: "weekly_…" was the latest for ever, since names were compared. Flaw 14: so were file times.
+    // Guards against this: "weekly_…" was the latest for ever, since names were compared; so were file times.
     [Fact]
     public async Task Latest_goes_by_the_recorded_time_and_not_by_name_or_file_time()
     {

@@ -3,8 +3,8 @@ using SoundHash.Backup.IntegrationTests.Infrastructure;
 namespace SoundHash.Backup.IntegrationTests.Restores;
 
 /// <summary>
-/// Onto a server that does not have the roles. Flaw 18: they were not backed up, and a restore on a new server ended in
-/// errors of ownership.
+/// Onto a server that does not have the roles. Guards against this: they were not backed up, and a restore on a new server
+/// ended in errors of ownership.
 /// </summary>
 public sealed class GlobalsTests(PostgresCluster cluster, SecondCluster second) : IClassFixture<SecondCluster>
 {
