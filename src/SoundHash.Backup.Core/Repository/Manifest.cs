@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using SoundHash.Backup.Encryption;
+using SoundHash.Backup.Errors;
 using SoundHash.Backup.Pipelines;
 
 namespace SoundHash.Backup.Repository;
@@ -125,10 +126,10 @@ public sealed record Manifest
     public int DumpMajor => int.TryParse(DumpVersion.Split('.')[0], CultureInfo.InvariantCulture, out var major) ? major : 0;
 
     /// <summary>The only object of a role.</summary>
-    /// <exception cref="Errors.BackupException">There is none.</exception>
+    /// <exception cref="BackupException">There is none.</exception>
     public ObjectRecord Single(ObjectRole role) =>
         Objects.FirstOrDefault(o => o.Role == role)
-        ?? throw new Errors.BackupException(Errors.ErrorKind.Verification, $"set {Id} has no object of role {role.Word()}");
+        ?? throw new BackupException(ErrorKind.Verification, $"set {Id} has no object of role {role.Word()}");
 }
 
 /// <summary>One object of a set.</summary>
