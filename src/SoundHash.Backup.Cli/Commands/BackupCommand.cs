@@ -108,8 +108,8 @@ internal sealed class BackupCommand : VerbCommand
     private Setup Read(ParseResult parse, CliSession cli)
     {
         var settings = cli.Settings(
-            ("BACKUP_JOBS", parse.GetValue(_jobs)?.ToString(CultureInfo.InvariantCulture)),
-            ("BACKUP_ENCRYPTION_ENABLED", parse.GetValue(_noEncrypt) ? "false" : null));
+            new SettingFlag("BACKUP_JOBS", _jobs.Name, parse.GetValue(_jobs)?.ToString(CultureInfo.InvariantCulture)),
+            new SettingFlag("BACKUP_ENCRYPTION_ENABLED", _noEncrypt.Name, parse.GetValue(_noEncrypt) ? "false" : null));
         var setup = new Setup(
             DatabaseConfiguration.Read(settings),
             RepositoryConfiguration.ReadForBackup(settings),

@@ -70,7 +70,8 @@ internal sealed class RestoreCommand : VerbCommand
             return await ListAsync(cli, cancel);
         }
 
-        var settings = cli.Settings(("BACKUP_JOBS", parse.GetValue(_jobs)?.ToString(CultureInfo.InvariantCulture)));
+        var settings = cli.Settings(
+            new SettingFlag("BACKUP_JOBS", _jobs.Name, parse.GetValue(_jobs)?.ToString(CultureInfo.InvariantCulture)));
         var server = DatabaseConfiguration.Read(settings);
         var encryption = EncryptionConfiguration.ReadForDecryption(settings);
         var repository = _select.File(parse) is null ? RepositoryConfiguration.Read(settings) : null;
