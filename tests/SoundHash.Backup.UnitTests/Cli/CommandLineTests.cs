@@ -24,10 +24,12 @@ public sealed class CommandLineTests
         Assert.Contains(verb.Examples, e => ShbackupApplication.Parse(Words(e)).CommandResult.Command.Name == verb.Name);
     }
 
-    [Fact]
-    public void The_command_lines_of_the_README_parse()
+    [Theory]
+    [InlineData("README.md")]
+    [InlineData("docs/runbook.md")]
+    public void The_command_lines_of_the_documentation_parse(string page)
     {
-        var lines = FencedLines(SourceTree.Read("README.md"))
+        var lines = FencedLines(SourceTree.Read(page.Split('/')))
             .SelectMany(static l => l.Split('#')[0].Split("&&", StringSplitOptions.TrimEntries))
             .Select(static l => l.Trim().Replace("/usr/local/bin/", string.Empty, StringComparison.Ordinal))
             .Where(static l => l.StartsWith("shbackup ", StringComparison.Ordinal))
