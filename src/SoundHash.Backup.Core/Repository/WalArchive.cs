@@ -67,7 +67,14 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
     public async Task AdmitAsync(bool hasArchived, DateTimeOffset now, CancellationToken cancel)
     {
         var key = $"{WalLayout.SystemFolder(systemIdentifier)}/{WalLayout.ArchiveFile}";
-        if (await store.StatAsync(key, cancel) is not null)
+        var isThere = await store.StatAsync(key, cancel) is not null;
+        if (isThere && hasArchived)
+        {
+            // Looked at when it was first used from here: what this costs is paid for every call of PostgreSQL's.
+            return;
+        }
+
+        if (isThere)
         {
             var known = await store.ReadJsonAsync(key, RepositoryJson.Default.WalArchiveRecord, cancel);
             if (known is null || known.FormatVersion > Format)
@@ -247,9 +254,9 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
     // True when the name was taken before, by the same content.
     private async Task<bool> ReserveAsync(WalSource source, string key, Action? beforeCommit, CancellationToken cancel)
     {
-        if (await SumOfAsync(source.Name, cancel) is { } known)
+        if (await store.StatAsync(key + WalLayout.SumSuffix, cancel) is not null)
         {
-            EnsureSame(source, known);
+            EnsureSame(source, await SumOfAsync(source.Name, cancel));
             return true;
         }
 
