@@ -76,7 +76,13 @@ internal sealed record BrokenSet(string Id, string Problem, string? Hint = null)
 }
 
 /// <summary>The document of <c>backup verify</c>.</summary>
-internal sealed record VerifyDocument(IReadOnlyList<VerificationResult> Sets, IReadOnlyList<BrokenSet> Broken, bool Deep, int ExitCode);
+internal sealed record VerifyDocument(IReadOnlyList<VerifiedSet> Sets, IReadOnlyList<BrokenSet> Broken, bool Deep, int ExitCode);
+
+/// <summary>What verifying one set found: what is wrong, one line each.</summary>
+internal sealed record VerifiedSet(string SetId, long StoredBytes, IReadOnlyList<string> Problems)
+{
+    public static VerifiedSet Of(VerificationResult result) => new(result.SetId, result.StoredBytes, result.Problems);
+}
 
 /// <summary>The document of <c>backup expire</c>.</summary>
 internal sealed record ExpireDocument(IReadOnlyList<ExpireItem> Sets, bool DryRun, int ExitCode);
