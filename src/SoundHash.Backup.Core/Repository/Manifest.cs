@@ -50,6 +50,12 @@ public enum ObjectRole
 
     /// <summary>Indexes, constraints and triggers.</summary>
     PostData,
+
+    /// <summary>Files of a data directory, as tar.</summary>
+    Volume,
+
+    /// <summary>What a restored data directory gets last, as tar: pg_control, backup_label, backup_manifest, outside configuration.</summary>
+    Final,
 }
 
 /// <summary>
@@ -76,7 +82,7 @@ public sealed record Manifest
     /// <summary>What the set holds.</summary>
     public required SetKind Kind { get; init; }
 
-    /// <summary>The database of a logical set.</summary>
+    /// <summary>The database of a logical set; empty for a physical one, which holds all of its cluster.</summary>
     public required string Database { get; init; }
 
     /// <summary>The retention class.</summary>
@@ -97,7 +103,7 @@ public sealed record Manifest
     /// <summary>The version of the server.</summary>
     public required string ServerVersion { get; init; }
 
-    /// <summary>The version of pg_dump; pg_restore must be at least as new.</summary>
+    /// <summary>The version of pg_dump; pg_restore must be at least as new. Empty for a physical set.</summary>
     public required string DumpVersion { get; init; }
 
     /// <summary>PostgreSQL's system identifier of the cluster, or null where the role may not read it.</summary>
@@ -105,6 +111,9 @@ public sealed record Manifest
 
     /// <summary>Size of the database on the server in bytes, for estimates.</summary>
     public required long DatabaseBytes { get; init; }
+
+    /// <summary>What only a base backup has; null for a logical set.</summary>
+    public PhysicalFacts? Physical { get; init; }
 
     /// <summary>The objects of the set besides manifest and SHA256SUMS.</summary>
     public required IReadOnlyList<ObjectRecord> Objects { get; init; }

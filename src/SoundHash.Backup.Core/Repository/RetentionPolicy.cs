@@ -84,6 +84,11 @@ public static class RetentionPolicy
         var problems = checks.TryGetValue(set.Id, out var check)
             ? check.Problems
             : set.DamagedObjects.Select(static key => $"object {key} is missing or has another size than recorded").ToList();
+        if (set.Manifest!.Physical is { DamagedPages.Count: > 0 } physical)
+        {
+            problems = [.. problems, $"{physical.DamagedPages.Count} pages were damaged on the server when it was made"];
+        }
+
         var more = problems.Count > 1 ? $", and {problems.Count - 1} more" : string.Empty;
         return problems.Count == 0 ? null : new BackupException(
             ErrorKind.Verification,
