@@ -14,6 +14,9 @@ internal static class RepositoryAccess
     public static IObjectStore Open(RepositoryConfiguration configuration) =>
         new LocalObjectStore(configuration.Directory, configuration.Group);
 
+    /// <summary>The archive of WAL.</summary>
+    public static IObjectStore OpenWal(WalConfiguration configuration) => new LocalObjectStore(configuration.Directory, configuration.Group);
+
     /// <summary>As <see cref="Open"/>, for a verb that makes the repository when it is not there.</summary>
     public static IObjectStore Make(RepositoryConfiguration configuration)
     {

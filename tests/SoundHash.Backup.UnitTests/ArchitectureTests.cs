@@ -19,6 +19,7 @@ public sealed partial class ArchitectureTests
         ["Configuration"] = $"{BelowRepository} Repository",
         ["Backups"] = $"{BelowRepository} Repository",
         ["Restores"] = $"{BelowRepository} Repository",
+        ["Wal"] = $"{BelowRepository} Repository",
     };
 
     public static TheoryData<string> Folders => [.. Directory.GetDirectories(Core()).Select(

@@ -91,7 +91,7 @@ internal sealed class BackupVerifyCommand : VerbCommand
         var errors = unusable.Select(static s => s.Problem!).Concat(results.SelectMany(static r => r.Findings)).ToList();
         errors.ForEach(cli.ReportLines);
         var code = ExitCodes.WorstOf(errors);
-        cli.Print(new VerifyDocument(results, all ? BrokenSet.Of(catalogue) : [], deep, code), ResultJson.Default.VerifyDocument, Print);
+        cli.Print(new VerifyDocument(results.ConvertAll(VerifiedSet.Of), all ? BrokenSet.Of(catalogue) : [], deep, code), ResultJson.Default.VerifyDocument, Print);
         return code;
     }
 

@@ -76,7 +76,13 @@ internal sealed record BrokenSet(string Id, string Problem, string? Hint = null)
 }
 
 /// <summary>The document of <c>backup verify</c>.</summary>
-internal sealed record VerifyDocument(IReadOnlyList<VerificationResult> Sets, IReadOnlyList<BrokenSet> Broken, bool Deep, int ExitCode);
+internal sealed record VerifyDocument(IReadOnlyList<VerifiedSet> Sets, IReadOnlyList<BrokenSet> Broken, bool Deep, int ExitCode);
+
+/// <summary>What verifying one set found: what is wrong, one line each.</summary>
+internal sealed record VerifiedSet(string SetId, long StoredBytes, IReadOnlyList<string> Problems)
+{
+    public static VerifiedSet Of(VerificationResult result) => new(result.SetId, result.StoredBytes, result.Problems);
+}
 
 /// <summary>The document of <c>backup expire</c>.</summary>
 internal sealed record ExpireDocument(IReadOnlyList<ExpireItem> Sets, bool DryRun, int ExitCode);
@@ -105,6 +111,12 @@ internal sealed record FileDocument(string File);
 /// <summary>The document of <c>backup keep</c> and <c>backup unkeep</c>.</summary>
 internal sealed record PinDocument(string Id, bool Pinned);
 
+/// <summary>The document of <c>wal-archive generate-config</c>.</summary>
+internal sealed record ArchivingDocument(IReadOnlyList<ParameterResult> Parameters, string RestoreCommand, bool Applied);
+
+/// <summary>A parameter of PostgreSQL.</summary>
+internal sealed record ParameterResult(string Name, string Value, string? Current, bool Differs, bool NeedsRestart);
+
 /// <summary>JSON of results, generated at compile time.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
@@ -121,4 +133,5 @@ internal sealed record PinDocument(string Id, bool Pinned);
 [JsonSerializable(typeof(PlanDocument))]
 [JsonSerializable(typeof(RestoreDocument))]
 [JsonSerializable(typeof(RestoreListDocument))]
+[JsonSerializable(typeof(ArchivingDocument))]
 internal sealed partial class ResultJson : JsonSerializerContext;

@@ -21,6 +21,9 @@ public sealed class SettingsReader(
     public IReadOnlyList<string> UnknownNames { get; } =
         environment.Keys.Concat(file?.Values.Keys ?? []).Where(SettingNames.IsUnknown).Distinct().Order(StringComparer.Ordinal).ToList();
 
+    /// <summary>Absolute path of the .env file in use, or null.</summary>
+    public string? EnvFilePath => file?.Path;
+
     /// <summary>The value of a setting, or null when it is absent or empty.</summary>
     public string? Text(string name) => Given(name) ?? FromFile(name) ?? SettingNames.Find(name)?.Default;
 

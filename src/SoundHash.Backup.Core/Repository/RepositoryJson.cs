@@ -23,6 +23,7 @@ namespace SoundHash.Backup.Repository;
 [JsonSerializable(typeof(RepositoryRecord))]
 [JsonSerializable(typeof(IntentRecord))]
 [JsonSerializable(typeof(KeepRecord))]
+[JsonSerializable(typeof(WalArchiveRecord))]
 internal sealed partial class RepositoryJson : JsonSerializerContext;
 
 /// <summary>Enumerations as words: pre-data, logical. Numbers are refused.</summary>

@@ -25,3 +25,8 @@ public sealed record IntentRecord(string Instance, string Lock, string Host, int
 /// <summary><c>keep.json</c>: the set is pinned.</summary>
 /// <param name="Since">When.</param>
 public sealed record KeepRecord(DateTimeOffset Since);
+
+/// <summary><c>archive.json</c>: a cluster's WAL is archived here.</summary>
+/// <param name="FormatVersion">Format of the archive.</param>
+/// <param name="Created">When it was made.</param>
+public sealed record WalArchiveRecord(int FormatVersion, DateTimeOffset Created);

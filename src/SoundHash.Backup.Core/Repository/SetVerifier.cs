@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using SoundHash.Backup.Encryption;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Pipelines;
@@ -14,7 +13,7 @@ namespace SoundHash.Backup.Repository;
 /// <param name="SetId">The set.</param>
 /// <param name="StoredBytes">Bytes that were read back.</param>
 /// <param name="Findings">What is wrong, each with its kind and hint; empty when all is as recorded.</param>
-public sealed record VerificationResult(string SetId, long StoredBytes, [property: JsonIgnore] IReadOnlyList<BackupException> Findings)
+public sealed record VerificationResult(string SetId, long StoredBytes, IReadOnlyList<BackupException> Findings)
 {
     /// <summary>What is wrong, one line each; empty when all is as recorded.</summary>
     public IReadOnlyList<string> Problems => Findings.Select(static f => f.Message).ToList();

@@ -35,6 +35,7 @@ public sealed record WalEntry(WalFileName Name, long StoredBytes, DateTimeOffset
 /// <param name="systemIdentifier">The cluster.</param>
 public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
 {
+    private const int Format = 1;
     private const int MostSumBytes = 4096;
 
     /// <summary>The store's name for messages.</summary>
@@ -56,6 +57,54 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
         }
 
         return found.ToList();
+    }
+
+    /// <summary>Makes sure that the archive of the cluster is there; a first one is made.</summary>
+    /// <param name="hasArchived">It has been there before: an empty one is then a disk that is not mounted, say, and no new archive.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="cancel">Cancels.</param>
+    /// <exception cref="BackupException">It is gone, or of a newer format.</exception>
+    public async Task AdmitAsync(bool hasArchived, DateTimeOffset now, CancellationToken cancel)
+    {
+        var key = $"{WalLayout.SystemFolder(systemIdentifier)}/{WalLayout.ArchiveFile}";
+        var isThere = await store.StatAsync(key, cancel) is not null;
+        if (isThere && hasArchived)
+        {
+            // Looked at when it was first used from here: what this costs is paid for every call of PostgreSQL's.
+            return;
+        }
+
+        if (isThere)
+        {
+            var known = await store.ReadJsonAsync(key, RepositoryJson.Default.WalArchiveRecord, cancel);
+            if (known is null || known.FormatVersion > Format)
+            {
+                throw new BackupException(
+                    ErrorKind.Configuration,
+                    $"the WAL archive in store {store.Name} has format version {known?.FormatVersion}; this shbackup knows {Format}",
+                    "use the newer shbackup that made it");
+            }
+
+            return;
+        }
+
+        if (hasArchived)
+        {
+            throw new StorageException(
+                $"the WAL archive of system identifier {systemIdentifier} is gone from store {store.Name}, where it was before",
+                "see whether the disk is mounted and BACKUP_WAL_DIR is right; when it was removed on purpose, remove the file 'archived' "
+                + "in the spool of the data directory (BACKUP_SPOOL_DIR) and take a new physical backup");
+        }
+
+        try
+        {
+            await store.WriteJsonAsync(
+                key, new WalArchiveRecord(Format, now), RepositoryJson.Default.WalArchiveRecord, WriteMode.CreateNew, cancel);
+        }
+        catch (ObjectExistsException)
+        {
+            // Another first push was faster.
+        }
     }
 
     /// <summary>Archives a file. When it returns, the file is there, whole and durable.</summary>
@@ -205,9 +254,9 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
     // True when the name was taken before, by the same content.
     private async Task<bool> ReserveAsync(WalSource source, string key, Action? beforeCommit, CancellationToken cancel)
     {
-        if (await SumOfAsync(source.Name, cancel) is { } known)
+        if (await store.StatAsync(key + WalLayout.SumSuffix, cancel) is not null)
         {
-            EnsureSame(source, known);
+            EnsureSame(source, await SumOfAsync(source.Name, cancel));
             return true;
         }
 

@@ -9,6 +9,9 @@ public static class WalLayout
     /// <summary>The suffix of the file that decides a name's content: the SHA-256 of its plain bytes, in coreutils format.</summary>
     public const string SumSuffix = ".sha256";
 
+    /// <summary>The archive's own description, in the folder of its cluster.</summary>
+    public const string ArchiveFile = "archive.json";
+
     /// <summary>The folder of pieces that <c>wal-archive receive</c> stores.</summary>
     public const string Streaming = "streaming";
 

@@ -15,7 +15,7 @@ internal static partial class LocalFiles
     private const int NoReplace = 1; // RENAME_NOREPLACE
     private const int OwnerOnly = 0x180, AllRead = 0x1A4; // 0600, 0644
 
-    private const int NotPermitted = 1, Missing = 2, Interrupted = 4, WouldBlock = 11, Denied = 13, Exists = 17, Invalid = 22; // E…
+    private const int NotPermitted = 1, Missing = 2, Interrupted = 4, WouldBlock = 11, Denied = 13, Exists = 17, NoDirectory = 20, Invalid = 22; // E…
     private const int TooManyLinks = 31, ReadOnlySystem = 30, NotImplemented = 38, NotSupported = 95;
 
     /// <summary>
@@ -210,15 +210,27 @@ internal static partial class LocalFiles
             : (uint)Marshal.ReadInt32(entry, 2 * nint.Size);
     }
 
-    // Device and inode, by statx(2), whose structure is the same on all platforms: stx_ino at 32, stx_dev at 136.
-    private static (ulong Device, ulong Inode)? Identity(string path)
+    /// <summary>Device and inode of a file; null when there is none.</summary>
+    public static (ulong Device, ulong Inode)? Identity(string path) => Stat(path) is { } found ? (found.Device, found.Inode) : null;
+
+    /// <summary>
+    /// Looks at a file by statx(2), whose structure is the same on all platforms; null when there is none, which is no exception
+    /// here, since it is the usual answer of a store that is asked before it is written to.
+    /// </summary>
+    /// <exception cref="IOException">It can't be looked at.</exception>
+    public static FileStatus? Stat(string path)
     {
-        const uint InodeNumber = 0x100;
+        const uint Basic = 0x7FF;
         Span<byte> found = stackalloc byte[256];
-        return ErrorOf(Statx(CurrentDirectory, path, 0, InodeNumber, ref found[0])) switch
+        return ErrorOf(Statx(CurrentDirectory, path, 0, Basic, ref found[0])) switch
         {
-            0 => (MemoryMarshal.Read<ulong>(found[136..]), MemoryMarshal.Read<ulong>(found[32..])),
-            Missing => null,
+            0 => new FileStatus(
+                MemoryMarshal.Read<ulong>(found[136..]),
+                MemoryMarshal.Read<ulong>(found[32..]),
+                MemoryMarshal.Read<long>(found[40..]),
+                DateTimeOffset.FromUnixTimeSeconds(MemoryMarshal.Read<long>(found[112..]))
+                    .AddTicks(MemoryMarshal.Read<int>(found[120..]) / TimeSpan.NanosecondsPerTick)),
+            Missing or NoDirectory => null,
             var error => throw Failed("look at", path, error),
         };
     }
@@ -267,3 +279,7 @@ internal static partial class LocalFiles
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Statx(int directory, string path, int flags, uint mask, ref byte found);
 }
+
+/// <summary>What statx(2) says of a file.</summary>
+[StructLayout(LayoutKind.Auto)]
+internal readonly record struct FileStatus(ulong Device, ulong Inode, long Size, DateTimeOffset Modified);
