@@ -52,7 +52,7 @@ public sealed partial class DocumentationTests
     [InlineData("`error`", typeof(ErrorResult))]
     [InlineData("`set`, one of `sets` of `backup list`", typeof(SetResult))]
     [InlineData("one of `broken`: a set whose manifest can't be used", typeof(BrokenSet))]
-    [InlineData("one of `sets` of `backup verify`", typeof(VerificationResult))]
+    [InlineData("one of `sets` of `backup verify`", typeof(VerifiedSet))]
     [InlineData("one of `sets` of `backup expire`", typeof(ExpireItem))]
     [InlineData("one of `plans`", typeof(RestorePlan))]
     [InlineData("`result`", typeof(RestoreResult))]
