@@ -205,7 +205,12 @@ public sealed class CommandLineTests
         foreach (var child in command.Subcommands)
         {
             IReadOnlyList<string> own = [.. path, child.Name];
-            yield return (own, Assert.IsAssignableFrom<VerbCommand>(child));
+            // A group of verbs does nothing itself.
+            if (child is VerbCommand verb)
+            {
+                yield return (own, verb);
+            }
+
             foreach (var below in Walk(child, own))
             {
                 yield return below;
