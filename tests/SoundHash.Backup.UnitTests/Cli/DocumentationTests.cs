@@ -1,6 +1,5 @@
 using System.Text.RegularExpressions;
 using SoundHash.Backup.Cli.Output;
-using SoundHash.Backup.Repository;
 using SoundHash.Backup.Restores;
 
 namespace SoundHash.Backup.UnitTests.Cli;
