@@ -205,8 +205,8 @@ public sealed class CommandLineTests
         foreach (var child in command.Subcommands)
         {
             IReadOnlyList<string> own = [.. path, child.Name];
-            // A group of verbs does nothing itself.
-            if (child is VerbCommand verb)
+            // A group of verbs does nothing itself; what is hidden is for our own use.
+            if (child is VerbCommand verb && !child.Hidden)
             {
                 yield return (own, verb);
             }
