@@ -27,13 +27,16 @@ internal sealed class BackupExpireCommand : VerbCommand
         var settings = cli.Settings();
         var repository = RepositoryConfiguration.Read(settings);
         var retention = RetentionConfiguration.Read(settings);
+        var wal = WalConfiguration.Read(settings);
+        var encryption = EncryptionConfiguration.ReadForDecryption(settings);
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = cli.Meter(settings);
         settings.ThrowIfInvalid();
 
         var store = RepositoryAccess.Open(repository);
         using var held = await RunLock.TakeAsync(repository.StateDirectory, "expire", null, TimeSpan.Zero, cli.Time, cancel);
-        var expiry = new Expiry(store, new SetVerifier(store, cli.Launcher, meter), jobs, cli.Time, cli.Log);
+        var consistency = new ConsistencyCheck(RepositoryAccess.OpenWal(wal), cli.Providers(encryption).For);
+        var expiry = new Expiry(store, new SetVerifier(store, cli.Launcher, meter), jobs, cli.Time, cli.Log, consistency);
         var dryRun = parse.GetValue(_dryRun);
         IReadOnlyList<RetentionDecision> decisions;
         await using (new ProgressReporter(cli, "verify", meter, static () => 0))
