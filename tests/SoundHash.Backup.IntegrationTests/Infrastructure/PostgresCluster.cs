@@ -26,7 +26,7 @@ public class PostgresCluster : IAsyncLifetime
 
     public string LogFile => Path.Combine(_folder, "log");
 
-    public async ValueTask InitializeAsync()
+    public virtual async ValueTask InitializeAsync()
     {
         var asRoot = Environment.UserName == "root";
         var drop = asRoot ? "setpriv --reuid=postgres --regid=postgres --init-groups --" : string.Empty;
