@@ -43,13 +43,12 @@ internal sealed class CliSession : IDisposable
     public bool Json => _parse.GetValue(_common.Json);
 
     /// <summary>Settings with the values that the command line gave.</summary>
-    public SettingsReader Settings(params (string Name, string? Value)[] flags)
+    public SettingsReader Settings(params SettingFlag[] flags)
     {
         var file = _parse.GetValue(_common.EnvFile) is { } path ? EnvFile.Read(path) : EnvFile.OfWorkingDirectory();
         var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
             .ToDictionary(static e => (string)e.Key, static e => (string?)e.Value ?? string.Empty);
-        var given = flags.ToDictionary(static f => f.Name, static f => f.Value);
-        var reader = new SettingsReader(given, environment, file, warning => _log.Warning("{Warning:l}", warning));
+        var reader = new SettingsReader(flags, environment, file, warning => _log.Warning("{Warning:l}", warning));
         foreach (var name in reader.UnknownNames)
         {
             _log.Warning("unknown setting {Name} is ignored", name);

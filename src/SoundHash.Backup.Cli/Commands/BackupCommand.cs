@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
 using SoundHash.Backup.Backups;
 using SoundHash.Backup.Cli.OptionGroups;
@@ -54,6 +55,7 @@ internal sealed class BackupCommand : VerbCommand
     public BackupCommand(CommonOptions common)
         : base("backup", "Back up databases, and look after the sets", common)
     {
+        _name.Validators.Add(CheckName);
         _tier.AcceptOnlyFromAmong("standard", "extended", "archive");
         _select.AddTo(this);
         foreach (var option in new Option[] { _name, _tier, _jobs, _fingerprint, _noEncrypt, _lockWait, _newSystem, _dryRun })
@@ -106,8 +108,8 @@ internal sealed class BackupCommand : VerbCommand
     private Setup Read(ParseResult parse, CliSession cli)
     {
         var settings = cli.Settings(
-            ("BACKUP_JOBS", parse.GetValue(_jobs)?.ToString(CultureInfo.InvariantCulture)),
-            ("BACKUP_ENCRYPTION_ENABLED", parse.GetValue(_noEncrypt) ? "false" : null));
+            new SettingFlag("BACKUP_JOBS", _jobs.Name, parse.GetValue(_jobs)?.ToString(CultureInfo.InvariantCulture)),
+            new SettingFlag("BACKUP_ENCRYPTION_ENABLED", _noEncrypt.Name, parse.GetValue(_noEncrypt) ? "false" : null));
         var setup = new Setup(
             DatabaseConfiguration.Read(settings),
             RepositoryConfiguration.ReadForBackup(settings),
@@ -117,10 +119,22 @@ internal sealed class BackupCommand : VerbCommand
             RunConfiguration.ReadJobs(settings),
             cli.Meter(settings),
             cli.Tools(settings),
-            new HookScope(cli, settings, "backup"),
-            parse.GetValue(_name) is { } name ? SetId.CheckName(name) : null);
+            new HookScope(cli, settings, "backup"));
         settings.ThrowIfInvalid();
         return setup;
+    }
+
+    // With all other problems of the command line. That a value is empty is said of every option in the same words.
+    private static void CheckName(OptionResult given)
+    {
+        try
+        {
+            _ = given.GetValueOrDefault<string?>() is { } name && !string.IsNullOrWhiteSpace(name) ? SetId.CheckName(name) : null;
+        }
+        catch (BackupException e)
+        {
+            given.AddError($"{e.Message}: {e.Hint}");
+        }
     }
 
     private async Task<int> BackUpAsync(
@@ -134,7 +148,7 @@ internal sealed class BackupCommand : VerbCommand
         var (provider, recipients) = await cli.Providers(setup.Encryption).ForWritingAsync(cancel);
         var options = new BackupOptions(
             Guid.NewGuid().ToString("n"),
-            setup.Name,
+            parse.GetValue(_name),
             parse.GetValue(_tier) is { } tier ? Enum.Parse<Tier>(tier, ignoreCase: true) : null,
             setup.Jobs,
             parse.GetValue(_fingerprint),
@@ -172,6 +186,5 @@ internal sealed class BackupCommand : VerbCommand
         int Jobs,
         TransferMeter Meter,
         PgToolFinder Tools,
-        HookScope Hooks,
-        string? Name);
+        HookScope Hooks);
 }

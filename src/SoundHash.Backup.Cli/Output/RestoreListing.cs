@@ -7,7 +7,7 @@ internal static class RestoreListing
     {
         if (document.Sets.Count == 0)
         {
-            terminal.Line(SetListing.None(directory));
+            terminal.Line(SetListing.None(directory, document.Broken.Count));
             return;
         }
 

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Repository;
@@ -75,6 +76,9 @@ internal sealed record BrokenSet(string Id, string Problem, string? Hint = null)
             .Select(static s => new BrokenSet(s.Id, s.Problem!.Message, s.Problem.Hint)).ToList();
 }
 
+/// <summary>The document of <c>backup show</c>: the manifest, and what is not in it since it changes.</summary>
+internal sealed record ShowDocument(JsonElement Manifest, DateTimeOffset Expires, bool Pinned, IReadOnlyList<string> DamagedObjects);
+
 /// <summary>The document of <c>backup verify</c>.</summary>
 internal sealed record VerifyDocument(IReadOnlyList<VerifiedSet> Sets, IReadOnlyList<BrokenSet> Broken, bool Deep, int ExitCode);
 
@@ -91,7 +95,7 @@ internal sealed record ExpireDocument(IReadOnlyList<ExpireItem> Sets, bool DryRu
 internal sealed record ExpireItem(string Id, bool Expires, string Reason);
 
 /// <summary>The document of <c>restore --plan</c>.</summary>
-internal sealed record PlanDocument(IReadOnlyList<RestorePlan> Plans);
+internal sealed record PlanDocument(IReadOnlyList<RestorePlan> Plans, int ExitCode);
 
 /// <summary>The document of <c>restore</c>.</summary>
 internal sealed record RestoreDocument(IReadOnlyList<RestoreItem> Restores, int ExitCode);
@@ -126,6 +130,7 @@ internal sealed record ParameterResult(string Name, string Value, string? Curren
 [JsonSerializable(typeof(BackupDocument))]
 [JsonSerializable(typeof(BackupPlanDocument))]
 [JsonSerializable(typeof(ListDocument))]
+[JsonSerializable(typeof(ShowDocument))]
 [JsonSerializable(typeof(VerifyDocument))]
 [JsonSerializable(typeof(ExpireDocument))]
 [JsonSerializable(typeof(FileDocument))]

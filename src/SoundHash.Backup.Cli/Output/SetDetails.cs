@@ -5,14 +5,14 @@ namespace SoundHash.Backup.Cli.Output;
 /// <summary>`backup show` as text.</summary>
 internal static class SetDetails
 {
-    public static void Print(Terminal terminal, Manifest manifest, CatalogueEntry entry)
+    public static void Print(Terminal terminal, Manifest manifest, ShowDocument document)
     {
-        foreach (var (name, value) in Facts(manifest, entry))
+        foreach (var (name, value) in Facts(manifest, document))
         {
             terminal.Line($"{name,-18} {value}");
         }
 
-        var damaged = entry.DamagedObjects.ToHashSet();
+        var damaged = document.DamagedObjects.ToHashSet();
         var rows = manifest.Objects.Select(o => new[]
         {
             o.Key,
@@ -30,9 +30,9 @@ internal static class SetDetails
         }
     }
 
-    private static IEnumerable<(string Name, string Value)> Facts(Manifest manifest, CatalogueEntry entry)
+    private static IEnumerable<(string Name, string Value)> Facts(Manifest manifest, ShowDocument document)
     {
-        var plain = Sizes.Bytes(manifest.Objects.Sum(static o => o.PlainBytes));
+        var plain = Sizes.Bytes(manifest.PlainBytes);
         return
         [
             ("set", manifest.Id),
@@ -41,7 +41,7 @@ internal static class SetDetails
             ("started", Sizes.Time(manifest.Started)),
             ("stopped", Sizes.Time(manifest.Stopped)),
             ("took", Sizes.Duration(manifest.Stopped - manifest.Started)),
-            ("expires", entry.Pinned ? "never (pinned)" : Sizes.Time(manifest.Expires)),
+            ("expires", document.Pinned ? "never (pinned)" : Sizes.Time(document.Expires)),
             ("server, pg_dump", $"{manifest.ServerVersion}, {manifest.DumpVersion}"),
             ("system identifier", manifest.SystemIdentifier ?? "unknown"),
             ("shbackup", manifest.ToolVersion),

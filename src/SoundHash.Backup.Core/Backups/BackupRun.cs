@@ -51,7 +51,11 @@ public sealed class BackupRun(
             : throw new BackupException(ErrorKind.Usage, $"every database of {server.Server} is excluded: nothing would be backed up");
     }
 
-    /// <summary>Backs up the databases one after the other.</summary>
+    /// <summary>
+    /// Backs up the databases one after the other. When it is cancelled after others were done, the outcomes so far are
+    /// returned, the cancelled one last: what was made stays, and must be told of.
+    /// </summary>
+    /// <exception cref="OperationCanceledException">It was cancelled at its first database.</exception>
     public async Task<IReadOnlyList<BackupOutcome>> RunAsync(
         IReadOnlyList<string> databases, BackupScope scope, BackupOptions options, CancellationToken cancel)
     {
@@ -77,9 +81,25 @@ public sealed class BackupRun(
                 log.Debug(e, "backup of {Database} failed", database);
                 outcomes.Add(new BackupOutcome(database, null, e));
             }
+            catch (Exception e) when (
+                outcomes.Count > 0 && cancel.IsCancellationRequested && e is BackupException or OperationCanceledException)
+            {
+                log.Debug(e, "backup of {Database} was cancelled", database);
+                outcomes.Add(new BackupOutcome(database, null, Cancelled(database, e)));
+                break;
+            }
         }
 
         return outcomes;
+    }
+
+    private static BackupException Cancelled(string database, Exception e)
+    {
+        var why = e is BackupException { Kind: not ErrorKind.Cancelled } known ? $" ({known.Message})" : string.Empty;
+        return new BackupException(
+            ErrorKind.Cancelled,
+            $"database \"{database}\": cancelled{why}; neither it nor one after it has a set of this run; what was done before stays, and is listed",
+            inner: e);
     }
 
     private async Task<(PgTools Tools, string? System)> PrepareAsync(

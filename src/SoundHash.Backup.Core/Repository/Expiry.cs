@@ -27,7 +27,7 @@ public sealed class Expiry(
         var now = time.GetUtcNow();
         if (dryRun)
         {
-            log.Information("the clock of store {Store} is not compared with this machine's, since that would write to it", store.Name);
+            log.Debug("the clock of store {Store} is not compared with this machine's, since that would write to it", store.Name);
         }
         else
         {
@@ -59,7 +59,7 @@ public sealed class Expiry(
                 return decisions;
             }
 
-            log.Information("verifying set {Id} ({MiB} MiB), for which older ones are removed", manifest.Id, manifest.StoredBytes >> 20);
+            log.Information("reading set {Id} ({MiB} MiB) back before older sets are removed", manifest.Id, manifest.StoredBytes >> 20);
             checks[manifest.Id] = await verifier.VerifyStoredAsync(manifest, jobs, cancel);
         }
     }

@@ -67,7 +67,7 @@ public sealed class NeededSettingsTests(PostgresCluster cluster, Samples samples
         { "backup", MakesSets + "BACKUP_HOOK_PRE_BACKUP BACKUP_HOOK_POST_BACKUP " },
         { "backup --dry-run", MakesSets },
         { "backup list", Store + Retention },
-        { "backup show SET", Store },
+        { "backup show SET", Store + Retention },
         { "backup verify --all", Store + "BACKUP_JOBS BACKUP_RATE_LIMIT" },
         { "backup verify SET --deep", Store + Work + Keys },
         { "backup expire", Store + Retention + "BACKUP_STATE_DIR BACKUP_GROUP BACKUP_JOBS BACKUP_RATE_LIMIT" },

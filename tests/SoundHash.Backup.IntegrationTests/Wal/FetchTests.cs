@@ -51,29 +51,6 @@ public sealed class FetchTests(ArchivedCluster cluster) : IClassFixture<Archived
         Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(data, "pg_wal")));
     }
 
-    [Fact]
-    public async Task A_copy_of_the_cluster_recovers_through_the_generated_command_with_most_segments_fetched_ahead()
-    {
-        await using var copy = await ClusterCopy.OfAsync(cluster);
-        await cluster.ExecuteAsync("postgres", "CREATE TABLE IF NOT EXISTS bulk (t text)");
-        for (var i = 0; i < 6; i++)
-        {
-            await cluster.ExecuteAsync("postgres", "INSERT INTO bulk SELECT repeat(md5(g::text), 30) FROM generate_series(1, 30000) g");
-        }
-
-        var rows = await cluster.TextAsync("postgres", "SELECT count(*) FROM bulk");
-        await cluster.ArchivedAsync(await cluster.SwitchWalAsync());
-
-        await copy.RecoverAsync(cluster);
-
-        Assert.Equal(rows, await copy.TextAsync("SELECT count(*) FROM bulk"));
-        Assert.Equal("2", await copy.TextAsync("SELECT timeline_id FROM pg_control_checkpoint()"));
-        // Only the first one, and those that were asked for before the process beside us had them.
-        var log = await copy.LogAsync();
-        var restored = log.Split("restored log file").Length - 1;
-        Assert.True(restored >= 10, log);
-    }
-
     /// <summary>PostgreSQL's first segment of a new timeline begins with pages of the old one, and so does the last of the old.</summary>
     [Fact]
     public async Task A_promoted_copy_archives_its_history_first_and_its_segments_beside_the_old_timeline_s()

@@ -193,7 +193,11 @@ internal static partial class LocalFiles
 
     /// <summary>The id of a group by name or number.</summary>
     /// <exception cref="BackupException">There is no such group.</exception>
-    public static uint GroupId(string group)
+    public static uint GroupId(string group) => FindGroup(group) ?? throw new BackupException(
+        ErrorKind.Configuration, $"BACKUP_GROUP='{group}' is no group of this machine", "getent group lists them");
+
+    /// <summary>The id of a group by name or number, or null when there is no such group.</summary>
+    public static uint? FindGroup(string group)
     {
         if (uint.TryParse(group, NumberStyles.None, CultureInfo.InvariantCulture, out var number))
         {
@@ -202,12 +206,7 @@ internal static partial class LocalFiles
 
         // struct group { char *gr_name; char *gr_passwd; gid_t gr_gid; … } (getgrnam(3))
         var entry = GetGroup(group);
-        return entry == 0
-            ? throw new BackupException(
-                ErrorKind.Configuration,
-                $"BACKUP_GROUP='{group}' is no group of this machine",
-                "getent group lists them")
-            : (uint)Marshal.ReadInt32(entry, 2 * nint.Size);
+        return entry == 0 ? null : (uint)Marshal.ReadInt32(entry, 2 * nint.Size);
     }
 
     /// <summary>Device and inode of a file; null when there is none.</summary>
