@@ -27,6 +27,8 @@ internal sealed class BackupExpireCommand : VerbCommand
         var settings = cli.Settings();
         var repository = RepositoryConfiguration.ReadForWriting(settings);
         var retention = RetentionConfiguration.Read(settings);
+        var wal = WalConfiguration.Read(settings);
+        var encryption = EncryptionConfiguration.ReadForDecryption(settings);
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = cli.Meter(settings);
         settings.ThrowIfInvalid();
@@ -40,7 +42,8 @@ internal sealed class BackupExpireCommand : VerbCommand
         }
 
         using var held = await RunLock.TakeAsync(repository.StateDirectory, "expire", null, TimeSpan.Zero, cli.Time, cancel);
-        var expiry = new Expiry(store, new SetVerifier(store, cli.Launcher, meter), jobs, cli.Time, cli.Log);
+        var consistency = new ConsistencyCheck(RepositoryAccess.OpenWal(wal), cli.Providers(encryption).For);
+        var expiry = new Expiry(store, new SetVerifier(store, cli.Launcher, meter), jobs, cli.Time, cli.Log, consistency);
         var dryRun = parse.GetValue(_dryRun);
         IReadOnlyList<RetentionDecision> decisions;
         await using (new ProgressReporter(cli, "verify", meter, static () => 0))

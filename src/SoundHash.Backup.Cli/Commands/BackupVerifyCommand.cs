@@ -47,6 +47,7 @@ internal sealed class BackupVerifyCommand : VerbCommand
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = cli.Meter(settings);
         var tools = cli.Tools(settings);
+        var wal = WalConfiguration.Read(settings);
         settings.ThrowIfInvalid();
 
         var store = RepositoryAccess.OpenForReading(repository);
@@ -64,6 +65,9 @@ internal sealed class BackupVerifyCommand : VerbCommand
         var deep = parse.GetValue(_deep);
         var verifier = new SetVerifier(store, cli.Launcher, meter);
         var providers = cli.Providers(encryption);
+        var lacking = chosen.Exists(static m => m.Kind == SetKind.Physical)
+            ? await new ConsistencyCheck(RepositoryAccess.OpenWal(wal), providers.For).LackingAsync(catalogue, cancel)
+            : new Dictionary<string, BackupException>();
         async Task<VerificationResult> VerifyAsync(Manifest manifest) => deep
             ? await verifier.VerifyDeepAsync(
                 manifest,
@@ -78,12 +82,15 @@ internal sealed class BackupVerifyCommand : VerbCommand
         {
             foreach (var manifest in chosen)
             {
-                results.Add(await OneAsync(manifest, async () =>
+                var result = await OneAsync(manifest, async () =>
                 {
                     using var use = await SetUse.BeginAsync(
                         repository.StateDirectory, store, manifest.Id, reason => cli.Log.Debug("{Reason:l}", reason), cancel);
                     return await VerifyAsync(manifest);
-                }));
+                });
+                results.Add(lacking.GetValueOrDefault(manifest.Id) is { } lack
+                    ? result with { Findings = [.. result.Findings, lack] }
+                    : result);
                 cancel.ThrowIfCancellationRequested();
             }
         }

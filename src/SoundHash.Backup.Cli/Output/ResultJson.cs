@@ -139,4 +139,8 @@ internal sealed record ParameterResult(string Name, string Value, string? Curren
 [JsonSerializable(typeof(RestoreDocument))]
 [JsonSerializable(typeof(RestoreListDocument))]
 [JsonSerializable(typeof(ArchivingDocument))]
+[JsonSerializable(typeof(WalListDocument))]
+[JsonSerializable(typeof(WalStatusDocument))]
+[JsonSerializable(typeof(WalVerifyDocument))]
+[JsonSerializable(typeof(WalCleanupDocument))]
 internal sealed partial class ResultJson : JsonSerializerContext;

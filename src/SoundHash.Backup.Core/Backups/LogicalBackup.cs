@@ -41,6 +41,7 @@ internal sealed class LogicalBackup(
         var plan = DumpPlan.Make(snapshot, properties.Encoding, options.Jobs);
         var seal = ShareThreads(options.Seal, Math.Min(plan.Count, options.Jobs));
         await using var set = await SetWriter.BeginAsync(store, name, snapshot.Started, held, seal, time, log, cancel);
+        await set.SayWalFromAsync(IntentRecord.NoWal, cancel);
         log.Information("backing up database \"{Database}\" as set {Id}", settings.Database, set.Id);
         var warnings = new ToolWarnings(log);
         warnings.AddLogged(globals.Warnings);

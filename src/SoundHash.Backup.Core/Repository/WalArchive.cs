@@ -243,6 +243,15 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
         }
     }
 
+    /// <summary>What clean-ups have removed.</summary>
+    /// <exception cref="BackupException">The record of it is there and can't be read.</exception>
+    public async Task<IReadOnlyList<WalRemovedRange>> ReadRemovedAsync(CancellationToken cancel) =>
+        (await store.ReadJsonAsync(RemovedKey, RepositoryJson.Default.WalRemovedRecord, cancel))?.Ranges ?? [];
+
+    /// <summary>Replaces the record of what clean-ups have removed; before they do, so that a killed one makes nothing look lost.</summary>
+    public Task WriteRemovedAsync(IReadOnlyList<WalRemovedRange> ranges, CancellationToken cancel) => store.WriteJsonAsync(
+        RemovedKey, new WalRemovedRecord(ranges), RepositoryJson.Default.WalRemovedRecord, WriteMode.Replace, cancel);
+
     /// <summary>Removes a file: the object first, so that what is left for an instant is a sum without an object, which is no file.</summary>
     public async Task DeleteAsync(WalFileName name, CancellationToken cancel)
     {
@@ -250,6 +259,8 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
         await store.DeleteAsync(key, cancel);
         await store.DeleteAsync(key + WalLayout.SumSuffix, cancel);
     }
+
+    private string RemovedKey => $"{WalLayout.SystemFolder(systemIdentifier)}/{WalLayout.RemovedFile}";
 
     // True when the name was taken before, by the same content.
     private async Task<bool> ReserveAsync(WalSource source, string key, Action? beforeCommit, CancellationToken cancel)

@@ -12,6 +12,9 @@ public static class WalLayout
     /// <summary>The archive's own description, in the folder of its cluster.</summary>
     public const string ArchiveFile = "archive.json";
 
+    /// <summary>What clean-ups removed, in the folder of its cluster.</summary>
+    public const string RemovedFile = "removed.json";
+
     /// <summary>The folder of pieces that <c>wal-archive receive</c> stores.</summary>
     public const string Streaming = "streaming";
 
