@@ -28,8 +28,8 @@ internal sealed record DataListing(
 /// <param name="Object">The object that holds it.</param>
 internal sealed record StoredFile(string Path, long Size, DateTimeOffset Modified, uint Crc, string XxHash128, string Object)
 {
-    /// <summary>The four bytes in memory order, as PostgreSQL prints them.</summary>
-    public string Crc32C => Convert.ToHexStringLower([(byte)Crc, (byte)(Crc >> 8), (byte)(Crc >> 16), (byte)(Crc >> 24)]);
+    /// <summary>The checksum as PostgreSQL prints it.</summary>
+    public string Crc32C => Postgres.Crc32C.Text(Crc);
 
     public FileRecord Record => new(Path, Size, Modified, Crc32C, XxHash128, Object);
 }
