@@ -12,7 +12,7 @@ internal sealed class BackupVerifyCommand : VerbCommand
 {
     private readonly Argument<string?> _id = new("ID") { Description = "The set, or the beginning of its id", Arity = ArgumentArity.ZeroOrOne };
     private readonly Option<bool> _all = new("--all") { Description = "Verify every set" };
-    private readonly Option<bool> _deep = new("--deep") { Description = "Also decrypt, decompress and read each archive's table of contents (needs the key)" };
+    private readonly Option<bool> _deep = new("--deep") { Description = "Also decrypt, decompress and read each archive: its table of contents, or every file of a physical set (needs the key)" };
 
     public BackupVerifyCommand(CommonOptions common)
         : base("verify", "Read sets back and compare them with their recorded hashes", common)
@@ -68,14 +68,13 @@ internal sealed class BackupVerifyCommand : VerbCommand
         var lacking = chosen.Exists(static m => m.Kind == SetKind.Physical)
             ? await new ConsistencyCheck(RepositoryAccess.OpenWal(wal), providers.For).LackingAsync(catalogue, cancel)
             : new Dictionary<string, BackupException>();
-        async Task<VerificationResult> VerifyAsync(Manifest manifest) => deep
-            ? await verifier.VerifyDeepAsync(
-                manifest,
-                await tools.ForRestoreAsync(manifest.DumpMajor, 0, cancel),
-                providers.For,
-                jobs,
-                cancel)
-            : await verifier.VerifyStoredAsync(manifest, jobs, cancel);
+        async Task<VerificationResult> VerifyAsync(Manifest manifest) => (deep, manifest.Kind) switch
+        {
+            (false, _) => await verifier.VerifyStoredAsync(manifest, jobs, cancel),
+            (true, SetKind.Physical) => await verifier.VerifyDeepPhysicalAsync(manifest, providers.For, jobs, cancel),
+            _ => await verifier.VerifyDeepAsync(
+                manifest, await tools.ForRestoreAsync(manifest.DumpMajor, 0, cancel), providers.For, jobs, cancel),
+        };
         var results = new List<VerificationResult>();
         var expected = chosen.Sum(m => m.Objects.Sum(o => deep ? o.PlainBytes : o.StoredBytes));
         await using (new ProgressReporter(cli, "verify", meter, () => expected))

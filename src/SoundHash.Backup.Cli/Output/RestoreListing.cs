@@ -14,7 +14,7 @@ internal static class RestoreListing
         var rows = document.Sets.Select(s => new[]
         {
             s.Set.Id,
-            s.Set.Database,
+            s.Set.Physical is null ? s.Set.Database : "(cluster)",
             Sizes.Age(now - s.Set.Started),
             s.Set.Tier,
             Sizes.Bytes(s.Set.StoredBytes),

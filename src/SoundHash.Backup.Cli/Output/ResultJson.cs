@@ -33,7 +33,8 @@ internal sealed record SetResult(
     string Encryption,
     string ServerVersion,
     string DumpVersion,
-    string? SystemIdentifier)
+    string? SystemIdentifier,
+    PhysicalResult? Physical)
 {
     public static SetResult Of(Manifest manifest, DateTimeOffset expires, CatalogueEntry? entry) => new(
         manifest.Id,
@@ -51,7 +52,23 @@ internal sealed record SetResult(
         string.Join('+', manifest.Objects.Select(static o => o.Encryption.Word()).Distinct()),
         manifest.ServerVersion,
         manifest.DumpVersion,
-        manifest.SystemIdentifier);
+        manifest.SystemIdentifier,
+        manifest.Physical is { } physical ? PhysicalResult.Of(physical) : null);
+}
+
+/// <summary>What a physical set has beyond others: the WAL that it needs, and what was damaged on the server.</summary>
+internal sealed record PhysicalResult(
+    uint Timeline, string StartLsn, string StopLsn, string FirstSegment, string LastSegment, int Files, bool PageChecksums, int DamagedPages)
+{
+    public static PhysicalResult Of(PhysicalFacts facts) => new(
+        facts.Timeline,
+        facts.StartLsn,
+        facts.StopLsn,
+        facts.FirstSegment.Name,
+        facts.LastSegment.Name,
+        facts.Files,
+        facts.PageChecksums,
+        facts.DamagedPages.Count);
 }
 
 /// <summary>The document of <c>backup</c>.</summary>
@@ -62,7 +79,7 @@ internal sealed record BackupDocumentItem(string Database, SetResult? Set, Error
 
 /// <summary>The document of a dry run of <c>backup</c>.</summary>
 internal sealed record BackupPlanDocument(
-    IReadOnlyList<string> Databases, string Store, string Encryption, string Compression, int Jobs, bool DryRun);
+    string Kind, IReadOnlyList<string> Databases, string Store, string Encryption, string Compression, int Jobs, bool DryRun);
 
 /// <summary>The document of <c>backup list</c>.</summary>
 internal sealed record ListDocument(IReadOnlyList<SetResult> Sets, IReadOnlyList<BrokenSet> Broken);

@@ -36,17 +36,33 @@ internal static class SetDetails
         return
         [
             ("set", manifest.Id),
-            ("database", manifest.Database),
+            ("database", manifest.Physical is null ? manifest.Database : "(the whole cluster)"),
             ("kind, tier", $"{manifest.Kind.Word()}, {manifest.Tier.Word()}"),
             ("started", Sizes.Time(manifest.Started)),
             ("stopped", Sizes.Time(manifest.Stopped)),
             ("took", Sizes.Duration(manifest.Stopped - manifest.Started)),
             ("expires", document.Pinned ? "never (pinned)" : Sizes.Time(document.Expires)),
-            ("server, pg_dump", $"{manifest.ServerVersion}, {manifest.DumpVersion}"),
+            manifest.Physical is null ? ("server, pg_dump", $"{manifest.ServerVersion}, {manifest.DumpVersion}") : ("server", manifest.ServerVersion),
             ("system identifier", manifest.SystemIdentifier ?? "unknown"),
             ("shbackup", manifest.ToolVersion),
             ("size", $"{Sizes.Bytes(manifest.StoredBytes)} stored, {plain} plain, {Sizes.Bytes(manifest.DatabaseBytes)} on the server"),
             ("recipients", string.Join(", ", manifest.Objects.SelectMany(static o => o.Recipients).Distinct())),
+            .. manifest.Physical is { } physical ? Facts(physical) : [],
         ];
     }
+
+    private static IEnumerable<(string Name, string Value)> Facts(PhysicalFacts facts) =>
+    [
+        ("timeline", $"{facts.Timeline}"),
+        ("LSN", $"{facts.StartLsn} to {facts.StopLsn}"),
+        ("WAL needed", $"{facts.FirstSegment} to {facts.LastSegment}"),
+        ("files", Sizes.Count(facts.Files, "file")),
+        ("page checksums", (facts.PageChecksums, facts.DamagedPages.Count) switch
+        {
+            (false, _) => "the cluster has none",
+            (true, 0) => "all right",
+            (true, var count) => $"{Sizes.Count(count, "DAMAGED page")}: "
+                + string.Join(", ", facts.DamagedPages.Take(5).Select(static p => $"{p.Path} block {p.Block}")) + (count > 5 ? ", …" : string.Empty),
+        }),
+    ];
 }

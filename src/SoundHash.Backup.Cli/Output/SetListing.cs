@@ -22,14 +22,14 @@ internal static class SetListing
         var rows = list.Sets.Select(s => new[]
         {
             s.Id,
-            s.Database,
+            s.Physical is null ? s.Database : "(cluster)",
             s.Kind,
             s.Tier,
             Sizes.Age(now - s.Started),
             Sizes.Bytes(s.StoredBytes),
             s.Encryption,
             s.Pinned ? "pinned" : Sizes.Time(s.Expires)[..10],
-            s.Complete ? "ok" : $"DAMAGED: {string.Join(", ", s.DamagedObjects)}",
+            StateOf(s),
         });
         string[] header = ["ID", "DATABASE", "KIND", "TIER", "AGE", "STORED", "ENCRYPTION", "EXPIRES", "STATE"];
         foreach (var line in TextTable.Lines(header, rows))
@@ -37,6 +37,13 @@ internal static class SetListing
             terminal.Line(line);
         }
     }
+
+    private static string StateOf(SetResult set) => set switch
+    {
+        { Complete: false } => $"DAMAGED: {string.Join(", ", set.DamagedObjects)}",
+        { Physical.DamagedPages: > 0 } => $"NOT GOOD: {Sizes.Count(set.Physical.DamagedPages, "damaged page")}",
+        _ => "ok",
+    };
 
     /// <summary>
     /// Says where it looked: neither a mistyped BACKUP_DIR nor sets whose manifests can't be used may pass for a store without

@@ -112,25 +112,9 @@ public sealed class BackupRun(
         await guard.AdmitAsync(system, scope.AllowNewSystem, cancel);
         var catalogue = await Catalogue.LoadAsync(store, cancel);
         await guard.RemoveLeftoversAsync(catalogue, held, dryRun: false, cancel);
-        RepositoryGuard.EnsureClockMovesOn(catalogue, database, await ServerFacts.ClockAsync(session, cancel));
-        await WarnOfSpaceAsync(catalogue, database, cancel);
+        RepositoryGuard.EnsureClockMovesOn(catalogue, SetKind.Logical, database, await ServerFacts.ClockAsync(session, cancel));
+        await guard.WarnOfSpaceAsync(catalogue, SetKind.Logical, database, cancel);
         Interlocked.Add(ref _expected, await DatabaseInspector.ReadSizeAsync(session, cancel));
         return (chosen, system);
-    }
-
-    // A guess from the last set must not stop a backup that might fit; a full disk fails it cleanly later on.
-    private async Task WarnOfSpaceAsync(Catalogue catalogue, string database, CancellationToken cancel)
-    {
-        var last = catalogue.Sets.Select(static s => s.Manifest).FirstOrDefault(m => m?.Database == database);
-        if (last is not null && await store.FreeBytesAsync(cancel) is { } free && free < last.StoredBytes)
-        {
-            log.Warning(
-                "store {Store} has {Free} MiB free, and the last set of \"{Database}\" took {Needed} MiB;"
-                + " make room: shbackup backup expire",
-                store.Name,
-                free >> 20,
-                database,
-                last.StoredBytes >> 20);
-        }
     }
 }

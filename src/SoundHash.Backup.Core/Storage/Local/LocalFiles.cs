@@ -234,6 +234,38 @@ internal static partial class LocalFiles
         };
     }
 
+    /// <summary>What stands at a path, a link followed or not; null when there is nothing.</summary>
+    /// <exception cref="IOException">It can't be looked at.</exception>
+    public static FoundFile? Look(string path, bool follow)
+    {
+        const uint Basic = 0x7FF;
+        const int KeepLinks = 0x100, NoLoops = 40; // AT_SYMLINK_NOFOLLOW, ELOOP
+        Span<byte> found = stackalloc byte[256];
+        var error = ErrorOf(Statx(CurrentDirectory, path, follow ? 0 : KeepLinks, Basic, ref found[0]));
+        if (error is Missing or NoDirectory or NoLoops)
+        {
+            return null;
+        }
+
+        // struct statx: stx_mode at 28, stx_ino at 32, stx_size at 40, stx_mtime at 112, stx_dev at 136.
+        var mode = error == 0 ? MemoryMarshal.Read<ushort>(found[28..]) : throw Failed("look at", path, error);
+        var kind = (mode & 0xF000) switch
+        {
+            0x8000 => FileKind.File,
+            0x4000 => FileKind.Directory,
+            0xA000 => FileKind.Link,
+            _ => FileKind.Other,
+        };
+        return new FoundFile(
+            kind,
+            (UnixFileMode)(mode & 0x1FF),
+            MemoryMarshal.Read<ulong>(found[136..]),
+            MemoryMarshal.Read<ulong>(found[32..]),
+            MemoryMarshal.Read<long>(found[40..]),
+            DateTimeOffset.FromUnixTimeSeconds(MemoryMarshal.Read<long>(found[112..]))
+                .AddTicks(MemoryMarshal.Read<int>(found[120..]) / TimeSpan.NanosecondsPerTick));
+    }
+
     private static string PathOf(SafeFileHandle file) => string.Create(
         CultureInfo.InvariantCulture,
         $"/proc/self/fd/{file.DangerousGetHandle()}");
@@ -282,3 +314,17 @@ internal static partial class LocalFiles
 /// <summary>What statx(2) says of a file.</summary>
 [StructLayout(LayoutKind.Auto)]
 internal readonly record struct FileStatus(ulong Device, ulong Inode, long Size, DateTimeOffset Modified);
+
+/// <summary>What stands at a path.</summary>
+internal enum FileKind
+{
+    File,
+    Directory,
+    Link,
+    Other,
+}
+
+/// <summary>What stands at a path, as statx(2) says.</summary>
+[StructLayout(LayoutKind.Auto)]
+internal readonly record struct FoundFile(
+    FileKind Kind, UnixFileMode Mode, ulong Device, ulong Inode, long Size, DateTimeOffset Modified);
