@@ -14,7 +14,7 @@ internal abstract class VerbCommand : Command
     public abstract IReadOnlyList<string> Examples { get; }
 
     /// <summary>How it can fail, besides the ways of every verb.</summary>
-    public virtual IReadOnlyList<ErrorKind> Failures => [ErrorKind.Storage];
+    public abstract IReadOnlyList<ErrorKind> Failures { get; }
 
     /// <summary>Does what the verb is for and returns the exit code; errors are thrown.</summary>
     protected abstract Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel);
