@@ -61,7 +61,7 @@ internal sealed class CliSession : IDisposable
     public TransferMeter Meter(SettingsReader settings) => new(Time, settings.Bytes("BACKUP_RATE_LIMIT"));
 
     /// <summary>PostgreSQL's programs.</summary>
-    public PgToolFinder Tools(SettingsReader settings) => new(Launcher, settings.PathOf("PG_BIN_DIR"));
+    public PgToolFinder Tools(SettingsReader settings) => new(Launcher, Log, settings.PathOf("PG_BIN_DIR"));
 
     /// <summary>The programs that encrypt and decrypt.</summary>
     public EncryptionProviders Providers(EncryptionSettings encryption) => new(Launcher, Time, encryption);

@@ -14,7 +14,7 @@ internal abstract class VerbCommand : Command
     public abstract IReadOnlyList<string> Examples { get; }
 
     /// <summary>How it can fail, besides the ways of every verb.</summary>
-    public virtual IReadOnlyList<ErrorKind> Failures => [ErrorKind.Storage];
+    public abstract IReadOnlyList<ErrorKind> Failures { get; }
 
     /// <summary>The code that the process ends with: another one where PostgreSQL gives codes a meaning of its own.</summary>
     public virtual int ExitWith(int code) => code;

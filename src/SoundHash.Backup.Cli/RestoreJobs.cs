@@ -5,7 +5,7 @@ using SoundHash.Backup.Repository;
 using SoundHash.Backup.Restores;
 using SoundHash.Backup.Storage;
 
-namespace SoundHash.Backup.Cli.Commands;
+namespace SoundHash.Backup.Cli;
 
 /// <summary>One set or file to restore.</summary>
 /// <param name="From">The set's id, or the file's path.</param>
