@@ -36,7 +36,6 @@ public sealed record WalEntry(WalFileName Name, long StoredBytes, DateTimeOffset
 public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
 {
     private const int Format = 1;
-    private const int MostSumBytes = 4096;
 
     /// <summary>The store's name for messages.</summary>
     public string StoreName => store.Name;
@@ -140,22 +139,8 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
 
     /// <summary>SHA-256 of a file's plain bytes, in lower-case hex; null when nothing of that name was ever begun.</summary>
     /// <exception cref="BackupException">The sum is there and can't be read.</exception>
-    public async Task<string?> SumOfAsync(WalFileName name, CancellationToken cancel)
-    {
-        var key = WalLayout.KeyOf(systemIdentifier, name) + WalLayout.SumSuffix;
-        if (await store.ReadAsync(key, MostSumBytes, cancel) is not { } bytes)
-        {
-            return null;
-        }
-
-        var text = Encoding.ASCII.GetString(bytes);
-        return text.Length > 64 && text[..64].All(char.IsAsciiHexDigitLower) && text[64..].Trim() == name.Name
-            ? text[..64]
-            : throw new BackupException(
-                ErrorKind.Verification,
-                $"{key} in store {store.Name} is damaged, so that the content of {name} can't be known",
-                "restore that file from another copy of the archive");
-    }
+    public Task<string?> SumOfAsync(WalFileName name, CancellationToken cancel) =>
+        WalSum.ReadAsync(store, WalLayout.KeyOf(systemIdentifier, name), cancel);
 
     /// <summary>True when a file is archived.</summary>
     public async Task<bool> ContainsAsync(WalFileName name, CancellationToken cancel) =>
@@ -274,8 +259,7 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
         beforeCommit?.Invoke();
         try
         {
-            var line = Encoding.ASCII.GetBytes($"{source.Sha256}  {source.Name}\n");
-            await store.WriteAsync(key + WalLayout.SumSuffix, line, WriteMode.CreateNew, cancel);
+            await WalSum.WriteAsync(store, key, source.Sha256, cancel);
             return false;
         }
         catch (ObjectExistsException)
