@@ -184,7 +184,7 @@ internal sealed class BackupCommand : VerbCommand
         var (provider, recipients) = await cli.Providers(setup.Encryption).ForWritingAsync(cancel);
         var options = new BackupOptions(
             Guid.NewGuid().ToString("n"),
-            parse.GetValue(_name),
+            setup.Name,
             parse.GetValue(_tier) is { } tier ? Enum.Parse<Tier>(tier, ignoreCase: true) : null,
             setup.Jobs,
             parse.GetValue(_fingerprint),
