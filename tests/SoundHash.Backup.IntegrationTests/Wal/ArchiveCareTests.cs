@@ -56,7 +56,7 @@ public sealed class ArchiveCareTests : IAsyncLifetime
     public async Task A_gap_is_told_by_name_and_repair_fills_it_with_what_the_server_still_has()
     {
         var lost = _segments[_segments.IndexOf(_first) + 1];
-        var stored = await File.ReadAllBytesAsync(Path.Combine(_archive, lost));
+        var stored = File.ReadAllBytes(Path.Combine(_archive, lost));
         Remove(lost);
 
         (await RunAsync("verify")).Expect(8).Says($"has a gap: segment {lost}").Says("--repair");
@@ -65,7 +65,7 @@ public sealed class ArchiveCareTests : IAsyncLifetime
 
         var repaired = Cluster(await JsonAsync(0, "verify", "--repair"));
         Assert.Equal(lost, Assert.Single(repaired.GetProperty("repaired").EnumerateArray()).GetString());
-        Assert.Equal(stored, await File.ReadAllBytesAsync(Path.Combine(_archive, lost)));
+        Assert.Equal(stored, File.ReadAllBytes(Path.Combine(_archive, lost)));
         (await RunAsync("status")).Expect(0);
     }
 
@@ -88,9 +88,9 @@ public sealed class ArchiveCareTests : IAsyncLifetime
     public async Task A_flipped_bit_in_a_stored_segment_is_found()
     {
         var path = Path.Combine(_archive, _segments[^2]);
-        var bytes = await File.ReadAllBytesAsync(path);
+        var bytes = File.ReadAllBytes(path);
         bytes[bytes.Length / 2] ^= 1;
-        await File.WriteAllBytesAsync(path, bytes);
+        File.WriteAllBytes(path, bytes);
 
         (await RunAsync("verify")).Expect(8).Says(_segments[^2]);
     }
@@ -112,8 +112,8 @@ public sealed class ArchiveCareTests : IAsyncLifetime
     [Fact]
     public async Task Without_a_server_it_says_what_is_unknown_and_judges_the_archive_alone()
     {
-        string[] elsewhere = [.. (await File.ReadAllLinesAsync(_cluster.EnvFile)).Where(static l => !l.StartsWith("DATABASE_HOST", StringComparison.Ordinal)), "DATABASE_HOST=/nowhere"];
-        await File.WriteAllLinesAsync(_cluster.EnvFile, elsewhere);
+        string[] elsewhere = [.. (File.ReadAllLines(_cluster.EnvFile)).Where(static l => !l.StartsWith("DATABASE_HOST", StringComparison.Ordinal)), "DATABASE_HOST=/nowhere"];
+        File.WriteAllLines(_cluster.EnvFile, elsewhere);
 
         var status = (await RunAsync("status")).Expect(0).Output;
         Assert.Contains("server    unknown: can't connect", status, StringComparison.Ordinal);
@@ -128,7 +128,7 @@ public sealed class ArchiveCareTests : IAsyncLifetime
         await Command.ShellAsync($"age-keygen -o \"{identity}\" 2>/dev/null");
         var recipient = (await Command.ShellAsync($"age-keygen -y \"{identity}\"")).Output.Trim();
         await ArchivingCluster.GiveToPostgresAsync(identity);
-        await File.AppendAllLinesAsync(
+        File.AppendAllLines(
             _cluster.EnvFile,
             [
                 "BACKUP_ENCRYPTION_ENABLED=true", "BACKUP_ENCRYPTION_METHOD=age", $"BACKUP_ENCRYPTION_KEY={recipient}", "BACKUP_COMPRESSION=gzip",
@@ -140,7 +140,7 @@ public sealed class ArchiveCareTests : IAsyncLifetime
         Assert.Equal(1, unread.GetProperty("unread").GetInt32());
         (await RunAsync("verify")).Expect(0).Says("only their presence was checked").Says("BACKUP_DECRYPTION_IDENTITY_FILE");
 
-        await File.AppendAllLinesAsync(_cluster.EnvFile, [$"BACKUP_DECRYPTION_IDENTITY_FILE=\"{identity}\""]);
+        File.AppendAllLines(_cluster.EnvFile, [$"BACKUP_DECRYPTION_IDENTITY_FILE=\"{identity}\""]);
         var read = Cluster(await JsonAsync(0, "verify"));
         Assert.Equal((0, read.GetProperty("files").GetInt32()), (read.GetProperty("unread").GetInt32(), read.GetProperty("read").GetInt32()));
     }
@@ -192,7 +192,7 @@ public sealed class ArchiveCareTests : IAsyncLifetime
     [Fact]
     public async Task An_empty_or_mistyped_archive_does_not_pass_for_a_healthy_one()
     {
-        await File.WriteAllLinesAsync(_cluster.EnvFile, [$"BACKUP_WAL_DIR={_cluster.Host}/nowhere", $"BACKUP_DIR={_cluster.Host}/nowhere"]);
+        File.WriteAllLines(_cluster.EnvFile, [$"BACKUP_WAL_DIR={_cluster.Host}/nowhere", $"BACKUP_DIR={_cluster.Host}/nowhere"]);
 
         (await RunAsync("verify")).Expect(8).Says("nowhere").Says("which does not exist");
         (await RunAsync("status")).Expect(8).Says("which does not exist");
@@ -230,7 +230,7 @@ public sealed class ArchiveCareTests : IAsyncLifetime
         var editor = new SetEditor(Path.Combine(_cluster.Site, "backups", "sets", id));
         editor.Manifest["started"] = started.ToString("o");
         editor.Manifest["stopped"] = started.AddMinutes(1).ToString("o");
-        await File.WriteAllTextAsync(editor.ManifestPath, editor.Manifest.ToJsonString());
+        File.WriteAllText(editor.ManifestPath, editor.Manifest.ToJsonString());
         await ArchivingCluster.GiveToPostgresAsync(editor.Folder);
     }
 }

@@ -40,12 +40,7 @@ internal sealed class WalVerifyCommand : VerbCommand
 
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {
-<<<<<<< HEAD
         var settings = cli.Settings(new SettingFlag("BACKUP_JOBS", _jobs.Name, parse.GetValue(_jobs)?.ToString(CultureInfo.InvariantCulture)));
-=======
-        var settings = cli.Settings(
-            new SettingFlag("BACKUP_JOBS", _jobs.Name, parse.GetValue(_jobs)?.ToString(CultureInfo.InvariantCulture)));
->>>>>>> phys-wal
         var own = WalSiteSettings.Read(cli, settings);
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = cli.Meter(settings);
