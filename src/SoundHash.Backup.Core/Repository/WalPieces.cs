@@ -70,26 +70,21 @@ public sealed class WalPieces(IObjectStore store, ulong systemIdentifier)
     /// Joins the pieces of a segment from its beginning to the first gap, and fills it up with zeros, in which PostgreSQL sees
     /// the end of the log. Each piece is checked against its sum, and where two overlap, against the other.
     /// </summary>
-    /// <param name="segment">The segment.</param>
+    /// <param name="name">The segment.</param>
     /// <param name="target">Where to, from its position 0 on; it must be readable, writable and seekable.</param>
     /// <param name="providers">Makes the provider of a method.</param>
     /// <param name="cancel">Cancels.</param>
-    /// <returns>How many bytes are from pieces; null when the first piece is missing, and nothing was written.</returns>
-    /// <exception cref="BackupException">A piece is damaged, or contradicts another one.</exception>
-    public async Task<long?> JoinAsync(
-        WalSegment segment, Stream target, Func<EncryptionMethod, IEncryptionProvider> providers, CancellationToken cancel)
+    /// <returns>The segment, and how many of its bytes are from pieces; null when its beginning is missing.</returns>
+    /// <exception cref="BackupException">A piece is damaged, contradicts another one, or is of another segment.</exception>
+    public async Task<(WalSegment Segment, long Bytes)?> JoinAsync(
+        WalFileName name, Stream target, Func<EncryptionMethod, IEncryptionProvider> providers, CancellationToken cancel)
     {
         var end = 0L;
-        foreach (var piece in await InOrderAsync(WalFileName.Parse(segment.Name), cancel))
+        foreach (var piece in await InOrderAsync(name, cancel))
         {
             if (piece.From > end)
             {
                 break;
-            }
-
-            if (piece.To > segment.SizeBytes)
-            {
-                throw Damaged(piece, $"ends behind its segment, which has {segment.SizeBytes} bytes");
             }
 
             await using var plain = await OpenAsync(piece, providers, cancel);
@@ -97,13 +92,19 @@ public sealed class WalPieces(IObjectStore store, ulong systemIdentifier)
             end = Math.Max(end, piece.To);
         }
 
-        if (end == 0)
+        if (end < WalHeader.Bytes)
         {
             return null;
         }
 
+        var segment = await SegmentAsync(name, target, cancel);
+        if (end > segment.SizeBytes)
+        {
+            throw Damaged(name, $"end behind it, at {end} of {segment.SizeBytes} bytes");
+        }
+
         target.SetLength(segment.SizeBytes);
-        return end;
+        return (segment, end);
     }
 
     /// <summary>Removes the pieces of a segment: first what is read, then its sums.</summary>
@@ -195,9 +196,26 @@ public sealed class WalPieces(IObjectStore store, ulong systemIdentifier)
         return bytes.Span.SequenceEqual(there);
     }
 
-    private BackupException Damaged(WalPiece piece, string how) => new(
+    // By its own header, which must say that it is what its name says.
+    private async Task<WalSegment> SegmentAsync(WalFileName name, Stream joined, CancellationToken cancel)
+    {
+        var first = new byte[WalHeader.Bytes];
+        joined.Position = 0;
+        await joined.ReadExactlyAsync(first, cancel);
+        return WalHeader.TryRead(first) is { } header && WalSegment.IsSize(header.SegmentBytes)
+            && WalSegment.TryParse(name.Name, (int)header.SegmentBytes, out var segment)
+            && segment.Start == header.Start && header.SystemIdentifier == systemIdentifier
+            ? segment
+            : throw Damaged(name, "are of another one");
+    }
+
+    private BackupException Damaged(WalFileName segment, string how) => Damaged($"the pieces of WAL segment {segment}", how);
+
+    private BackupException Damaged(WalPiece piece, string how) => Damaged($"piece {piece} of WAL", how);
+
+    private BackupException Damaged(string what, string how) => new(
         ErrorKind.Verification,
-        $"piece {piece} of WAL in store {store.Name} {how}",
+        $"{what} in store {store.Name} {how}",
         "two receivers of different servers store into one archive, or the store is damaged: give each cluster its own BACKUP_CLUSTER; "
         + "a piece that is removed by hand only shortens what can be recovered");
 }

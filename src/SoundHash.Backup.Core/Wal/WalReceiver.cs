@@ -78,7 +78,7 @@ public sealed class WalReceiver(
         var system = await SystemAsync(session, cancel);
         var folder = new WalReceiveFolder(_root, system);
         using var alone = await LockAsync(system, cancel);
-        folder.Make();
+        await AdmitAsync(system, folder, cancel);
         using var upload = UploadOf(system, folder);
         await upload.UploadLeftoversAsync(cancel);
         var wasThere = await options.Slot.DropAsync(session, cancel);
@@ -101,11 +101,7 @@ public sealed class WalReceiver(
 
         var folder = new WalReceiveFolder(_root, system);
         using var alone = await LockAsync(system, stop.Token);
-        var archive = new WalArchive(store, system);
-        await new WalReceiveAdmission(store, repository).EnsureAsync(system, stop.Token);
-        folder.Make();
-        await archive.AdmitAsync(folder.HasArchived, time.GetUtcNow(), stop.Token);
-        folder.RememberArchive();
+        await AdmitAsync(system, folder, stop.Token);
         using var upload = UploadOf(system, folder);
         await TryUploadAsync(upload.UploadLeftoversAsync, stop.Token);
         var stream = new WalReceiveStream(folder, options, launcher, tools, _progress, time, log);
@@ -120,6 +116,16 @@ public sealed class WalReceiver(
             await TryUploadAsync(upload.DrainAsync, last.Token);
             log.Information("ended: {Progress:l}", _progress);
         }
+    }
+
+    private async Task AdmitAsync(ulong system, WalReceiveFolder folder, CancellationToken cancel)
+    {
+        await new WalReceiveAdmission(store, repository).EnsureAsync(system, cancel);
+        folder.Make();
+        await new WalArchive(store, system).AdmitAsync(folder.HasArchived, time.GetUtcNow(), cancel);
+        folder.RememberArchive();
+        // What a receiver that was killed has left; a day on, nobody writes to it.
+        await store.RemoveAbandonedWritesAsync(WalLayout.PieceFolder(system), time.GetUtcNow() - TimeSpan.FromDays(1), cancel);
     }
 
     private static async Task AllOrNoneAsync(CancellationTokenSource stop, params Task[] tasks)
@@ -232,9 +238,15 @@ public sealed class WalReceiver(
             }
 
             using (alone)
-            using (var upload = UploadOf(system, new WalReceiveFolder(_root, system)))
             {
-                await TryUploadAsync(upload.UploadLeftoversAsync, cancel);
+                var folder = new WalReceiveFolder(_root, system);
+                using var upload = UploadOf(system, folder);
+                // Only into the archive that it was meant for.
+                var archive = new WalArchive(store, system);
+                if (folder.HasArchived && await TryUploadAsync(c => archive.AdmitAsync(true, time.GetUtcNow(), c), cancel))
+                {
+                    await TryUploadAsync(upload.UploadLeftoversAsync, cancel);
+                }
             }
         }
     }

@@ -57,7 +57,7 @@ public class PostgresCluster : IAsyncLifetime
         await WaitUntilReadyAsync();
     }
 
-    public async ValueTask DisposeAsync()
+    public virtual async ValueTask DisposeAsync()
     {
         GC.SuppressFinalize(this);
         if (_watchdog is { } watchdog)
