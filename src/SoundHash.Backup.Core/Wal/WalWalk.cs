@@ -37,11 +37,12 @@ public sealed class WalWalk(LoadedWal wal, IReadOnlyList<Manifest> sets, ServerW
     // Several segments are archived at once, and a later one may be done first.
     private static readonly TimeSpan OnItsWay = TimeSpan.FromMinutes(10);
 
-    /// <summary>All timelines that something is archived of.</summary>
+    /// <summary>All timelines that something is archived of, or should be: the server's, when its history is known.</summary>
     public IReadOnlyList<WalTimelineWalk> Timelines()
     {
         var index = wal.Index;
         var timelines = sets.Select(static s => s.Physical!.Timeline).Concat(index.Timelines.Where(t => index.Of(t).Count > 0))
+            .Concat(server is not null && index.Timelines.Contains(server.Timeline) ? [server.Timeline] : [])
             .Distinct().Order().ToList();
         return timelines.Select(Walk).OfType<WalTimelineWalk>().ToList();
     }
