@@ -169,7 +169,7 @@ public sealed record ObjectRecord
     public required EncryptionMethod Encryption { get; init; }
 
     /// <summary>To whom: age or ssh public keys, or OpenPGP fingerprints.</summary>
-    public IReadOnlyList<string> Recipients { get; init; } = [];
+    public IReadOnlyList<string> Recipients { get => field ?? []; init; } = []; // absent in JSON is null, whatever the initializer
 
     /// <summary>Fields of a later minor format.</summary>
     [JsonExtensionData]

@@ -22,7 +22,7 @@ public sealed class DebianClusterTests
                 etc=/etc/postgresql/15/{name}
                 echo '# nothing is set here' > $etc/conf.d/empty.conf
                 printf '%s\n' "listen_addresses = ''" 'fsync = off' 'archive_mode = on' > $etc/conf.d/own.conf
-                echo "archive_command = 'd={archive}/\$(od -An -tu8 -N8 global/pg_control | tr -d \" \")/00000001; mkdir -p \$d && cp %p \$d/%f'" >> $etc/conf.d/own.conf
+                echo "archive_command = 'd={archive}/\$(od -An -tu8 -N8 global/pg_control | tr -d \" \")/00000001; mkdir -p \$d && echo \"\$(sha256sum < %p | cut -c1-64)  %f\" > \$d/%f.sha256 && cp %p \$d/%f'" >> $etc/conf.d/own.conf
                 chown -R postgres: $etc
                 pg_ctlcluster 15 {name} start
                 """);
