@@ -59,7 +59,7 @@ public sealed class WalVerify(
         });
 
         // With a key that opens others, one that it does not open is damaged.
-        var shut = decrypted == 0;
+        var shut = decrypted == 0 && !locked.IsEmpty;
         var wrong = damage.Concat(shut ? [] : locked.Select(static l => (l.Name, AsDamage(l.Error))));
         return new WalReadResult(
             read,
