@@ -7,7 +7,7 @@ namespace SoundHash.Backup.Cli;
 /// <summary>Opens the configured stores.</summary>
 internal static class RepositoryAccess
 {
-    /// <summary>For a verb that only reads: BACKUP_GROUP, which is for what is written, is not looked at.</summary>
+    /// <summary>For a verb that only reads.</summary>
     public static IObjectStore OpenForReading(RepositoryConfiguration configuration) => new LocalObjectStore(configuration.Directory);
 
     /// <summary>For a verb that changes what is there.</summary>

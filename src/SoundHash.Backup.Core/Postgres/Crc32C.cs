@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.InteropServices;
 
@@ -30,4 +31,12 @@ public static class Crc32C
 
     /// <summary>The checksum that a sum comes to.</summary>
     public static uint Finish(uint sum) => ~sum;
+
+    /// <summary>A checksum as PostgreSQL prints it: its four bytes in memory order.</summary>
+    public static string Text(uint checksum)
+    {
+        Span<byte> bytes = stackalloc byte[sizeof(uint)];
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes, checksum);
+        return Convert.ToHexStringLower(bytes);
+    }
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using SoundHash.Backup.Encryption;
+using SoundHash.Backup.Errors;
 using SoundHash.Backup.Pipelines;
 
 namespace SoundHash.Backup.Repository;
@@ -125,15 +126,19 @@ public sealed record Manifest
     [JsonIgnore]
     public long StoredBytes => Objects.Sum(static o => o.StoredBytes);
 
+    /// <summary>Bytes of all objects before compression and encryption.</summary>
+    [JsonIgnore]
+    public long PlainBytes => Objects.Sum(static o => o.PlainBytes);
+
     /// <summary>The major version of the pg_dump that made the set.</summary>
     [JsonIgnore]
     public int DumpMajor => int.TryParse(DumpVersion.Split('.')[0], CultureInfo.InvariantCulture, out var major) ? major : 0;
 
     /// <summary>The only object of a role.</summary>
-    /// <exception cref="Errors.BackupException">There is none.</exception>
+    /// <exception cref="BackupException">There is none.</exception>
     public ObjectRecord Single(ObjectRole role) =>
         Objects.FirstOrDefault(o => o.Role == role)
-        ?? throw new Errors.BackupException(Errors.ErrorKind.Verification, $"set {Id} has no object of role {role.Word()}");
+        ?? throw new BackupException(ErrorKind.Verification, $"set {Id} has no object of role {role.Word()}");
 }
 
 /// <summary>One object of a set.</summary>
@@ -164,7 +169,7 @@ public sealed record ObjectRecord
     public required EncryptionMethod Encryption { get; init; }
 
     /// <summary>To whom: age or ssh public keys, or OpenPGP fingerprints.</summary>
-    public IReadOnlyList<string> Recipients { get; init; } = [];
+    public IReadOnlyList<string> Recipients { get => field ?? []; init; } = []; // absent in JSON is null, whatever the initializer
 
     /// <summary>Fields of a later minor format.</summary>
     [JsonExtensionData]

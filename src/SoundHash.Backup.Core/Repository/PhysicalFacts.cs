@@ -28,7 +28,7 @@ public sealed record PhysicalFacts
     public required bool PageChecksums { get; init; }
 
     /// <summary>Pages whose checksum was wrong, on the server and so here.</summary>
-    public IReadOnlyList<DamagedPage> DamagedPages { get; init; } = [];
+    public IReadOnlyList<DamagedPage> DamagedPages { get => field ?? []; init; } = []; // absent in JSON is null, whatever the initializer
 
     /// <summary>Files of the data directory and its tablespaces.</summary>
     public required int Files { get; init; }

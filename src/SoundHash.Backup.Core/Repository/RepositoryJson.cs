@@ -24,6 +24,7 @@ namespace SoundHash.Backup.Repository;
 [JsonSerializable(typeof(IntentRecord))]
 [JsonSerializable(typeof(KeepRecord))]
 [JsonSerializable(typeof(WalArchiveRecord))]
+[JsonSerializable(typeof(WalRemovedRecord))]
 internal sealed partial class RepositoryJson : JsonSerializerContext;
 
 /// <summary>Enumerations as words: pre-data, logical. Numbers are refused.</summary>

@@ -36,7 +36,6 @@ public sealed record WalEntry(WalFileName Name, long StoredBytes, DateTimeOffset
 public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
 {
     private const int Format = 1;
-    private const int MostSumBytes = 4096;
 
     /// <summary>The store's name for messages.</summary>
     public string StoreName => store.Name;
@@ -67,7 +66,14 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
     public async Task AdmitAsync(bool hasArchived, DateTimeOffset now, CancellationToken cancel)
     {
         var key = $"{WalLayout.SystemFolder(systemIdentifier)}/{WalLayout.ArchiveFile}";
-        if (await store.StatAsync(key, cancel) is not null)
+        var isThere = await store.StatAsync(key, cancel) is not null;
+        if (isThere && hasArchived)
+        {
+            // Looked at when it was first used from here: what this costs is paid for every call of PostgreSQL's.
+            return;
+        }
+
+        if (isThere)
         {
             var known = await store.ReadJsonAsync(key, RepositoryJson.Default.WalArchiveRecord, cancel);
             if (known is null || known.FormatVersion > Format)
@@ -133,22 +139,8 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
 
     /// <summary>SHA-256 of a file's plain bytes, in lower-case hex; null when nothing of that name was ever begun.</summary>
     /// <exception cref="BackupException">The sum is there and can't be read.</exception>
-    public async Task<string?> SumOfAsync(WalFileName name, CancellationToken cancel)
-    {
-        var key = WalLayout.KeyOf(systemIdentifier, name) + WalLayout.SumSuffix;
-        if (await store.ReadAsync(key, MostSumBytes, cancel) is not { } bytes)
-        {
-            return null;
-        }
-
-        var text = Encoding.ASCII.GetString(bytes);
-        return text.Length > 64 && text[..64].All(char.IsAsciiHexDigitLower) && text[64..].Trim() == name.Name
-            ? text[..64]
-            : throw new BackupException(
-                ErrorKind.Verification,
-                $"{key} in store {store.Name} is damaged, so that the content of {name} can't be known",
-                "restore that file from another copy of the archive");
-    }
+    public Task<string?> SumOfAsync(WalFileName name, CancellationToken cancel) =>
+        WalSum.ReadAsync(store, WalLayout.KeyOf(systemIdentifier, name), cancel);
 
     /// <summary>True when a file is archived.</summary>
     public async Task<bool> ContainsAsync(WalFileName name, CancellationToken cancel) =>
@@ -236,6 +228,15 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
         }
     }
 
+    /// <summary>What clean-ups have removed.</summary>
+    /// <exception cref="BackupException">The record of it is there and can't be read.</exception>
+    public async Task<IReadOnlyList<WalRemovedRange>> ReadRemovedAsync(CancellationToken cancel) =>
+        (await store.ReadJsonAsync(RemovedKey, RepositoryJson.Default.WalRemovedRecord, cancel))?.Ranges ?? [];
+
+    /// <summary>Replaces the record of what clean-ups have removed; before they do, so that a killed one makes nothing look lost.</summary>
+    public Task WriteRemovedAsync(IReadOnlyList<WalRemovedRange> ranges, CancellationToken cancel) => store.WriteJsonAsync(
+        RemovedKey, new WalRemovedRecord(ranges), RepositoryJson.Default.WalRemovedRecord, WriteMode.Replace, cancel);
+
     /// <summary>Removes a file: the object first, so that what is left for an instant is a sum without an object, which is no file.</summary>
     public async Task DeleteAsync(WalFileName name, CancellationToken cancel)
     {
@@ -244,20 +245,21 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
         await store.DeleteAsync(key + WalLayout.SumSuffix, cancel);
     }
 
+    private string RemovedKey => $"{WalLayout.SystemFolder(systemIdentifier)}/{WalLayout.RemovedFile}";
+
     // True when the name was taken before, by the same content.
     private async Task<bool> ReserveAsync(WalSource source, string key, Action? beforeCommit, CancellationToken cancel)
     {
-        if (await SumOfAsync(source.Name, cancel) is { } known)
+        if (await store.StatAsync(key + WalLayout.SumSuffix, cancel) is not null)
         {
-            EnsureSame(source, known);
+            EnsureSame(source, await SumOfAsync(source.Name, cancel));
             return true;
         }
 
         beforeCommit?.Invoke();
         try
         {
-            var line = Encoding.ASCII.GetBytes($"{source.Sha256}  {source.Name}\n");
-            await store.WriteAsync(key + WalLayout.SumSuffix, line, WriteMode.CreateNew, cancel);
+            await WalSum.WriteAsync(store, key, source.Sha256, cancel);
             return false;
         }
         catch (ObjectExistsException)

@@ -12,6 +12,9 @@ public static class WalLayout
     /// <summary>The archive's own description, in the folder of its cluster.</summary>
     public const string ArchiveFile = "archive.json";
 
+    /// <summary>What clean-ups removed, in the folder of its cluster.</summary>
+    public const string RemovedFile = "removed.json";
+
     /// <summary>The folder of pieces that <c>wal-archive receive</c> stores.</summary>
     public const string Streaming = "streaming";
 
@@ -22,4 +25,10 @@ public static class WalLayout
     public static string KeyOf(ulong systemIdentifier, WalFileName name) => name.Kind == WalFileKind.TimelineHistory
         ? $"{SystemFolder(systemIdentifier)}/{name}"
         : $"{SystemFolder(systemIdentifier)}/{name.Timeline}/{name}";
+
+    /// <summary>The folder of a cluster's pieces of unfinished segments, with a slash at its end.</summary>
+    public static string PieceFolder(ulong systemIdentifier) => $"{SystemFolder(systemIdentifier)}/{Streaming}/";
+
+    /// <summary>The key of a piece: segment, and where in it the piece begins and ends, each offset in eight hexadecimal digits.</summary>
+    public static string KeyOf(ulong systemIdentifier, WalPiece piece) => PieceFolder(systemIdentifier) + piece.Name;
 }

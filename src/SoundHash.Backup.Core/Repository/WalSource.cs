@@ -44,8 +44,9 @@ public sealed class WalSource
             var length = file.Length;
             if (length <= MostInMemory)
             {
+                // Not asynchronously: it is in the kernel's cache, and each await that waits costs start-up time.
                 var bytes = GC.AllocateUninitializedArray<byte>((int)length);
-                await file.ReadExactlyAsync(bytes, cancel);
+                file.ReadExactly(bytes);
                 return new WalSource(name, path, bytes, FirstOf(bytes), length, Convert.ToHexStringLower(SHA256.HashData(bytes)));
             }
 

@@ -110,7 +110,7 @@ internal sealed class BareFile : IAsyncDisposable
         if (Kind == BareFileKind.Script)
         {
             var guarded = new ScriptEndStage(second.Plain!, Path);
-            await StreamCopy.DrainAsync(guarded, null, cancel);
+            await StreamCopy.DrainAsync(guarded, meter, cancel);
         }
         else
         {

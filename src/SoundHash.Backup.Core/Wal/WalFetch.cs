@@ -85,7 +85,10 @@ public sealed class WalFetch(
         {
             var options = new FileStreamOptions
             {
-                Mode = FileMode.CreateNew, Access = FileAccess.Write, BufferSize = 0, UnixCreateMode = OwnerOnly,
+                Mode = FileMode.CreateNew,
+                Access = FileAccess.Write,
+                BufferSize = 0,
+                UnixCreateMode = OwnerOnly,
             };
             await using (var file = new FileStream(temporary, options))
             {

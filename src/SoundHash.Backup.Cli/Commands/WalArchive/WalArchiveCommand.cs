@@ -12,6 +12,11 @@ internal sealed class WalArchiveCommand : Command
         Subcommands.Add(new WalPushCommand(common));
         Subcommands.Add(new WalFetchCommand(common));
         Subcommands.Add(new WalPrefetchCommand(common));
+        Subcommands.Add(new WalReceiveCommand(common));
         Subcommands.Add(new WalGenerateConfigCommand(common));
+        Subcommands.Add(new WalListCommand(common));
+        Subcommands.Add(new WalStatusCommand(common));
+        Subcommands.Add(new WalVerifyCommand(common));
+        Subcommands.Add(new WalCleanupCommand(common));
     }
 }

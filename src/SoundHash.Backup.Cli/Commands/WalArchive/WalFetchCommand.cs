@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Serilog.Events;
 using SoundHash.Backup.Cli.OptionGroups;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
@@ -44,7 +45,14 @@ internal sealed class WalFetchCommand : VerbCommand
         var archive = await access.ArchiveAsync(data, cancel);
         if (!await new WalFetch([archive], access.Providers, cli.Time, cli.Log).RunAsync(name, path, cancel))
         {
-            cli.Log.Information("{Name:l} is not in the archive", name.Name);
+            if (data is not null
+                && await new WalFetchPieces(access.Store, archive, access.Providers, cli.Log).TryAsync(name, data.Path, path, cancel))
+            {
+                return ExitCodes.Success;
+            }
+
+            // A standby asks every few seconds; only a person who asks by hand needs the words.
+            cli.Log.Write(data is null ? LogEventLevel.Information : LogEventLevel.Debug, "{Name:l} is not in the archive", name.Name);
             return FetchExitCode.NotThere;
         }
 

@@ -26,6 +26,9 @@ internal sealed class WalPrefetchCommand : VerbCommand
 
     public override IReadOnlyList<string> Examples { get; } = ["shbackup wal-archive prefetch 000000010000000000000042 16777216"];
 
+    public override IReadOnlyList<ErrorKind> Failures { get; } =
+        [ErrorKind.ToolMissing, ErrorKind.Storage, ErrorKind.Encryption, ErrorKind.Verification];
+
     /// <summary>Starts it in the background, unless one is at work: that one is told what was asked for last.</summary>
     public static async Task StartAsync(
         CliSession cli, WalSpool spool, WalFileName after, long bytes, string? envFile, string? from, CancellationToken cancel)
