@@ -11,11 +11,12 @@ using SoundHash.Backup.Restores;
 
 namespace SoundHash.Backup.Cli.Commands;
 
-/// <summary>shbackup restore: sets and bare files into databases.</summary>
+/// <summary>shbackup restore: sets and bare files into databases, physical sets into data directories.</summary>
 internal sealed class RestoreCommand : VerbCommand
 {
     private readonly RestoreSelection _select = new();
     private readonly RestoreTarget _target = new();
+    private readonly PhysicalTarget _physical = new();
     private readonly Option<bool> _plan = new("--plan") { Description = "Show what would be done; change nothing. The exit code of a refusal is that of the restore" };
     private readonly Option<bool> _yes = new("--yes", "-y") { Description = "Replace an existing database without asking" };
     private readonly Option<int?> _jobs = WholeNumber.Jobs("Processes at once");
@@ -23,8 +24,9 @@ internal sealed class RestoreCommand : VerbCommand
     public RestoreCommand(CommonOptions common)
         : base("restore", "Restore a set or a dump file, and compare what arrived", common)
     {
-        _select.AddTo(this);
+        _select.AddTo(this, isSelected: _physical.IsGiven);
         _target.AddTo(this);
+        _physical.AddTo(this);
         Options.Add(_plan);
         Options.Add(_yes);
         Options.Add(_jobs);
@@ -45,6 +47,11 @@ internal sealed class RestoreCommand : VerbCommand
             {
                 result.AddError("--target-db and --all-databases exclude each other; restore one database at a time beside the old one");
             }
+
+            if (_physical.IsGiven(result) && (_select.GivenOfDatabases(result) ?? _target.Given(result)) is { } other)
+            {
+                result.AddError($"--target-dir restores a physical set, and {other} is for databases");
+            }
         });
     }
 
@@ -56,6 +63,8 @@ internal sealed class RestoreCommand : VerbCommand
         "shbackup restore --latest --swap --yes",
         "shbackup restore --backup soundhash_backup_20261122_020000 --table public.videos --target-db rescue",
         "shbackup restore --file ./latest.dump --target-db rescue",
+        "shbackup restore --target-dir /var/lib/postgresql/15/restored --to-time '2026-11-22 14:29:59Z' --plan",
+        "shbackup restore --target-dir /var/lib/postgresql/15/restored --latest --tablespace fast=/mnt/fast-restored",
     ];
 
     public override IReadOnlyList<ErrorKind> Failures { get; } =
@@ -72,6 +81,11 @@ internal sealed class RestoreCommand : VerbCommand
 
         var settings = cli.Settings(
             new SettingFlag("BACKUP_JOBS", _jobs.Name, parse.GetValue(_jobs)?.ToString(CultureInfo.InvariantCulture)));
+        if (_physical.IsGiven(parse))
+        {
+            return await new PhysicalRestoreJob(cli, parse, _physical, _select.Id(parse), parse.GetValue(_plan)).RunAsync(settings, cancel);
+        }
+
         var server = DatabaseConfiguration.Read(settings);
         var encryption = EncryptionConfiguration.ReadForDecryption(settings);
         var repository = _select.File(parse) is null ? RepositoryConfiguration.Read(settings) : null;

@@ -9,7 +9,7 @@ namespace SoundHash.Backup.Cli.OptionGroups;
 internal sealed class RestoreSelection
 {
     private readonly Option<bool> _list = new("--list") { Description = "List what could be restored" };
-    private readonly Option<bool> _latest = new("--latest") { Description = "The newest set of the database" };
+    private readonly Option<bool> _latest = new("--latest") { Description = "The newest set of the database; with --target-dir, of the cluster" };
 
     private readonly Option<string?> _backup = new("--backup")
     {
@@ -39,7 +39,16 @@ internal sealed class RestoreSelection
 
     public bool IsAll(CommandResult result) => result.GetValue(_all);
 
-    public void AddTo(Command command)
+    /// <summary>The set that was named, or null.</summary>
+    public string? Id(ParseResult parse) => parse.GetValue(_backup);
+
+    /// <summary>What was given that only databases have, or null.</summary>
+    public string? GivenOfDatabases(CommandResult result) => new Option[] { _list, _file, _database, _all }
+        .FirstOrDefault(o => result.GetResult(o) is { Implicit: false })?.Name;
+
+    /// <param name="command">The verb.</param>
+    /// <param name="isSelected">True when it is clear without these options what to restore.</param>
+    public void AddTo(Command command, Func<CommandResult, bool> isSelected)
     {
         command.Options.Add(_list);
         command.Options.Add(_latest);
@@ -51,9 +60,16 @@ internal sealed class RestoreSelection
         {
             var given = (result.GetValue(_list) ? 1 : 0) + (result.GetValue(_latest) ? 1 : 0)
                 + (result.GetValue(_backup) is null ? 0 : 1) + (result.GetValue(_file) is null ? 0 : 1);
-            if (given != 1)
+            if (isSelected(result))
             {
-                result.AddError("say what to restore: one of --list, --latest, --backup ID, --file PATH");
+                if (given > 1)
+                {
+                    result.AddError("--latest and --backup exclude each other");
+                }
+            }
+            else if (given != 1)
+            {
+                result.AddError("say what to restore: one of --list, --latest, --backup ID, --file PATH; or --target-dir DIR for a physical set");
             }
             else if (!result.GetValue(_latest) && (result.GetValue(_all) || result.GetValue(_database) is not null))
             {
@@ -71,7 +87,7 @@ internal sealed class RestoreSelection
     {
         if (parse.GetValue(_backup) is { } id)
         {
-            return [catalogue.Find(id)];
+            return [catalogue.Find(id) is { Kind: SetKind.Physical } physical ? throw IsPhysical(physical) : catalogue.Find(id)];
         }
 
         if (!parse.GetValue(_all))
@@ -85,4 +101,9 @@ internal sealed class RestoreSelection
             ? databases.ConvertAll(catalogue.Latest)
             : throw new BackupException(ErrorKind.Failed, "there are no sets", "shbackup backup list");
     }
+
+    private static BackupException IsPhysical(Manifest set) => new(
+        ErrorKind.Usage,
+        $"set {set.Id} is a physical one: it holds a whole cluster, and is restored into a data directory",
+        $"shbackup restore --backup {set.Id} --target-dir DIR");
 }

@@ -52,13 +52,14 @@ internal sealed class RestoreTarget
     /// <summary>True when something is asked for that only the contents of a set can tell.</summary>
     public bool NeedsSet(CommandResult result) => result.GetValue(_globals) || result.GetValue(_dataOnly) || result.GetValue(_table) is { Length: > 0 };
 
+    /// <summary>What was given of these options, or null.</summary>
+    public string? Given(CommandResult result) => All.FirstOrDefault(o => result.GetResult(o) is { Implicit: false })?.Name;
+
+    private Option[] All => [_targetDb, _clean, _swap, _schemaOnly, _dataOnly, _table, _globals, _noOwner, _noPrivileges, _noTablespaces];
+
     public void AddTo(Command command)
     {
-        var options = new Option[]
-        {
-            _targetDb, _clean, _swap, _schemaOnly, _dataOnly, _table, _globals, _noOwner, _noPrivileges, _noTablespaces,
-        };
-        foreach (var option in options)
+        foreach (var option in All)
         {
             command.Options.Add(option);
         }

@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Repository;
 using SoundHash.Backup.Restores;
+using SoundHash.Backup.Restores.Physical;
 
 namespace SoundHash.Backup.Cli.Output;
 
@@ -117,6 +118,9 @@ internal sealed record PlanDocument(IReadOnlyList<RestorePlan> Plans, int ExitCo
 /// <summary>The document of <c>restore</c>.</summary>
 internal sealed record RestoreDocument(IReadOnlyList<RestoreItem> Restores, int ExitCode);
 
+/// <summary>The document of a physical <c>restore</c>.</summary>
+internal sealed record PhysicalRestoreDocument(PhysicalRestoreResult Restore, int ExitCode);
+
 /// <summary>One restored set or file.</summary>
 internal sealed record RestoreItem(string From, string Target, RestoreResult? Result, ErrorResult? Error);
 
@@ -154,6 +158,8 @@ internal sealed record ParameterResult(string Name, string Value, string? Curren
 [JsonSerializable(typeof(PinDocument))]
 [JsonSerializable(typeof(PlanDocument))]
 [JsonSerializable(typeof(RestoreDocument))]
+[JsonSerializable(typeof(PhysicalRestorePlan))]
+[JsonSerializable(typeof(PhysicalRestoreDocument))]
 [JsonSerializable(typeof(RestoreListDocument))]
 [JsonSerializable(typeof(ArchivingDocument))]
 [JsonSerializable(typeof(WalListDocument))]

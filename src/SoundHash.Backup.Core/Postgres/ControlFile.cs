@@ -42,6 +42,9 @@ public sealed record ControlFile(ulong SystemIdentifier)
         return false;
     }
 
+    /// <summary>The system identifier in the bytes of the file.</summary>
+    public static ulong SystemIdentifierOf(ReadOnlySpan<byte> bytes) => BinaryPrimitives.ReadUInt64LittleEndian(bytes);
+
     /// <summary>Reads the system identifier of a data directory.</summary>
     /// <exception cref="BackupException">It has none, or it can't be read.</exception>
     public static ControlFile Read(string dataDirectory)
@@ -52,7 +55,7 @@ public sealed record ControlFile(ulong SystemIdentifier)
             Span<byte> first = stackalloc byte[8];
             using var file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
             return RandomAccess.Read(file, first, 0) == first.Length
-                ? new ControlFile(BinaryPrimitives.ReadUInt64LittleEndian(first))
+                ? new ControlFile(SystemIdentifierOf(first))
                 : throw new BackupException(ErrorKind.Verification, $"{path} is cut", "this is no data directory of a whole cluster");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -38,14 +38,7 @@ public sealed partial record DataDirectory(string Path, ulong SystemIdentifier)
     /// <exception cref="BackupException">It is inside.</exception>
     public void EnsureOutside(string setting, string path)
     {
-        var existing = path;
-        while (!Directory.Exists(existing) && System.IO.Path.GetDirectoryName(existing) is { } parent)
-        {
-            existing = parent;
-        }
-
-        var real = RealPath(existing);
-        if (real == Path || real.StartsWith($"{Path}/", StringComparison.Ordinal))
+        if (IsWithin(RealPathOfNew(path), Path))
         {
             throw new BackupException(
                 ErrorKind.Configuration,
@@ -54,7 +47,24 @@ public sealed partial record DataDirectory(string Path, ulong SystemIdentifier)
         }
     }
 
-    private static string RealPath(string path)
+    /// <summary>True when a path is a directory, or inside it; neither with symbolic links.</summary>
+    internal static bool IsWithin(string path, string directory) =>
+        path == directory || path.StartsWith(directory == "/" ? directory : $"{directory}/", StringComparison.Ordinal);
+
+    /// <summary>As <see cref="RealPath(string)"/>, for an absolute path of which the last parts need not exist yet.</summary>
+    internal static string RealPathOfNew(string path)
+    {
+        var (existing, rest) = (path.Length > 1 ? path.TrimEnd('/') : path, string.Empty);
+        while (!Directory.Exists(existing) && System.IO.Path.GetDirectoryName(existing) is { } parent)
+        {
+            (existing, rest) = (parent, System.IO.Path.Combine(System.IO.Path.GetFileName(existing), rest));
+        }
+
+        return rest.Length == 0 ? RealPath(existing) : System.IO.Path.Combine(RealPath(existing), rest.TrimEnd('/'));
+    }
+
+    /// <summary>A path without symbolic links; it must exist.</summary>
+    internal static string RealPath(string path)
     {
         var resolved = RealPath(path, 0);
         if (resolved == 0)

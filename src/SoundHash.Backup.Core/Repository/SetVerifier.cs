@@ -152,7 +152,7 @@ public sealed class SetVerifier(IObjectStore store, ProcessLauncher launcher, Tr
         CancellationToken cancel)
     {
         await using var plain = await SealedObject.OpenPlainAsync(store, manifest.Id, item, providers, cancel);
-        await (check?.ReadAsync(item, plain, meter, cancel) ?? StreamCopy.DrainAsync(plain, meter, cancel));
+        await (check?.ReadAsync(item, plain, meter, null, cancel) ?? StreamCopy.DrainAsync(plain, meter, cancel));
     }
 
     private async Task ReadStoredAsync(Manifest manifest, ObjectRecord item, CancellationToken cancel)

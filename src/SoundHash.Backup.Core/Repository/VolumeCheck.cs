@@ -33,8 +33,13 @@ internal sealed class VolumeCheck
     }
 
     /// <summary>Reads one archive to its end. Several may be read at once.</summary>
+    /// <param name="item">The archive.</param>
+    /// <param name="plain">Its bytes.</param>
+    /// <param name="meter">Counts.</param>
+    /// <param name="open">Where to write a file besides, by its name in the archive; null only compares.</param>
+    /// <param name="cancel">Cancels.</param>
     /// <exception cref="BackupException">It is not what the contents say.</exception>
-    public async Task ReadAsync(ObjectRecord item, Stream plain, TransferMeter meter, CancellationToken cancel)
+    public async Task ReadAsync(ObjectRecord item, Stream plain, TransferMeter meter, Func<string, Stream>? open, CancellationToken cancel)
     {
         try
         {
@@ -42,7 +47,8 @@ internal sealed class VolumeCheck
             while (await reader.GetNextEntryAsync(copyData: false, cancel) is { } entry)
             {
                 var known = See(item, entry);
-                var found = await MeasureAsync(entry, meter, cancel);
+                using var target = open?.Invoke(entry.Name);
+                var found = await MeasureAsync(entry, target, meter, cancel);
                 if (known is not null && found != (known.Size, known.Crc32C, known.XxHash128))
                 {
                     throw Wrong($"{entry.Name} in {item.Key} has {found.Size} bytes, CRC-32C {found.Crc} and XXH128 {found.XxHash}"
@@ -84,7 +90,8 @@ internal sealed class VolumeCheck
         }
     }
 
-    private static async Task<(long Size, string Crc, string XxHash)> MeasureAsync(TarEntry entry, TransferMeter meter, CancellationToken cancel)
+    private static async Task<(long Size, string Crc, string XxHash)> MeasureAsync(
+        TarEntry entry, Stream? target, TransferMeter meter, CancellationToken cancel)
     {
         var hash = new XxHash128();
         var (size, crc) = (0L, Crc32C.Start);
@@ -92,10 +99,12 @@ internal sealed class VolumeCheck
         try
         {
             int read;
-            while (entry.DataStream is { } data && (read = await data.ReadAsync(buffer, cancel)) > 0)
+            while (entry.DataStream is { } data
+                && (read = await data.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancel)) > 0)
             {
                 hash.Append(buffer.AsSpan(0, read));
                 crc = Crc32C.Add(crc, buffer.AsSpan(0, read));
+                target?.Write(buffer.AsSpan(0, read));
                 size += read;
                 await meter.AddAsync(read, cancel);
             }

@@ -9,12 +9,13 @@ namespace SoundHash.Backup.Restores;
 /// </summary>
 public sealed class RestorePace(string stateDirectory)
 {
-    private readonly string _path = Path.Combine(stateDirectory, "restore-pace");
+    private readonly string _logical = Path.Combine(stateDirectory, "restore-pace");
+    private readonly string _physical = Path.Combine(stateDirectory, "restore-pace-physical");
 
     /// <summary>The expected time of a set's restore in seconds, and what that rests on.</summary>
     public (double Seconds, string From) Expect(Manifest manifest)
     {
-        return LastRate() is { } rate
+        return LastRate(PathOf(manifest)) is { } rate
             ? (manifest.PlainBytes / rate, "the last restore on this machine")
             : ((manifest.Stopped - manifest.Started).TotalSeconds, "the time that the backup took");
     }
@@ -22,11 +23,15 @@ public sealed class RestorePace(string stateDirectory)
     /// <summary>Remembers a restore. Failing to is no failure.</summary>
     public void Remember(Manifest manifest, RestoreOptions options, IEnumerable<RestorePhase> phases)
     {
-        if (options.IsPartial || options.SchemaOnly)
+        if (!options.IsPartial && !options.SchemaOnly)
         {
-            return;
+            Remember(manifest, phases);
         }
+    }
 
+    /// <summary>Remembers the restore of a whole set. Failing to is no failure.</summary>
+    public void Remember(Manifest manifest, IEnumerable<RestorePhase> phases)
+    {
         var seconds = phases.Sum(static p => p.Seconds);
         var plain = manifest.PlainBytes;
         // Small databases say more of start-up than of speed.
@@ -40,7 +45,7 @@ public sealed class RestorePace(string stateDirectory)
             const UnixFileMode Owner = UnixFileMode.UserRead | UnixFileMode.UserWrite;
             Directory.CreateDirectory(stateDirectory, Owner | UnixFileMode.UserExecute);
             var ownerOnly = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = Owner };
-            using var file = new StreamWriter(_path, ownerOnly);
+            using var file = new StreamWriter(PathOf(manifest), ownerOnly);
             file.Write((plain / seconds).ToString("0", CultureInfo.InvariantCulture));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -50,11 +55,11 @@ public sealed class RestorePace(string stateDirectory)
     }
 
     // Bytes a second; when it can't be read, only an estimate is lost.
-    private double? LastRate()
+    private static double? LastRate(string path)
     {
         try
         {
-            return File.Exists(_path) && double.TryParse(File.ReadAllText(_path), CultureInfo.InvariantCulture, out var rate) && rate > 0
+            return File.Exists(path) && double.TryParse(File.ReadAllText(path), CultureInfo.InvariantCulture, out var rate) && rate > 0
                 ? rate
                 : null;
         }
@@ -63,4 +68,6 @@ public sealed class RestorePace(string stateDirectory)
             return null;
         }
     }
+
+    private string PathOf(Manifest manifest) => manifest.Kind == SetKind.Physical ? _physical : _logical;
 }

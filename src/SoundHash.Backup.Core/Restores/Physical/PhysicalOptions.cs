@@ -33,11 +33,14 @@ public sealed record PhysicalOptions
     /// <summary>Leave archive_mode as it was.</summary>
     public bool KeepArchiving { get; init; }
 
-    /// <summary>restore_command, as it is to be run.</summary>
-    public required string RestoreCommand { get; init; }
+    /// <summary>Absolute path of shbackup itself, for restore_command.</summary>
+    public required string Program { get; init; }
 
-    /// <summary>A file that restore_command reads, for a warning when its user can't; or null.</summary>
+    /// <summary>Absolute path of its settings, for restore_command, or null.</summary>
     public string? EnvironmentFile { get; init; }
+
+    /// <summary>Directories of shbackup itself.</summary>
+    public required OwnDirectories Own { get; init; }
 
     /// <summary>Volumes at once.</summary>
     public int Jobs { get; init; } = 1;
@@ -48,7 +51,14 @@ public sealed record PhysicalOptions
 /// <param name="Wal">The WAL archive.</param>
 /// <param name="State">Locks.</param>
 /// <param name="Spool">Acknowledgements and prefetched segments.</param>
-public sealed record OwnDirectories(string Repository, string Wal, string State, string Spool);
+public sealed record OwnDirectories(string Repository, string Wal, string State, string Spool)
+{
+    /// <summary>All of them, with the settings that name them.</summary>
+    internal IEnumerable<(string Setting, string Directory)> All =>
+    [
+        ("BACKUP_DIR", Repository), ("BACKUP_WAL_DIR", Wal), ("BACKUP_STATE_DIR", State), ("BACKUP_SPOOL_DIR", Spool),
+    ];
+}
 
 /// <summary>What a physical restore would do, for a person to look at before it is done.</summary>
 /// <param name="SetId">The set.</param>
@@ -64,7 +74,7 @@ public sealed record OwnDirectories(string Repository, string Wal, string State,
 /// <param name="FreeBytes">Free space at the target.</param>
 /// <param name="ExpectedSeconds">The expected time without the replay.</param>
 /// <param name="ExpectedFrom">What the expectation rests on.</param>
-public sealed record PhysicalPlan(
+public sealed record PhysicalRestorePlan(
     string SetId,
     DateTimeOffset SetStarted,
     string TargetDirectory,
@@ -93,7 +103,7 @@ public sealed record PhysicalPlan(
 /// <param name="Reached">What the started server reached; null when it was not started.</param>
 /// <param name="NextSteps">What a person does next.</param>
 /// <param name="Phases">Seconds of each phase, in order.</param>
-public sealed record PhysicalResult(
+public sealed record PhysicalRestoreResult(
     string SetId,
     string TargetDirectory,
     string Target,

@@ -20,47 +20,10 @@ internal sealed record ChosenRecovery(Manifest Set, PhysicalFacts Facts, WalSpan
 /// Chooses set and timeline, and proves from the archive that they lead to the target, before anything is written. PostgreSQL
 /// itself would find out at the end of the replay.
 /// </summary>
-internal sealed class RecoveryChoice(WalReach reach, WalScan scan, ILogger log)
+internal sealed class RecoveryChoice(RecoveryLog archived, WalScan scan, ILogger log)
 {
-    private const string SeeSets = "shbackup backup list shows the sets";
-
-    /// <summary>The sets of one cluster that a restore may choose among, the newest first.</summary>
-    /// <exception cref="BackupException">There is none, or the choice is not safe.</exception>
-    public static IReadOnlyList<Manifest> Candidates(Catalogue catalogue, string? id)
-    {
-        if (id is not null)
-        {
-            var named = catalogue.Find(id);
-            return named.Kind == SetKind.Physical ? [named] : throw new BackupException(
-                ErrorKind.Usage,
-                $"set {named.Id} is a logical one, of database \"{named.Database}\": it has no data directory",
-                $"shbackup restore --backup {named.Id} --target-db NAME");
-        }
-
-        if (catalogue.Sets.FirstOrDefault(static s => s.Manifest is null) is { } broken)
-        {
-            throw new BackupException(
-                ErrorKind.Verification,
-                $"the right set can't be told, since {broken.Problem!.Message}",
-                $"choose a set yourself with --backup ID; {SeeSets}");
-        }
-
-        var physical = catalogue.Sets.Where(static s => s.Manifest!.Kind == SetKind.Physical).ToList();
-        var systems = physical.Select(static s => s.Manifest!.SystemIdentifier).Distinct().ToList();
-        if (systems.Count > 1)
-        {
-            throw new BackupException(
-                ErrorKind.Usage,
-                $"the physical sets come from {systems.Count} clusters (system identifiers {string.Join(", ", systems.Select(static s => s ?? "unknown"))})",
-                $"choose a set yourself with --backup ID; {SeeSets}");
-        }
-
-        var good = physical.Where(static s => s.IsComplete && s.Manifest!.Physical!.DamagedPages.Count == 0).Select(static s => s.Manifest!).ToList();
-        return good.Count > 0 ? good : throw new BackupException(
-            ErrorKind.Failed,
-            physical.Count == 0 ? "there is no physical set" : $"none of the {physical.Count} physical sets is good (whole, without damaged pages)",
-            physical.Count == 0 ? "shbackup backup --kind physical makes one" : $"choose one with --backup ID all the same; {SeeSets}");
-    }
+    // An archive in which nothing happens for long is not read to its beginning only to tell people more.
+    private const int MostForWords = 64;
 
     /// <summary>Chooses.</summary>
     /// <param name="candidates">The sets to choose among, the newest first.</param>
@@ -72,21 +35,19 @@ internal sealed class RecoveryChoice(WalReach reach, WalScan scan, ILogger log)
     public async Task<ChosenRecovery> ChooseAsync(
         IReadOnlyList<Manifest> candidates, bool named, RecoveryTarget target, uint? timeline, CancellationToken cancel)
     {
-        var onLine = candidates.Where(m => timeline is null || reach.Descends(timeline.Value, m.Physical!)).ToList();
+        EnsureKnown(timeline);
+        EnsureReadable(target);
+        var onLine = candidates.Where(m => timeline is null || archived.Descends(timeline.Value, m.Physical!)).ToList();
         if (onLine.Count == 0)
         {
-            throw new BackupException(
-                ErrorKind.Failed,
-                $"timeline {timeline} descends from {(named ? $"set {candidates[0].Id}" : "no set")}; from {candidates[0].Id} (timeline "
-                + $"{candidates[0].Physical!.Timeline}) descend {reach.DescendantsOf(candidates[0].Physical!)} in store {reach.Store}",
-                "leave --timeline out for the newest one");
+            throw OffLine(candidates[0], named, timeline);
         }
 
         BackupException? unusable = null;
-        foreach (var set in onLine.Where(m => EndedBefore(m, target)))
+        foreach (var set in onLine.Where(m => EndedBefore(m, target, named)))
         {
             var facts = set.Physical!;
-            var span = reach.From(facts, timeline ?? reach.NewestDescendant(facts));
+            var span = archived.From(facts, timeline ?? archived.Index.NewestFrom(facts));
             if (span.End < facts.Stop)
             {
                 unusable ??= Inconsistent(set, span);
@@ -95,9 +56,10 @@ internal sealed class RecoveryChoice(WalReach reach, WalScan scan, ILogger log)
             }
 
             var chosen = new ChosenRecovery(set, facts, span, string.Empty);
-            if (target.Kind == RecoveryTargetKind.Name && !await scan.HasRestorePointAsync(span.Segments, facts.Stop, target.Name, cancel))
+            if (target.Kind == RecoveryTargetKind.Name && !await scan.HasRestorePointAsync(span, facts.Stop, target.Name, cancel))
             {
-                unusable ??= Unreachable(chosen with { Window = await WindowAsync(chosen, cancel) }, target, "it is not in the WAL after the set");
+                unusable ??= Unreachable(
+                    chosen with { Window = await WindowAsync(chosen, cancel) }, target, $"it is not in the WAL after set {set.Id}");
                 continue;
             }
 
@@ -108,11 +70,13 @@ internal sealed class RecoveryChoice(WalReach reach, WalScan scan, ILogger log)
         throw unusable ?? await TooEarlyAsync(onLine[^1], target, timeline, cancel);
     }
 
-    // A set that ends after the target can't lead to it. A named restore point tells nothing of its time.
-    private static bool EndedBefore(Manifest set, RecoveryTarget target) => target.Kind switch
+    // A set that ends after the target can't lead to it. A named restore point tells nothing of its time; and what was running at
+    // the end of a set may have ended after it, which is looked for only in a set that a person chose.
+    private static bool EndedBefore(Manifest set, RecoveryTarget target, bool named) => target.Kind switch
     {
         RecoveryTargetKind.Time => set.Stopped <= target.Time,
         RecoveryTargetKind.Lsn => set.Physical!.Stop <= target.Lsn,
+        RecoveryTargetKind.Xid when named => true,
         RecoveryTargetKind.Xid => set.Physical!.StopNextXid <= FullXid(target.Xid, set.Physical.StopNextXid),
         _ => true,
     };
@@ -130,6 +94,29 @@ internal sealed class RecoveryChoice(WalReach reach, WalScan scan, ILogger log)
         return full + (Epoch / 2) < near ? full + Epoch : full >= Epoch && full > near + (Epoch / 2) ? full - Epoch : full;
     }
 
+    // Which timeline is the newest can't be told when a history can't be read.
+    private void EnsureKnown(uint? timeline)
+    {
+        if (timeline is null && archived.Problem is { } problem)
+        {
+            throw new BackupException(problem.Kind, problem.Message, $"{problem.Hint}; or choose a timeline with --timeline", problem);
+        }
+
+        foreach (var unknown in archived.UnknownTimelines)
+        {
+            log.Warning(
+                "timeline {Timeline} has WAL in store {Store:l}, and no history file: what it descends from is not known", unknown, archived.Store);
+        }
+    }
+
+    private void EnsureReadable(RecoveryTarget target)
+    {
+        if (target.Kind is RecoveryTargetKind.Time or RecoveryTargetKind.Xid or RecoveryTargetKind.Name && !scan.IsPossible)
+        {
+            throw WalScan.ToolMissing(target);
+        }
+    }
+
     // Why the target can't be reached, or null; and the window.
     private async Task<(string Window, string? Why)> JudgeAsync(ChosenRecovery chosen, RecoveryTarget target, CancellationToken cancel)
     {
@@ -137,38 +124,48 @@ internal sealed class RecoveryChoice(WalReach reach, WalScan scan, ILogger log)
         switch (target.Kind)
         {
             case RecoveryTargetKind.End when span.Beyond is { } beyond:
-                return (await WindowAsync(chosen, cancel), $"segment {span.Missing} is missing in store {reach.Store}, and {beyond} comes after it");
+                return (await WindowAsync(chosen, cancel), $"segment {span.Missing} is missing in store {archived.Store}, and {beyond} comes after it");
             case RecoveryTargetKind.Time:
-                var last = await LastAsync(chosen, cancel);
+                var last = await LastAsync(chosen, int.MaxValue, cancel);
                 var isReached = last is not null && (target.Exclusive ? target.Time <= last.Time : target.Time < last.Time);
                 return (Words(chosen, last), isReached ? null : "no transaction in the WAL ended after it, so that PostgreSQL could not know that it is there");
             case RecoveryTargetKind.Lsn when target.Lsn >= span.End:
                 return (await WindowAsync(chosen, cancel), "the WAL ends before it");
-            case RecoveryTargetKind.Lsn when target.Lsn >= span.Segments[^1].Start:
-                var record = await scan.LastRecordAsync(span.Segments, cancel);
+            case RecoveryTargetKind.Lsn when target.Lsn >= span.Segments[^1].Start && scan.IsPossible:
+                var record = await scan.LastRecordAsync(span, cancel);
                 return (await WindowAsync(chosen, cancel), record >= target.Lsn ? null : $"the last record of the WAL begins at {record}");
             case RecoveryTargetKind.Xid:
-                var isThere = await scan.HasTransactionAsync(span.Segments, facts.Stop, (uint)target.Xid, cancel);
-                return (await WindowAsync(chosen, cancel), isThere ? null : "it does not end in the WAL after the set");
+                log.Information("looking for the end of transaction {Xid} in {Count} segments", target.Xid, span.Segments.Count);
+                var isThere = await scan.HasTransactionAsync(span, facts.Stop, (uint)target.Xid, cancel);
+                return (await WindowAsync(chosen, cancel), isThere ? null : $"it does not end in the WAL after set {chosen.Set.Id}");
             default:
                 return (await WindowAsync(chosen, cancel), null);
         }
     }
 
-    private async Task<TransactionEnd?> LastAsync(ChosenRecovery chosen, CancellationToken cancel) =>
-        await scan.LastTransactionAsync(chosen.Span.Segments, cancel) is { } last && last.Time > chosen.Set.Stopped ? last : null;
+    private async Task<TransactionEnd?> LastAsync(ChosenRecovery chosen, int mostSegments, CancellationToken cancel) =>
+        await scan.LastTransactionAsync(chosen.Span, mostSegments, cancel) is { } last && last.Time > chosen.Set.Stopped ? last : null;
 
-    private async Task<string> WindowAsync(ChosenRecovery chosen, CancellationToken cancel) => Words(chosen, await LastAsync(chosen, cancel));
+    private async Task<string> WindowAsync(ChosenRecovery chosen, CancellationToken cancel) =>
+        scan.IsPossible ? Words(chosen, await LastAsync(chosen, MostForWords, cancel)) : Words(chosen, null);
 
-    private static string Words(ChosenRecovery chosen, TransactionEnd? last) =>
-        $"from {RecoveryTarget.PostgresTime(chosen.Set.Stopped)} (LSN {chosen.Facts.Stop}) to "
-        + (last is null ? "the same moment" : RecoveryTarget.PostgresTime(last.Time))
-        + $" (LSN {chosen.Span.End}, segment {chosen.Span.Segments[^1]})";
+    private string Words(ChosenRecovery chosen, TransactionEnd? last)
+    {
+        var end = last is not null ? RecoveryTarget.PostgresTime(last.Time) : scan.IsPossible ? "the same moment" : "the end of the WAL";
+        return $"from {RecoveryTarget.PostgresTime(chosen.Set.Stopped)} (LSN {chosen.Facts.Stop}) to {end} (LSN {chosen.Span.End}, "
+            + $"segment {chosen.Span.Segments[^1]})";
+    }
+
+    private BackupException OffLine(Manifest newest, bool named, uint? timeline) => new(
+        ErrorKind.Failed,
+        $"timeline {timeline} {(named ? $"does not descend from set {newest.Id}" : "descends from no set")}; from {newest.Id} (timeline "
+        + $"{newest.Physical!.Timeline}) descend in store {archived.Store}: {archived.DescendantsOf(newest.Physical)}",
+        "leave --timeline out for the newest one");
 
     private BackupException Inconsistent(Manifest set, WalSpan span) => new(
         ErrorKind.Verification,
-        $"set {set.Id} can't become consistent: it needs WAL up to {set.Physical!.StopLsn}, and segment {span.Missing} is missing in store {reach.Store}",
-        "shbackup wal-archive verify --repair looks for it in pg_wal and other stores");
+        $"set {set.Id} can't become consistent: it needs WAL up to {set.Physical!.StopLsn}, and segment {span.Missing} is missing in store {archived.Store}",
+        "shbackup wal-archive verify --repair looks for it in the pg_wal of the server");
 
     private static BackupException Unreachable(ChosenRecovery chosen, RecoveryTarget target, string why) => new(
         chosen.Span.Beyond is null ? ErrorKind.Failed : ErrorKind.Verification,
@@ -177,13 +174,13 @@ internal sealed class RecoveryChoice(WalReach reach, WalScan scan, ILogger log)
             ? "without a target recovery goes to the end of the archived WAL; if WAL is still to come, see shbackup wal-archive status"
             : $"shbackup wal-archive verify --repair fills the gap if it can; or go as far as it: --to-lsn {LastBefore(chosen.Span.End)}");
 
-    // The last record begins somewhere before the end; recovery to the beginning of the last page's segment is always there.
+    // Recovery stops at the first record from there on: the last page before the gap has the beginning of one, but for rare cases.
     private static Lsn LastBefore(Lsn end) => new(end.Value - 1 - ((end.Value - 1) % 8192));
 
     private async Task<BackupException> TooEarlyAsync(Manifest oldest, RecoveryTarget target, uint? timeline, CancellationToken cancel)
     {
         var facts = oldest.Physical!;
-        var span = reach.From(facts, timeline ?? reach.NewestDescendant(facts));
+        var span = archived.From(facts, timeline ?? archived.Index.NewestFrom(facts));
         var window = span.End < facts.Stop ? "nothing" : await WindowAsync(new ChosenRecovery(oldest, facts, span, string.Empty), cancel);
         var xid = target.Kind == RecoveryTargetKind.Xid
             ? string.Create(CultureInfo.InvariantCulture, $" (the next transaction at its end was {facts.StopNextXid})")
@@ -191,6 +188,6 @@ internal sealed class RecoveryChoice(WalReach reach, WalScan scan, ILogger log)
         return new BackupException(
             ErrorKind.Failed,
             $"{target} can't be reached: set {oldest.Id} ended after it{xid}; it reaches {window}",
-            $"choose a moment after a set's end, or an older set; {SeeSets}");
+            "choose a moment after a set's end, or an older set: shbackup backup list");
     }
 }

@@ -96,7 +96,10 @@ public sealed partial record RecoveryTarget
 
         var utc = new DateTimeOffset(clock, TimeSpan.Zero);
         var here = new DateTimeOffset(clock, local.GetUtcOffset(clock));
-        throw new BackupException(
+        throw here == utc ? new BackupException(
+            ErrorKind.Usage,
+            $"--to-time '{text}' has no time zone: {Show(utc)}, which is UTC and local time here, or another one's?",
+            $"say which: --to-time '{Show(utc)}', or '+01:00' in place of the Z") : new BackupException(
             ErrorKind.Usage,
             $"--to-time '{text}' has no time zone: it could be {Show(utc)} (UTC) or {Show(here)} (local time here, {local.Id})",
             $"say which: --to-time '{Show(utc)}' or --to-time '{Show(here)}'");

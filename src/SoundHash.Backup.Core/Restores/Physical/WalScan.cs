@@ -18,24 +18,37 @@ internal sealed record TransactionEnd(uint Xid, DateTimeOffset Time);
 /// Reads archived WAL with pg_waldump. Segments are decoded into a private folder, in memory where the machine has /dev/shm,
 /// and removed. All are given the names of one timeline there, since pg_waldump follows one only.
 /// </summary>
+/// <param name="archive">The archive.</param>
+/// <param name="pieces">Its pieces of segments that were never whole.</param>
+/// <param name="waldump">pg_waldump of the cluster's version; null where it is not installed.</param>
+/// <param name="launcher">Starts it.</param>
+/// <param name="providers">Makes the provider of a method.</param>
 internal sealed partial class WalScan(
-    WalArchive archive,
-    IReadOnlyDictionary<string, string> localFiles,
-    string waldump,
-    ProcessLauncher launcher,
-    Func<EncryptionMethod, IEncryptionProvider> providers)
+    WalArchive archive, WalPieces pieces, string? waldump, ProcessLauncher launcher, Func<EncryptionMethod, IEncryptionProvider> providers)
 {
-    private const int WindowSegments = 8;
+    private const int WindowBytes = 8 * WalSegment.DefaultSizeBytes;
     private const string Memory = "/dev/shm";
 
-    /// <summary>When the last transaction of the WAL ended; null where none did.</summary>
-    public async Task<TransactionEnd?> LastTransactionAsync(IReadOnlyList<WalSegment> segments, CancellationToken cancel)
+    /// <summary>True where WAL can be read here.</summary>
+    public bool IsPossible => waldump is not null;
+
+    /// <summary>The error for a target that only the WAL itself can prove.</summary>
+    public static BackupException ToolMissing(RecoveryTarget target) => new(
+        ErrorKind.ToolMissing,
+        $"whether {target} can be reached can't be told: pg_waldump of the cluster's version is missing",
+        "install the server package (apt-get install postgresql-15 for version 15), or set PG_BIN_DIR to its programs");
+
+    /// <summary>When the last transaction of the WAL ended; null where none did in its last segments.</summary>
+    /// <param name="span">The WAL.</param>
+    /// <param name="mostSegments">How many segments to look into.</param>
+    /// <param name="cancel">Cancels.</param>
+    public async Task<TransactionEnd?> LastTransactionAsync(WalSpan span, int mostSegments, CancellationToken cancel)
     {
-        var size = 2;
-        for (var end = segments.Count; end > 0; end -= Math.Max(size / 2, 1), size = Math.Min(size * 2, 2 * WindowSegments))
+        var begin = Math.Max(span.Segments.Count - mostSegments, 0);
+        for (var (end, size) = (span.Segments.Count, 2); end > begin; end -= size - 1, size = WindowOf(span))
         {
             TransactionEnd? last = null;
-            await ReadAsync(Window(segments, end - size, end), "Transaction", line => last = ReadEnd(line) ?? last, cancel);
+            await ReadAsync(span, Math.Max(end - size, begin), end, "Transaction", line => last = ReadEnd(line) ?? last, cancel);
             if (last is not null)
             {
                 return last;
@@ -46,11 +59,13 @@ internal sealed partial class WalScan(
     }
 
     /// <summary>Where the last record of the WAL begins; null where there is none.</summary>
-    public async Task<Lsn?> LastRecordAsync(IReadOnlyList<WalSegment> segments, CancellationToken cancel)
+    public async Task<Lsn?> LastRecordAsync(WalSpan span, CancellationToken cancel)
     {
         Lsn? last = null;
         await ReadAsync(
-            Window(segments, segments.Count - 2, segments.Count),
+            span,
+            span.Segments.Count - 2,
+            span.Segments.Count,
             null,
             line => last = Position().Match(line) is { Success: true } m ? Lsn.Parse(m.Groups["lsn"].Value) : last,
             cancel);
@@ -58,23 +73,24 @@ internal sealed partial class WalScan(
     }
 
     /// <summary>True when a named restore point stands in the WAL after a position.</summary>
-    public Task<bool> HasRestorePointAsync(IReadOnlyList<WalSegment> segments, Lsn after, string name, CancellationToken cancel) => AnyAsync(
-        segments, after, "XLOG", line => line.EndsWith($"desc: RESTORE_POINT {name}", StringComparison.Ordinal), cancel);
+    public Task<bool> HasRestorePointAsync(WalSpan span, Lsn after, string name, CancellationToken cancel) =>
+        AnyAsync(span, after, "XLOG", line => line.EndsWith($"desc: RESTORE_POINT {name}", StringComparison.Ordinal), cancel);
 
     /// <summary>True when a transaction ends in the WAL after a position.</summary>
-    public Task<bool> HasTransactionAsync(IReadOnlyList<WalSegment> segments, Lsn after, uint xid, CancellationToken cancel) => AnyAsync(
-        segments, after, "Transaction", line => ReadEnd(line)?.Xid == xid, cancel);
+    public Task<bool> HasTransactionAsync(WalSpan span, Lsn after, uint xid, CancellationToken cancel) =>
+        AnyAsync(span, after, "Transaction", line => ReadEnd(line)?.Xid == xid, cancel);
 
-    private async Task<bool> AnyAsync(
-        IReadOnlyList<WalSegment> segments, Lsn after, string manager, Func<string, bool> isIt, CancellationToken cancel)
+    private async Task<bool> AnyAsync(WalSpan span, Lsn after, string manager, Func<string, bool> isIt, CancellationToken cancel)
     {
         // Windows share a segment, so that a record across two of them is read whole in one.
-        var later = segments.Where(s => s.End > after).ToList();
-        for (var begin = 0; begin < later.Count; begin += WindowSegments - 1)
+        var size = WindowOf(span);
+        for (var begin = span.Segments.TakeWhile(s => s.End <= after).Count(); begin < span.Segments.Count; begin += size - 1)
         {
             var found = false;
             await ReadAsync(
-                Window(later, begin, begin + WindowSegments),
+                span,
+                begin,
+                begin + size,
                 manager,
                 line => found |= isIt(line) && Position().Match(line) is { Success: true } m && Lsn.Parse(m.Groups["lsn"].Value) >= after,
                 cancel);
@@ -87,11 +103,11 @@ internal sealed partial class WalScan(
         return false;
     }
 
-    private static List<WalSegment> Window(IReadOnlyList<WalSegment> segments, int begin, int end) =>
-        segments.Take(Math.Max(begin, 0)..Math.Min(end, segments.Count)).ToList();
+    private static int WindowOf(WalSpan span) => Math.Max(WindowBytes / span.Missing.SizeBytes, 2);
 
-    private async Task ReadAsync(List<WalSegment> window, string? manager, Action<string> line, CancellationToken cancel)
+    private async Task ReadAsync(WalSpan span, int begin, int end, string? manager, Action<string> line, CancellationToken cancel)
     {
+        var window = span.Segments.Take(Math.Max(begin, 0)..Math.Min(end, span.Segments.Count)).ToList();
         var folder = MakePrivateFolder();
         try
         {
@@ -99,11 +115,11 @@ internal sealed partial class WalScan(
             foreach (var segment in window)
             {
                 names.Add((segment with { Timeline = window[^1].Timeline }).Name);
-                await DecodeAsync(segment, Path.Combine(folder, names[^1]), cancel);
+                await DecodeAsync(span, segment, Path.Combine(folder, names[^1]), cancel);
             }
 
             string[] only = manager is null ? [] : [$"--rmgr={manager}"];
-            await using var child = launcher.Start(new ChildCommand(waldump, ["-p", folder, .. only, names[0], names[^1]])
+            await using var child = launcher.Start(new ChildCommand(waldump!, ["-p", folder, .. only, names[0], names[^1]])
             {
                 Environment = new Dictionary<string, string?> { ["TZ"] = "UTC", ["LC_ALL"] = "C" },
             });
@@ -118,25 +134,35 @@ internal sealed partial class WalScan(
         }
     }
 
-    private async Task DecodeAsync(WalSegment segment, string path, CancellationToken cancel)
+    private async Task DecodeAsync(WalSpan span, WalSegment segment, string path, CancellationToken cancel)
     {
-        if (localFiles.TryGetValue(segment.Name, out var local))
-        {
-            File.Copy(local, path);
-            return;
-        }
-
-        await using var plain = await archive.OpenAsync(WalFileName.Parse(segment.Name), providers, cancel)
-            ?? throw new BackupException(
-                ErrorKind.Verification, $"WAL segment {segment} was there and is gone from store {archive.StoreName}", "see who deletes from it");
         await using var file = new FileStream(path, new FileStreamOptions
         {
             Mode = FileMode.CreateNew,
-            Access = FileAccess.Write,
+            Access = FileAccess.ReadWrite,
             UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
         });
-        await plain.CopyToAsync(file, cancel);
+        var name = WalFileName.Parse(segment.Name);
+        var isLast = segment == span.Segments[^1];
+        if (isLast && span.FromPieces)
+        {
+            _ = await pieces.JoinAsync(name, file, providers, cancel) ?? throw Gone(segment);
+        }
+        else
+        {
+            await using var plain = await archive.OpenAsync(name, providers, cancel) ?? throw Gone(segment);
+            await plain.CopyToAsync(file, cancel);
+        }
+
+        if (isLast && span.LastBytes < segment.SizeBytes)
+        {
+            file.SetLength(span.LastBytes);
+            file.SetLength(segment.SizeBytes);
+        }
     }
+
+    private BackupException Gone(WalSegment segment) => new(
+        ErrorKind.Verification, $"WAL segment {segment} was there and is gone from store {archive.StoreName}", "see who deletes from it");
 
     private static async Task ReadLinesAsync(ChildProcess child, Action<string> line, CancellationToken cancel)
     {

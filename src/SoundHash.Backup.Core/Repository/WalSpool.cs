@@ -4,7 +4,7 @@ using System.Text;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
 
-namespace SoundHash.Backup.Wal;
+namespace SoundHash.Backup.Repository;
 
 /// <summary>
 /// The local folder of one data directory: acknowledgements of segments that were archived ahead of PostgreSQL's asking, and

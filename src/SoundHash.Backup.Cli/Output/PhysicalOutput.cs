@@ -1,0 +1,42 @@
+using System.Globalization;
+using SoundHash.Backup.Restores.Physical;
+
+namespace SoundHash.Backup.Cli.Output;
+
+/// <summary>Plans and results of physical restores as text.</summary>
+internal static class PhysicalOutput
+{
+    public static void Print(Terminal terminal, PhysicalRestorePlan plan)
+    {
+        terminal.Line($"set        {plan.SetId}, begun {Sizes.Time(plan.SetStarted)}");
+        terminal.Line($"directory  {plan.TargetDirectory}, which {plan.TargetState}");
+        terminal.Line($"target     {plan.Target}, on timeline {plan.Timeline}");
+        terminal.Line($"reachable  {plan.Window}");
+        terminal.Line($"size       {Sizes.Bytes(plan.PlainBytes)} to write, {Sizes.Count(plan.WalSegments, "segment")} of WAL to replay at most");
+        terminal.Line($"free       {(plan.FreeBytes is { } bytes ? Sizes.Bytes(bytes) : "unknown")} at the directory");
+        terminal.Line(
+            $"expected   {Sizes.Duration(TimeSpan.FromSeconds(plan.ExpectedSeconds))} without the replay, going by {plan.ExpectedFrom}");
+        foreach (var (step, number) in plan.Steps.Select(static (s, i) => (s, i + 1)))
+        {
+            terminal.Line(string.Create(CultureInfo.InvariantCulture, $"  {number}. {step}"));
+        }
+    }
+
+    public static void Print(Terminal terminal, PhysicalRestoreDocument document)
+    {
+        var result = document.Restore;
+        terminal.Line(string.Join("  ", result.Phases.Select(static p => $"{p.Name} {Sizes.Duration(TimeSpan.FromSeconds(p.Seconds))}")));
+        foreach (var file in result.OutsideConfiguration)
+        {
+            terminal.Line($"configuration  {file}");
+        }
+
+        terminal.Line(
+            $"restored {result.SetId} to {result.TargetDirectory}: {Sizes.Count(result.Files, "file")}, {Sizes.Bytes(result.Bytes)}; "
+            + $"recovery to {result.Target}, on timeline {result.Timeline}");
+        foreach (var step in result.NextSteps)
+        {
+            terminal.Line($"next: {step}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+using System.CommandLine;
+using SoundHash.Backup.Cli.OptionGroups;
+using SoundHash.Backup.Cli.Output;
+using SoundHash.Backup.Configuration;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Pipelines;
+using SoundHash.Backup.Restores;
+using SoundHash.Backup.Restores.Physical;
+
+namespace SoundHash.Backup.Cli;
+
+/// <summary>A physical restore between the hooks, from the settings to the printed result. No server is asked.</summary>
+internal sealed class PhysicalRestoreJob(CliSession cli, ParseResult parse, PhysicalTarget target, string? setId, bool planOnly)
+{
+    /// <summary>Restores, or only says what would be done, and returns the exit code.</summary>
+    public async Task<int> RunAsync(SettingsReader settings, CancellationToken cancel)
+    {
+        var repository = RepositoryConfiguration.Read(settings);
+        var wal = WalConfiguration.Read(settings);
+        var encryption = EncryptionConfiguration.ReadForDecryption(settings);
+        var jobs = RunConfiguration.ReadJobs(settings);
+        var meter = planOnly ? new TransferMeter(cli.Time) : cli.Meter(settings);
+        var tools = cli.Tools(settings);
+        var hooks = new HookScope(cli, settings, "restore");
+        settings.ThrowIfInvalid();
+
+        var own = new OwnDirectories(repository.Directory, wal.Directory, repository.StateDirectory, wal.SpoolDirectory);
+        var options = target.Read(parse, setId, own, Environment.ProcessPath!, settings.EnvFilePath, jobs);
+        if (settings.EnvFilePath is null)
+        {
+            cli.Log.Warning("no .env file is in use: PostgreSQL runs restore_command without your environment; add --env-file FILE");
+        }
+
+        var store = RepositoryAccess.OpenForReading(repository);
+        var run = new PhysicalRestoreRun(
+            store, RepositoryAccess.OpenWal(wal), cli.Launcher, tools, cli.Providers(encryption).For, cli.Time, meter, cli.Log);
+        var ready = await run.PrepareAsync(options, cancel);
+        var pace = new RestorePace(repository.StateDirectory);
+        if (planOnly)
+        {
+            cli.Print(PhysicalRestoreRun.Plan(ready, pace), ResultJson.Default.PhysicalRestorePlan, PhysicalOutput.Print);
+            return ExitCodes.Success;
+        }
+
+        var reading = new SetReading(store, repository.StateDirectory, reason => cli.Log.Warning("{Reason:l}", reason));
+        PhysicalRestoreResult? result = null;
+        var code = await hooks.RunAsync(
+            [("FROM", ready.Set.Id), ("TARGETS", ready.TargetDirectory)],
+            async () =>
+            {
+                using var use = await reading.BeginAsync(ready.Set.Id, cancel);
+                await using (new ProgressReporter(cli, "restore", meter, () => ready.Bytes))
+                {
+                    result = await run.RunAsync(ready, cancel);
+                }
+
+                pace.Remember(ready.Set, result.Phases);
+                return ExitCodes.Success;
+            },
+            cancel);
+        cli.Print(new PhysicalRestoreDocument(result!, code), ResultJson.Default.PhysicalRestoreDocument, PhysicalOutput.Print);
+        return code;
+    }
+}

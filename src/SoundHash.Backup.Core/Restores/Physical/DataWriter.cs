@@ -1,0 +1,72 @@
+using SoundHash.Backup.Storage.Local;
+
+namespace SoundHash.Backup.Restores.Physical;
+
+/// <summary>
+/// Writes a data directory: every file and directory new, for its owner alone, and never through a link that was there. Nothing is
+/// synced one by one; who writes all of it syncs the file systems at the end.
+/// </summary>
+/// <param name="root">The data directory.</param>
+/// <param name="owner">Whom everything is given to, or null.</param>
+internal sealed class DataWriter(string root, DataOwner? owner)
+{
+    private const UnixFileMode FileMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    private const UnixFileMode DirectoryMode = FileMode | UnixFileMode.UserExecute;
+
+    /// <summary>The data directory.</summary>
+    public string Root => root;
+
+    /// <summary>The absolute path of what is in it.</summary>
+    public string PathOf(string relative) => Path.Combine(root, relative);
+
+    /// <summary>Makes a file; writes go straight to the kernel.</summary>
+    public FileStream Create(string path)
+    {
+        var handle = DataFiles.CreateNew(PathOf(path), FileMode);
+        try
+        {
+            if (owner is { } to)
+            {
+                DataFiles.GiveTo(handle, path, to);
+            }
+
+            return new FileStream(handle, FileAccess.Write, bufferSize: 0);
+        }
+        catch
+        {
+            handle.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Makes a small file with its content.</summary>
+    public void Write(string path, ReadOnlySpan<byte> content, bool durable = false)
+    {
+        using var file = Create(path);
+        file.Write(content);
+        file.Flush(flushToDisk: durable);
+    }
+
+    /// <summary>Makes a directory, or takes an empty one that is there.</summary>
+    public void MakeDirectory(string path)
+    {
+        var full = PathOf(path);
+        LocalFiles.MakeDirectory(full, DirectoryMode);
+        File.SetUnixFileMode(full, DirectoryMode);
+        if (owner is { } to)
+        {
+            DataFiles.GiveTo(full, to);
+        }
+    }
+
+    /// <summary>Makes a symbolic link.</summary>
+    public void Link(string path, string target)
+    {
+        var full = PathOf(path);
+        File.CreateSymbolicLink(full, target);
+        if (owner is { } to)
+        {
+            DataFiles.GiveTo(full, to);
+        }
+    }
+}

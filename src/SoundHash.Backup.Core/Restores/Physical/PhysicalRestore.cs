@@ -1,0 +1,159 @@
+using Serilog;
+using SoundHash.Backup.Encryption;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Pipelines;
+using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Repository;
+using SoundHash.Backup.Storage;
+using SoundHash.Backup.Storage.Local;
+
+namespace SoundHash.Backup.Restores.Physical;
+
+/// <summary>
+/// Writes a set into a data directory. pg_control comes last, when everything else is checked and durable: without it no server
+/// starts, so that half a restore is never taken for a whole one.
+/// </summary>
+internal sealed class PhysicalRestore(
+    IObjectStore store,
+    Func<EncryptionMethod, IEncryptionProvider> providers,
+    PreparedRestore ready,
+    TimeProvider time,
+    TransferMeter meter,
+    ILogger log)
+{
+    private readonly PhaseClock _clock = new(time);
+    private readonly VolumeCheck _check = new(ready.Set.Id, ready.Contents);
+    private bool _hasBegun;
+
+    /// <summary>Restores.</summary>
+    /// <exception cref="BackupException">It failed; the message says what is left.</exception>
+    public async Task<PhysicalRestoreResult> RunAsync(CancellationToken cancel)
+    {
+        try
+        {
+            return await RestoreAsync(cancel);
+        }
+        catch (Exception e) when (_hasBegun && e is BackupException or OperationCanceledException or IOException or UnauthorizedAccessException)
+        {
+            var (kind, message) = e switch
+            {
+                _ when cancel.IsCancellationRequested => (ErrorKind.Cancelled, "cancelled"),
+                BackupException known => (known.Kind, known.Message),
+                _ => (ErrorKind.Failed, e.Message),
+            };
+            var places = string.Join(", ", ready.Tablespaces.Select(static t => t.Location).Prepend(ready.TargetDirectory));
+            throw new BackupException(
+                kind,
+                $"{message}; what was written is left in {places}, without {ControlFile.RelativePath}, so that no server starts from it",
+                (e as BackupException)?.Hint is { } hint ? $"{hint}; remove what is left first" : "remove what is left, and restore again",
+                e);
+        }
+    }
+
+    private async Task<PhysicalRestoreResult> RestoreAsync(CancellationToken cancel)
+    {
+        // Files go to whom the directory belongs to: looked at before it is made.
+        var owner = DataOwner.Of(ready.TargetDirectory);
+        var writer = new DataWriter(ready.TargetDirectory, owner);
+        var outside = new OutsideConfiguration(writer, ready.TargetDirectory == ready.Contents.DataDirectory);
+        log.Information("restoring set {Id} into {Directory}", ready.Set.Id, ready.TargetDirectory);
+        MakeDirectories(writer);
+        await _clock.RunAsync("files", () => ReadVolumesAsync(writer, cancel));
+        byte[] control = [];
+        await _clock.RunAsync("last files", async () => control = await ReadFinalAsync(writer, outside, cancel));
+        WriteSettings(writer);
+        ready.Spool.Clear();
+        await _clock.RunAsync("sync", () => Task.Run(() => Sync(outside), cancel));
+        cancel.ThrowIfCancellationRequested();
+        writer.Write(ControlFile.RelativePath, control, durable: true);
+        LocalFiles.SyncDirectory(Path.GetDirectoryName(writer.PathOf(ControlFile.RelativePath))!);
+        return new PhysicalRestoreResult(
+            ready.Set.Id,
+            ready.TargetDirectory,
+            ready.Options.Target.ToString(),
+            ready.Chosen.Timeline,
+            ready.Contents.Files.Count,
+            FilesKept: 0,
+            FilesRemoved: 0,
+            ready.Bytes,
+            SavedWal: [],
+            outside.Placed.Select(static p => p.From == p.To ? p.To : $"{p.From} is in {p.To}").ToList(),
+            Reached: null,
+            PhysicalSteps.Next(ready, outside),
+            _clock.Phases);
+    }
+
+    // The links of tablespaces are made before what goes through them.
+    private void MakeDirectories(DataWriter writer)
+    {
+        _hasBegun = true;
+        writer.MakeDirectory(string.Empty);
+        foreach (var directory in ready.Contents.Directories)
+        {
+            if (ready.Tablespaces.FirstOrDefault(t => directory == $"pg_tblspc/{t.Oid}") is { } space)
+            {
+                writer.MakeDirectory(space.Location);
+                writer.Link(directory, space.Location);
+            }
+            else
+            {
+                writer.MakeDirectory(directory);
+            }
+        }
+    }
+
+    private async Task ReadVolumesAsync(DataWriter writer, CancellationToken cancel)
+    {
+        var volumes = ready.Set.Objects.Where(static o => o.Role == ObjectRole.Volume);
+        var parallel = new ParallelOptions { MaxDegreeOfParallelism = ready.Options.Jobs, CancellationToken = cancel };
+        await Parallel.ForEachAsync(volumes, parallel, (volume, stop) => ReadAsync(volume, writer.Create, stop));
+    }
+
+    private async Task<byte[]> ReadFinalAsync(DataWriter writer, OutsideConfiguration outside, CancellationToken cancel)
+    {
+        using var control = new MemoryStream();
+        await ReadAsync(
+            ready.Set.Single(ObjectRole.Final),
+            name => name == ControlFile.RelativePath ? control : OutsideConfiguration.Is(name) ? outside.Create(name) : writer.Create(name),
+            cancel);
+        if (_check.Missing().FirstOrDefault() is { } missing)
+        {
+            throw missing;
+        }
+
+        var bytes = control.ToArray();
+        return ControlFile.IsWhole(bytes) && ControlFile.SystemIdentifierOf(bytes) == ready.SystemIdentifier
+            ? bytes
+            : throw new BackupException(
+                ErrorKind.Verification,
+                $"{ControlFile.RelativePath} of set {ready.Set.Id} is damaged, or of another cluster than {ready.SystemIdentifier}",
+                "use another set: shbackup backup list");
+    }
+
+    private async ValueTask ReadAsync(ObjectRecord item, Func<string, Stream> open, CancellationToken cancel)
+    {
+        await using var plain = await SealedObject.OpenPlainAsync(store, ready.Set.Id, item, providers, cancel);
+        await _check.ReadAsync(item, plain, meter, open, cancel);
+    }
+
+    private void WriteSettings(DataWriter writer)
+    {
+        var path = writer.PathOf(RecoverySettings.File);
+        var old = File.Exists(path) ? File.ReadAllBytes(path) : [];
+        File.Delete(path);
+        writer.Write(RecoverySettings.File, RecoverySettings.Rewrite(old, ready.Options, ready.RestoreCommand, ready.Chosen.Timeline));
+        writer.Write(ready.Options.Standby is null ? "recovery.signal" : "standby.signal", []);
+    }
+
+    private void Sync(OutsideConfiguration outside)
+    {
+        var places = ready.Tablespaces.Select(static t => t.Location)
+            .Concat(outside.Placed.Select(static p => Path.GetDirectoryName(p.To)!))
+            .Append(Path.GetDirectoryName(ready.TargetDirectory)!)
+            .Append(ready.TargetDirectory);
+        foreach (var place in places.GroupBy(static p => LocalFiles.Identity(p)?.Device).Select(static g => g.First()))
+        {
+            DataFiles.SyncFileSystem(place);
+        }
+    }
+}

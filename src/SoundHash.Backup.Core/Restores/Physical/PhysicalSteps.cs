@@ -1,0 +1,70 @@
+using SoundHash.Backup.Repository;
+
+namespace SoundHash.Backup.Restores.Physical;
+
+/// <summary>What a physical restore does, and what a person does after it, in words.</summary>
+internal static class PhysicalSteps
+{
+    /// <summary>What it would do, in order.</summary>
+    public static IEnumerable<string> Of(PreparedRestore ready)
+    {
+        var (options, set) = (ready.Options, ready.Set);
+        var volumes = set.Objects.Count(static o => o.Role == ObjectRole.Volume);
+        yield return $"write {ready.Contents.Files.Count} files out of {volumes} volumes into {ready.TargetDirectory}, every hash checked";
+        foreach (var space in ready.Tablespaces)
+        {
+            yield return $"put tablespace {space.Name} into {space.Location}";
+        }
+
+        foreach (var file in ready.Contents.OutsideFiles)
+        {
+            yield return $"bring {file} back: into {OutsideConfiguration.Folder} of the data directory, unless its own place is free again";
+        }
+
+        yield return $"set restore_command{(options.KeepArchiving ? string.Empty : ", archive_mode = off")} and "
+            + $"{(options.Standby is null ? "recovery.signal" : "standby.signal")}, and take old recovery settings out";
+        yield return $"sync everything, and write {Postgres.ControlFile.RelativePath} last";
+        yield return $"when the server is started, it replays up to {ready.Chosen.Span.Segments.Count} segments of WAL: {Goal(ready)}";
+    }
+
+    /// <summary>What a person does next.</summary>
+    public static IReadOnlyList<string> Next(PreparedRestore ready, OutsideConfiguration outside)
+    {
+        var (options, directory) = (ready.Options, ready.TargetDirectory);
+        var next = new List<string>();
+        var configuration = outside.Placed.FirstOrDefault(static p => Path.GetFileName(p.From) == "postgresql.conf").To;
+        next.Add(configuration is null
+            ? $"start the server as the owner of its files: pg_ctl -D {directory} start; {Goal(ready)}"
+            : $"start the server as the owner of its files, with {configuration} as its config_file, in which data_directory, hba_file and "
+                + $"ident_file may have to be set to the new places; {Goal(ready)}");
+        if (options is { Standby: null, Target.Kind: not RecoveryTargetKind.End, Action: RecoveryAction.Pause })
+        {
+            next.Add("look at the data while it pauses; SELECT pg_wal_replay_resume() ends the recovery, and the server takes writes");
+        }
+
+        if (!options.KeepArchiving)
+        {
+            next.Add(
+                "archiving is off in this copy (archive_mode = off in postgresql.auto.conf), so that it can't write into the archive of its "
+                + "original; when it takes the original's place: ALTER SYSTEM SET archive_mode = 'on', restart, and take a new physical backup");
+        }
+
+        return next;
+    }
+
+    private static string Goal(PreparedRestore ready)
+    {
+        var options = ready.Options;
+        return options switch
+        {
+            { Standby: not null } => $"it follows its primary as a standby",
+            { Target.Kind: RecoveryTargetKind.End } => $"it replays to the end of the WAL of timeline {ready.Chosen.Timeline}, and takes writes",
+            _ => $"it replays to {options.Target}, and then {options.Action switch
+            {
+                RecoveryAction.Promote => "takes writes",
+                RecoveryAction.Shutdown => "shuts down",
+                _ => "pauses",
+            }}",
+        };
+    }
+}

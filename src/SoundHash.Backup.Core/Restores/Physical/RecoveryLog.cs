@@ -1,0 +1,132 @@
+using System.Globalization;
+using SoundHash.Backup.Encryption;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Repository;
+using SoundHash.Backup.Storage;
+
+namespace SoundHash.Backup.Restores.Physical;
+
+/// <summary>The WAL that a recovery along one timeline finds without a gap.</summary>
+/// <param name="Timeline">The timeline that it follows.</param>
+/// <param name="Segments">Its segments in order, each on the timeline that PostgreSQL reads it from.</param>
+/// <param name="LastBytes">How many bytes of the last one belong to it.</param>
+/// <param name="FromPieces">The last one was never whole, and is joined from its pieces.</param>
+/// <param name="Missing">The first segment that is not there whole.</param>
+/// <param name="Beyond">A segment of the same line of descent that is there after the missing one, or null.</param>
+internal sealed record WalSpan(
+    uint Timeline, IReadOnlyList<WalSegment> Segments, long LastBytes, bool FromPieces, WalSegment Missing, WalSegment? Beyond)
+{
+    /// <summary>Where it ends.</summary>
+    public Lsn End => Segments.Count == 0 ? Missing.Start : new Lsn(Segments[^1].Start.Value + (ulong)LastBytes);
+}
+
+/// <summary>What a recovery finds in a WAL archive.</summary>
+/// <param name="wal">The archive.</param>
+/// <param name="pieces">Pieces of segments that were never whole; none where the recovery does not get them.</param>
+internal sealed class RecoveryLog(LoadedWal wal, IReadOnlyList<WalPiece> pieces)
+{
+    /// <summary>The archive.</summary>
+    public WalArchive Archive => wal.Archive;
+
+    /// <summary>The store's name.</summary>
+    public string Store => wal.Archive.StoreName;
+
+    /// <summary>What is archived, in order.</summary>
+    public WalIndex Index => wal.Index;
+
+    /// <summary>Timelines whose history is missing or can't be read, so that nobody knows what they descend from.</summary>
+    public IReadOnlyList<uint> UnknownTimelines => wal.Index.Unread;
+
+    /// <summary>Why a history can't be read, or null.</summary>
+    public BackupException? Problem => wal.Problems.Count > 0 ? wal.Problems[0] : null;
+
+    /// <summary>Reads what is archived of the cluster of a set.</summary>
+    public static async Task<RecoveryLog> LoadAsync(
+        IObjectStore store,
+        ulong system,
+        int segmentBytes,
+        bool withPieces,
+        Func<EncryptionMethod, IEncryptionProvider> providers,
+        CancellationToken cancel)
+    {
+        var pieces = new List<WalPiece>();
+        if (withPieces)
+        {
+            await foreach (var piece in new WalPieces(store, system).ListAsync(null, cancel))
+            {
+                pieces.Add(piece);
+            }
+        }
+
+        return new RecoveryLog(await LoadedWal.LoadAsync(store, system, segmentBytes, providers, cancel), pieces);
+    }
+
+    /// <summary>True when a recovery from a set can follow a timeline.</summary>
+    public bool Descends(uint timeline, PhysicalFacts set) => Index.DescendantsOf(set).Contains(timeline);
+
+    /// <summary>The timelines that descend from a set, in words.</summary>
+    public string DescendantsOf(PhysicalFacts set) =>
+        string.Join(", ", Index.DescendantsOf(set).Select(static t => t.ToString(CultureInfo.InvariantCulture)));
+
+    /// <summary>What a recovery from a set along a timeline finds.</summary>
+    public WalSpan From(PhysicalFacts set, uint timeline)
+    {
+        var chain = Index.ChainOf(set, timeline);
+        var count = chain.ContiguousEnd is { } end ? (int)(end.Number - chain.First.Number) + 1 : 0;
+        var segments = chain.Entries.Take(count).Select(static e => e.Segment).ToList();
+        var missing = chain.Line.At(chain.First.Number + (ulong)count);
+        WalSegment? beyond = chain.Entries.Count > count ? chain.Entries[count].Segment : null;
+        return Partly(chain.Line, missing) is var (last, bytes, fromPieces)
+            ? new WalSpan(timeline, [.. segments, last], bytes, fromPieces, missing, beyond)
+            : new WalSpan(timeline, segments, missing.SizeBytes, FromPieces: false, missing, beyond);
+    }
+
+    // What PostgreSQL gets in place of a segment that is not there, in the order in which it asks (XLogFileReadAnyTLI,
+    // xlogrecovery.c): its pieces, or the segment of an older timeline, of which what comes before the switch belongs to this line.
+    private (WalSegment Segment, long Bytes, bool FromPieces)? Partly(WalLine line, WalSegment missing)
+    {
+        var older = line.History.Ancestors.Reverse().Where(a => a.End > missing.Start && a.Timeline < missing.Timeline);
+        foreach (var (timeline, end) in older.Select(static a => (a.Timeline, a.End)).Prepend((missing.Timeline, missing.End)))
+        {
+            var segment = missing with { Timeline = timeline };
+            var own = (long)Math.Min(end.Value - segment.Start.Value, (ulong)segment.SizeBytes);
+            if (Index.Has(segment))
+            {
+                return (segment, own, false);
+            }
+
+            if (JoinedBytes(segment) is var joined and >= WalHeader.Bytes)
+            {
+                return (segment, Math.Min(Math.Min(own, joined), BytesBeforeBranch(segment)), true);
+            }
+        }
+
+        return null;
+    }
+
+    // As wal-archive fetch joins them: only where nothing comes after the segment.
+    private long JoinedBytes(WalSegment segment)
+    {
+        if (Index.Of(segment.Timeline).Any(s => s.Segment.Number > segment.Number)
+            || pieces.Any(p => Convert.ToUInt32(p.Segment.Timeline, 16) == segment.Timeline && string.CompareOrdinal(p.Segment.Name, segment.Name) > 0))
+        {
+            return 0;
+        }
+
+        var end = 0L;
+        foreach (var piece in pieces.Where(p => p.Segment.Name == segment.Name).OrderBy(static p => p.From))
+        {
+            end = piece.From <= end ? Math.Max(end, piece.To) : end;
+        }
+
+        return end;
+    }
+
+    private long BytesBeforeBranch(WalSegment segment) => Index.Timelines
+        .Select(t => Index.HistoryOf(t)?.SwitchFrom(segment.Timeline))
+        .Where(end => end >= segment.Start && end < segment.End)
+        .Select(end => (long)(end!.Value.Value - segment.Start.Value))
+        .DefaultIfEmpty(segment.SizeBytes)
+        .Min();
+}

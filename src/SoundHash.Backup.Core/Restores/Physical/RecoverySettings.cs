@@ -1,0 +1,90 @@
+using System.Globalization;
+using System.Text;
+using System.Text.RegularExpressions;
+
+namespace SoundHash.Backup.Restores.Physical;
+
+/// <summary>
+/// The recovery part of postgresql.auto.conf, which PostgreSQL reads after every other file: what an earlier recovery left there
+/// goes, and ours comes.
+/// </summary>
+internal static partial class RecoverySettings
+{
+    /// <summary>The file.</summary>
+    public const string File = "postgresql.auto.conf";
+
+    private const string Mark = "# recovery settings of shbackup restore";
+
+    // Of a kind that is not ours an old value would be a second target, or the wrong one: each is emptied. PostgreSQL applies them
+    // in this order, and an empty one after a set one would be an error (assign_recovery_target_… of guc.c, xlogrecovery.c).
+    private static readonly string[] Targets =
+        ["recovery_target", "recovery_target_name", "recovery_target_xid", "recovery_target_lsn", "recovery_target_time"];
+
+    /// <summary>The new content of the file.</summary>
+    /// <param name="old">Its content in the set.</param>
+    /// <param name="options">What was asked for.</param>
+    /// <param name="restoreCommand">restore_command.</param>
+    /// <param name="timeline">The timeline to follow.</param>
+    public static byte[] Rewrite(ReadOnlySpan<byte> old, PhysicalOptions options, string restoreCommand, uint timeline)
+    {
+        // Byte for byte what it was: its encoding is whatever the server had.
+        var kept = Encoding.Latin1.GetString(old).Split('\n')
+            .Where(l => l.Length > 0 && l != Mark && !IsOld(l, options.KeepArchiving));
+        var lines = Make(options, restoreCommand, timeline).Select(static p => $"{p.Name} = {Quote(p.Value)}");
+        var before = string.Concat(kept.Select(static l => $"{l}\n"));
+        return [.. Encoding.Latin1.GetBytes(before), .. Encoding.UTF8.GetBytes($"{Mark}\n{string.Join('\n', lines)}\n")];
+    }
+
+    /// <summary>The settings.</summary>
+    public static IReadOnlyList<(string Name, string Value)> Make(PhysicalOptions options, string restoreCommand, uint timeline)
+    {
+        var target = options.Target.Setting;
+        var settings = new List<(string, string)>();
+        if (!options.KeepArchiving)
+        {
+            settings.Add(("archive_mode", "off"));
+        }
+
+        settings.Add(("restore_command", restoreCommand));
+        settings.AddRange(Targets.Where(t => t != target?.Name).Select(static t => (t, string.Empty)));
+        if (target is { } own)
+        {
+            settings.Add(own);
+            settings.Add(("recovery_target_inclusive", options.Target.Exclusive ? "off" : "on"));
+            settings.Add(("recovery_target_action", Word(options.Action)));
+        }
+
+        // A standby goes on to whatever timeline its primary will be on.
+        settings.Add(("recovery_target_timeline", options is { Standby: not null, Timeline: null }
+            ? "latest"
+            : timeline.ToString(CultureInfo.InvariantCulture)));
+        if (options.Standby is { } primary)
+        {
+            settings.Add(("primary_conninfo", primary));
+        }
+
+        return settings;
+    }
+
+    /// <summary>PostgreSQL's word for an action.</summary>
+    public static string Word(RecoveryAction action) => action switch
+    {
+        RecoveryAction.Promote => "promote",
+        RecoveryAction.Shutdown => "shutdown",
+        _ => "pause",
+    };
+
+    // As ALTER SYSTEM writes it: a quote is doubled, and so is a backslash.
+    private static string Quote(string text) =>
+        $"'{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("'", "''", StringComparison.Ordinal)}'";
+
+    private static bool IsOld(string line, bool keepArchiving) =>
+        Setting().Match(line) is { Success: true } match && (!match.Groups["archiving"].Success || !keepArchiving);
+
+    [GeneratedRegex(
+        @"^\s*(restore_command|archive_cleanup_command|recovery_end_command|recovery_target\w*|recovery_min_apply_delay"
+        + @"|primary_conninfo|primary_slot_name|promote_trigger_file|standby_mode|trigger_file|(?<archiving>archive_mode))(\s|=)",
+        RegexOptions.CultureInvariant | RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture,
+        1000)]
+    private static partial Regex Setting();
+}

@@ -1,0 +1,50 @@
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Repository;
+
+namespace SoundHash.Backup.Restores.Physical;
+
+/// <summary>Which sets a physical restore may choose among.</summary>
+internal static class SetCandidates
+{
+    private const string SeeSets = "shbackup backup list shows the sets";
+
+    /// <summary>The sets of one cluster that a restore may choose among, the newest first.</summary>
+    /// <exception cref="BackupException">There is none, or the choice is not safe.</exception>
+    public static IReadOnlyList<Manifest> Of(Catalogue catalogue, string? id)
+    {
+        if (id is not null)
+        {
+            var named = catalogue.Find(id);
+            return named.Kind == SetKind.Physical ? [named] : throw new BackupException(
+                ErrorKind.Usage,
+                $"set {named.Id} is a logical one, of database \"{named.Database}\": it has no data directory",
+                $"shbackup restore --backup {named.Id} --target-db NAME");
+        }
+
+        if (catalogue.Sets.FirstOrDefault(static s => s.Manifest is null) is { } broken)
+        {
+            throw new BackupException(
+                ErrorKind.Verification,
+                $"the right set can't be told, since {broken.Problem!.Message}",
+                $"choose a set yourself with --backup ID; {SeeSets}");
+        }
+
+        var physical = catalogue.Sets.Where(static s => s.Manifest!.Kind == SetKind.Physical).ToList();
+        var systems = physical.Select(static s => s.Manifest!.SystemIdentifier).Distinct().ToList();
+        if (systems.Count > 1)
+        {
+            throw new BackupException(
+                ErrorKind.Usage,
+                $"the physical sets come from {systems.Count} clusters (system identifiers "
+                + $"{string.Join(", ", systems.Select(static s => s ?? "unknown"))})",
+                $"choose a set yourself with --backup ID; {SeeSets}");
+        }
+
+        var good = physical.Where(static s => s.IsComplete && s.Manifest!.Physical!.DamagedPages.Count == 0)
+            .Select(static s => s.Manifest!).ToList();
+        return good.Count > 0 ? good : throw new BackupException(
+            ErrorKind.Failed,
+            physical.Count == 0 ? "there is no physical set" : $"none of the {physical.Count} physical sets is good (whole, without damaged pages)",
+            physical.Count == 0 ? "shbackup backup --kind physical makes one" : $"choose one with --backup ID all the same; {SeeSets}");
+    }
+}

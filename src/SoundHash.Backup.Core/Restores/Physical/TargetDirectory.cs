@@ -1,0 +1,147 @@
+using System.Globalization;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Storage.Local;
+
+namespace SoundHash.Backup.Restores.Physical;
+
+/// <summary>What is at the place of a data directory that is to be made.</summary>
+internal enum TargetContent
+{
+    /// <summary>Nothing; the directory above it is there.</summary>
+    Missing,
+
+    /// <summary>An empty directory.</summary>
+    Empty,
+
+    /// <summary>A directory with something in it.</summary>
+    Filled,
+}
+
+/// <summary>The place of a data directory, looked at before anything is written.</summary>
+/// <param name="Path">Absolute, without symbolic links.</param>
+/// <param name="Content">What is there.</param>
+/// <param name="Server">The process that works there, or null.</param>
+internal sealed record TargetDirectory(string Path, TargetContent Content, int? Server)
+{
+    /// <summary>Looks at a place.</summary>
+    /// <exception cref="BackupException">It can't be looked at, or its parent is missing, or it is in a directory of ours or has one in it.</exception>
+    public static TargetDirectory Look(string path, OwnDirectories own)
+    {
+        try
+        {
+            var real = DataDirectory.RealPathOfNew(path);
+            EnsureApart(real, own);
+            return new TargetDirectory(real, ContentOf(real), ServerIn(real));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new BackupException(
+                ErrorKind.Failed, $"can't look at {path}: {e.Message}", "run this as root or as the user that PostgreSQL is to run as", e);
+        }
+    }
+
+    /// <summary>What is there, in words.</summary>
+    public string State => (Content, Server) switch
+    {
+        (_, { } pid) => string.Create(CultureInfo.InvariantCulture, $"in use by process {pid}"),
+        (TargetContent.Missing, _) => "does not exist",
+        (TargetContent.Empty, _) => "is empty",
+        _ => "is not empty",
+    };
+
+    /// <summary>Refuses a place that is in use, or that has something in it.</summary>
+    /// <exception cref="BackupException">It is.</exception>
+    public void EnsureFree()
+    {
+        if (Server is { } pid)
+        {
+            throw new BackupException(
+                ErrorKind.Failed,
+                $"{Path} is in use: process {pid} works there; nothing was changed",
+                $"stop the server first (pg_ctl -D {Path} stop), or restore into another directory");
+        }
+
+        if (Content == TargetContent.Filled)
+        {
+            throw new BackupException(
+                ErrorKind.Failed,
+                $"{Path} is not empty; nothing was changed",
+                "restore into a new directory; or move the old one away first, and keep it until the new one is proven: its pg_wal may hold "
+                + "transactions that no archive has");
+        }
+    }
+
+    /// <summary>The bytes that are free there.</summary>
+    public static long FreeBytes(string path)
+    {
+        var existing = path;
+        while (!Directory.Exists(existing))
+        {
+            existing = System.IO.Path.GetDirectoryName(existing)!;
+        }
+
+        return new DriveInfo(existing).AvailableFreeSpace;
+    }
+
+    /// <summary>What is at a place, a link not followed.</summary>
+    /// <exception cref="IOException">It is no directory, or its parent is missing.</exception>
+    public static TargetContent ContentOf(string path)
+    {
+        if (LocalFiles.Look(path, follow: false) is { } found)
+        {
+            return found.Kind != FileKind.Directory ? throw new IOException("it is no directory")
+                : Directory.EnumerateFileSystemEntries(path).Any() ? TargetContent.Filled : TargetContent.Empty;
+        }
+
+        var parent = System.IO.Path.GetDirectoryName(path);
+        return Directory.Exists(parent) ? TargetContent.Missing : throw new IOException($"the directory {parent} does not exist");
+    }
+
+    private static void EnsureApart(string real, OwnDirectories own)
+    {
+        foreach (var (setting, directory) in own.All)
+        {
+            var other = DataDirectory.RealPathOfNew(directory);
+            if (DataDirectory.IsWithin(real, other) || DataDirectory.IsWithin(other, real))
+            {
+                throw new BackupException(
+                    ErrorKind.Usage,
+                    $"{real} and {setting}={directory} are inside one another",
+                    "restore into a directory apart from those of the backups");
+            }
+        }
+    }
+
+    // PostgreSQL's processes work in their data directory, also those that a killed postmaster left.
+    private static int? ServerIn(string path)
+    {
+        foreach (var process in Directory.EnumerateDirectories("/proc"))
+        {
+            if (int.TryParse(System.IO.Path.GetFileName(process), NumberStyles.None, CultureInfo.InvariantCulture, out var pid)
+                && WorkingDirectory(process) == path && Program(process).StartsWith("postgres", StringComparison.Ordinal))
+            {
+                return pid;
+            }
+        }
+
+        return null;
+    }
+
+    private static string? WorkingDirectory(string process) => Read(() => new FileInfo($"{process}/cwd").LinkTarget);
+
+    private static string Program(string process) => Read(() => File.ReadAllText($"{process}/comm")) ?? string.Empty;
+
+    // Of another user, or gone.
+    private static string? Read(Func<string?> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+}
