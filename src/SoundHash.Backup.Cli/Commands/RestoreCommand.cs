@@ -63,7 +63,7 @@ internal sealed class RestoreCommand : VerbCommand
         "shbackup restore --latest --swap --yes",
         "shbackup restore --backup soundhash_backup_20261122_020000 --table public.videos --target-db rescue",
         "shbackup restore --file ./latest.dump --target-db rescue",
-        "shbackup restore --target-dir /var/lib/postgresql/15/restored --to-time '2026-11-22 14:29:59Z' --plan",
+        "shbackup restore --target-dir /var/lib/postgresql/15/restored --to-time 2026-11-22T14:29:59Z --plan",
         "shbackup restore --target-dir /var/lib/postgresql/15/restored --latest --tablespace fast=/mnt/fast-restored",
     ];
 

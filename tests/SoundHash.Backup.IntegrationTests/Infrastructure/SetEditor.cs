@@ -44,11 +44,14 @@ public sealed class SetEditor
     }
 
     /// <summary>Replaces an unencrypted object's plain text; every recorded hash fits afterwards.</summary>
-    public async Task ReplaceAsync(string role, string plain)
+    public Task ReplaceAsync(string role, string plain) => ReplaceAsync(role, System.Text.Encoding.UTF8.GetBytes(plain));
+
+    /// <summary>Replaces an unencrypted object's plain bytes; every recorded hash fits afterwards.</summary>
+    public async Task ReplaceAsync(string role, byte[] plain)
     {
         var record = Object(role);
         var path = this[Key(role)];
-        await File.WriteAllTextAsync($"{path}.plain", plain);
+        await File.WriteAllBytesAsync($"{path}.plain", plain);
         await Command.ShellAsync($"zstd -q -f '{path}.plain' -o '{path}'");
         record["plainBytes"] = new FileInfo($"{path}.plain").Length;
         record["plainSha256"] = Sha256($"{path}.plain");
