@@ -10,7 +10,7 @@ using SoundHash.Backup.Restores.Physical;
 namespace SoundHash.Backup.Cli;
 
 /// <summary>A physical restore between the hooks, from the settings to the printed result. No server is asked.</summary>
-internal sealed class PhysicalRestoreJob(CliSession cli, ParseResult parse, PhysicalTarget target, string? setId, bool planOnly)
+internal sealed class PhysicalRestoreJob(CliSession cli, ParseResult parse, PhysicalTarget target, string? setId, bool planOnly, Func<string, bool> confirm)
 {
     /// <summary>Restores, or only says what would be done, and returns the exit code.</summary>
     public async Task<int> RunAsync(SettingsReader settings, CancellationToken cancel)
@@ -40,6 +40,11 @@ internal sealed class PhysicalRestoreJob(CliSession cli, ParseResult parse, Phys
         {
             cli.Print(PhysicalRestoreRun.Plan(ready, pace), ResultJson.Default.PhysicalRestorePlan, PhysicalOutput.Print);
             return ExitCodes.Success;
+        }
+
+        if (ready.Question is { } question && !confirm(question))
+        {
+            throw new BackupException(ErrorKind.Cancelled, "not confirmed; nothing was changed");
         }
 
         var reading = new SetReading(store, repository.StateDirectory, reason => cli.Log.Warning("{Reason:l}", reason));

@@ -18,7 +18,7 @@ internal sealed class RestoreCommand : VerbCommand
     private readonly RestoreTarget _target = new();
     private readonly PhysicalTarget _physical = new();
     private readonly Option<bool> _plan = new("--plan") { Description = "Show what would be done; change nothing. The exit code of a refusal is that of the restore" };
-    private readonly Option<bool> _yes = new("--yes", "-y") { Description = "Replace an existing database without asking" };
+    private readonly Option<bool> _yes = new("--yes", "-y") { Description = "Replace what is there without asking: an existing database, or with --delta a data directory" };
     private readonly Option<int?> _jobs = WholeNumber.Jobs("Processes at once");
 
     public RestoreCommand(CommonOptions common)
@@ -65,6 +65,7 @@ internal sealed class RestoreCommand : VerbCommand
         "shbackup restore --file ./latest.dump --target-db rescue",
         "shbackup restore --target-dir /var/lib/postgresql/15/restored --to-time 2026-11-22T14:29:59Z --plan",
         "shbackup restore --target-dir /var/lib/postgresql/15/restored --latest --tablespace fast=/mnt/fast-restored",
+        "shbackup restore --target-dir /var/lib/postgresql/15/main --delta --to-xid 4711 --exclusive",
     ];
 
     public override IReadOnlyList<ErrorKind> Failures { get; } =
@@ -83,7 +84,9 @@ internal sealed class RestoreCommand : VerbCommand
             new SettingFlag("BACKUP_JOBS", _jobs.Name, parse.GetValue(_jobs)?.ToString(CultureInfo.InvariantCulture)));
         if (_physical.IsGiven(parse))
         {
-            return await new PhysicalRestoreJob(cli, parse, _physical, _select.Id(parse), parse.GetValue(_plan)).RunAsync(settings, cancel);
+            var job = new PhysicalRestoreJob(
+                cli, parse, _physical, _select.Id(parse), parse.GetValue(_plan), question => Confirm(parse, cli, question));
+            return await job.RunAsync(settings, cancel);
         }
 
         var server = DatabaseConfiguration.Read(settings);

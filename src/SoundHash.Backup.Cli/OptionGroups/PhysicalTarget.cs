@@ -57,6 +57,11 @@ internal sealed partial class PhysicalTarget
         HelpName = "OLD=NEW",
     };
 
+    private readonly Option<bool> _delta = new("--delta")
+    {
+        Description = "Into a directory with an old copy of the cluster, or an unfinished restore: keep what is unchanged, remove the rest",
+    };
+
     private readonly Option<string?> _standby = new("--standby")
     {
         Description = "Make a standby of the primary with this connection string (its password belongs into a .pgpass file)",
@@ -67,7 +72,7 @@ internal sealed partial class PhysicalTarget
 
     private Option[] Targets => [_toTime, _toLsn, _toXid, _toName, _toImmediate];
 
-    private Option[] All => [_targetDir, .. Targets, _exclusive, _timeline, _action, _tablespace, _standby, _keepArchiving];
+    private Option[] All => [_targetDir, .. Targets, _exclusive, _timeline, _action, _delta, _tablespace, _standby, _keepArchiving];
 
     /// <summary>True when a physical restore is asked for.</summary>
     public bool IsGiven(CommandResult result) => result.GetValue(_targetDir) is not null;
@@ -100,6 +105,7 @@ internal sealed partial class PhysicalTarget
         Target = Target(parse),
         Timeline = (uint?)parse.GetValue(_timeline),
         Action = Action(parse.GetValue(_action)) ?? RecoveryAction.Pause,
+        Delta = parse.GetValue(_delta),
         Tablespaces = (parse.GetValue(_tablespace) ?? []).Select(Mapping).ToList(),
         Standby = parse.GetValue(_standby),
         KeepArchiving = parse.GetValue(_keepArchiving),

@@ -32,11 +32,15 @@ internal static class PhysicalOutput
         }
 
         terminal.Line(
-            $"restored {result.SetId} to {result.TargetDirectory}: {Sizes.Count(result.Files, "file")}, {Sizes.Bytes(result.Bytes)}; "
+            $"restored {result.SetId} to {result.TargetDirectory}: {Sizes.Count(result.Files, "file")}, {Sizes.Bytes(result.Bytes)}{Kept(result)}; "
             + $"recovery to {result.Target}, on timeline {result.Timeline}");
         foreach (var step in result.NextSteps)
         {
             terminal.Line($"next: {step}");
         }
     }
+
+    private static string Kept(PhysicalRestoreResult result) => result.FilesKept == 0 && result.FilesRemoved == 0
+        ? " written"
+        : $" written; {Sizes.Count(result.FilesKept, "file")} kept, {result.FilesRemoved} removed";
 }

@@ -36,10 +36,10 @@ internal sealed class VolumeCheck
     /// <param name="item">The archive.</param>
     /// <param name="plain">Its bytes.</param>
     /// <param name="meter">Counts.</param>
-    /// <param name="open">Where to write a file besides, by its name in the archive; null only compares.</param>
+    /// <param name="open">Where to write a file besides, by its name in the archive; null, or a null stream, only compares.</param>
     /// <param name="cancel">Cancels.</param>
     /// <exception cref="BackupException">It is not what the contents say.</exception>
-    public async Task ReadAsync(ObjectRecord item, Stream plain, TransferMeter meter, Func<string, Stream>? open, CancellationToken cancel)
+    public async Task ReadAsync(ObjectRecord item, Stream plain, TransferMeter meter, Func<string, Stream?>? open, CancellationToken cancel)
     {
         try
         {
@@ -63,6 +63,15 @@ internal sealed class VolumeCheck
 
         // The hash of the whole is checked at the end.
         await StreamCopy.DrainAsync(plain, meter, cancel);
+    }
+
+    /// <summary>Says that a file need not be in an archive that is read.</summary>
+    public void TakeAsSeen(FileRecord file)
+    {
+        lock (_unseen)
+        {
+            _unseen.Remove(file.Path);
+        }
     }
 
     /// <summary>What was in no archive.</summary>

@@ -11,7 +11,8 @@ namespace SoundHash.Backup.Wal;
 
 /// <summary>
 /// Brings back the last segment of the archive that was never whole, from its pieces. A recovery ends in it, so that it is given
-/// to one that is to end, and only where nothing comes after it: a standby would take its end for the end of what it gets.
+/// to one that is to end, and only where nothing comes after it: a standby would take its end for the end of what it gets. And
+/// never in place of a segment that the data directory has itself, which PostgreSQL reads when we say that we have none.
 /// </summary>
 /// <param name="store">The store of the archive.</param>
 /// <param name="archive">The archive, which surely lacks the segment.</param>
@@ -33,6 +34,7 @@ public sealed class WalFetchPieces(
         if (name.Kind != WalFileKind.Segment
             || File.Exists(Path.Combine(dataDirectory, "standby.signal"))
             || !File.Exists(Path.Combine(dataDirectory, "recovery.signal"))
+            || File.Exists(Path.Combine(dataDirectory, "pg_wal", name.Name))
             || await _pieces.EndAsync(name, cancel) == 0
             || await IsFollowedAsync(name, cancel))
         {

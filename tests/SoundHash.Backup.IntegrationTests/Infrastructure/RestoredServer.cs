@@ -8,11 +8,22 @@ public sealed class RestoredServer : IAsyncDisposable
     private static readonly string Bin = PostgresPrograms.Directory;
     private static readonly string Drop = Environment.UserName == "root" ? "setpriv --reuid=postgres --regid=postgres --init-groups --" : string.Empty;
     private readonly TempFolder _folder = new("restored");
+    private readonly string? _data;
+
+    private RestoredServer(string? data) => _data = data;
 
     /// <summary>Makes the place, which PostgreSQL's user may write.</summary>
     public static async Task<RestoredServer> PlaceAsync()
     {
-        var server = new RestoredServer();
+        var server = new RestoredServer(null);
+        await ArchivingCluster.GiveToPostgresAsync(server.Folder);
+        return server;
+    }
+
+    /// <summary>The server of a data directory that is another's.</summary>
+    public static async Task<RestoredServer> AtAsync(string data)
+    {
+        var server = new RestoredServer(data);
         await ArchivingCluster.GiveToPostgresAsync(server.Folder);
         return server;
     }
@@ -21,7 +32,7 @@ public sealed class RestoredServer : IAsyncDisposable
     public string Folder => _folder.Path;
 
     /// <summary>The data directory to be.</summary>
-    public string Data => _folder["data"];
+    public string Data => _data ?? _folder["data"];
 
     public string ControlFile => Path.Combine(Data, "global", "pg_control");
 
@@ -48,6 +59,13 @@ public sealed class RestoredServer : IAsyncDisposable
         await using var command = new NpgsqlCommand(sql, connection);
         return Convert.ToString(await command.ExecuteScalarAsync(), System.Globalization.CultureInfo.InvariantCulture);
     }
+
+    /// <summary>Ends the server in good order.</summary>
+    public Task StopAsync() => StopAsync(Data, "fast");
+
+    /// <summary>Ends the server of a data directory.</summary>
+    public static Task StopAsync(string data, string mode) =>
+        Command.ShellAsync($"{Drop} {Bin}/pg_ctl -D '{data}' -m {mode} -w -s stop", directory: "/");
 
     public async ValueTask DisposeAsync()
     {

@@ -59,6 +59,17 @@ internal sealed class DataWriter(string root, DataOwner? owner)
         }
     }
 
+    /// <summary>Makes a file that was there before like one of ours.</summary>
+    public void Take(string path)
+    {
+        var full = PathOf(path);
+        File.SetUnixFileMode(full, FileMode);
+        if (owner is { } to)
+        {
+            DataFiles.GiveTo(full, to);
+        }
+    }
+
     /// <summary>Makes a symbolic link.</summary>
     public void Link(string path, string target)
     {

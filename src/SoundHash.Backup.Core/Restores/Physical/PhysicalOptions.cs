@@ -98,7 +98,7 @@ public sealed record PhysicalRestorePlan(
 /// <param name="FilesKept">How many of them were there and unchanged.</param>
 /// <param name="FilesRemoved">What was there and did not belong there.</param>
 /// <param name="Bytes">Bytes that were written.</param>
-/// <param name="SavedWal">WAL that only the old data directory had: archived, or the path that it is kept at.</param>
+/// <param name="SavedWal">The folder with WAL that only the old data directory had; null when there was none.</param>
 /// <param name="OutsideConfiguration">Where each configuration file from outside the data directory is now.</param>
 /// <param name="Reached">What the started server reached; null when it was not started.</param>
 /// <param name="NextSteps">What a person does next.</param>
@@ -112,7 +112,7 @@ public sealed record PhysicalRestoreResult(
     int FilesKept,
     int FilesRemoved,
     long Bytes,
-    IReadOnlyList<string> SavedWal,
+    string? SavedWal,
     IReadOnlyList<string> OutsideConfiguration,
     ReachedMoment? Reached,
     IReadOnlyList<string> NextSteps,

@@ -23,6 +23,8 @@ internal sealed class PhysicalRestore(
 {
     private readonly PhaseClock _clock = new(time);
     private readonly VolumeCheck _check = new(ready.Set.Id, ready.Contents);
+    private IReadOnlySet<string> _kept = new HashSet<string>();
+    private int _removed;
     private bool _hasBegun;
 
     /// <summary>Restores.</summary>
@@ -45,7 +47,8 @@ internal sealed class PhysicalRestore(
             throw new BackupException(
                 kind,
                 $"{message}; what was written is left in {places}, without {ControlFile.RelativePath}, so that no server starts from it",
-                (e as BackupException)?.Hint is { } hint ? $"{hint}; remove what is left first" : "remove what is left, and restore again",
+                $"{((e as BackupException)?.Hint is { } hint ? $"{hint}; then " : string.Empty)}restore again with --delta, which goes on with what is "
+                + "there, or remove it first",
                 e);
         }
     }
@@ -57,6 +60,15 @@ internal sealed class PhysicalRestore(
         var writer = new DataWriter(ready.TargetDirectory, owner);
         var outside = new OutsideConfiguration(writer, ready.TargetDirectory == ready.Contents.DataDirectory);
         log.Information("restoring set {Id} into {Directory}", ready.Set.Id, ready.TargetDirectory);
+        SaveOldWal(owner);
+        writer.MakeDirectory(string.Empty);
+        using var mark = new RestoreMark(ready.SystemIdentifier, ready.SavedWal).Write(writer);
+        _hasBegun = true;
+        if (ready.IsInPlace)
+        {
+            await _clock.RunAsync("comparison", () => Task.Run(() => Clean(writer, cancel), cancel));
+        }
+
         MakeDirectories(writer);
         await _clock.RunAsync("files", () => ReadVolumesAsync(writer, cancel));
         byte[] control = [];
@@ -67,33 +79,63 @@ internal sealed class PhysicalRestore(
         cancel.ThrowIfCancellationRequested();
         writer.Write(ControlFile.RelativePath, control, durable: true);
         LocalFiles.SyncDirectory(Path.GetDirectoryName(writer.PathOf(ControlFile.RelativePath))!);
+        RestoreMark.Remove(writer);
         return new PhysicalRestoreResult(
             ready.Set.Id,
             ready.TargetDirectory,
             ready.Options.Target.ToString(),
             ready.Chosen.Timeline,
             ready.Contents.Files.Count,
-            FilesKept: 0,
-            FilesRemoved: 0,
-            ready.Bytes,
-            SavedWal: [],
+            _kept.Count,
+            _removed,
+            ready.Contents.Files.Where(f => !_kept.Contains(f.Path)).Sum(static f => f.Size),
+            ready.SavedWal,
             outside.Placed.Select(static p => p.From == p.To ? p.To : $"{p.From} is in {p.To}").ToList(),
             Reached: null,
             PhysicalSteps.Next(ready, outside),
             _clock.Phases);
     }
 
+    private void SaveOldWal(DataOwner? owner)
+    {
+        if (ready.OldWal.Files.Count > 0)
+        {
+            log.Information("saving {Count} files of WAL that the archive lacks in {Folder:l}", ready.OldWal.Files.Count, ready.SavedWal);
+            ready.OldWal.Save(ready.SavedWal!, owner);
+        }
+    }
+
+    // First of all no server can start from it any more.
+    private void Clean(DataWriter writer, CancellationToken cancel)
+    {
+        var control = writer.PathOf(ControlFile.RelativePath);
+        if (File.Exists(control))
+        {
+            File.Delete(control);
+            LocalFiles.SyncDirectory(Path.GetDirectoryName(control)!);
+        }
+
+        var delta = new DeltaFiles(ready.TargetDirectory, ready.Contents, ready.Tablespaces, ready.OldWal.Files);
+        _kept = delta.Clean(ready.Options.Jobs, cancel);
+        _removed = delta.Removed;
+        foreach (var path in _kept)
+        {
+            writer.Take(path);
+        }
+    }
+
     // The links of tablespaces are made before what goes through them.
     private void MakeDirectories(DataWriter writer)
     {
-        _hasBegun = true;
-        writer.MakeDirectory(string.Empty);
         foreach (var directory in ready.Contents.Directories)
         {
             if (ready.Tablespaces.FirstOrDefault(t => directory == $"pg_tblspc/{t.Oid}") is { } space)
             {
                 writer.MakeDirectory(space.Location);
-                writer.Link(directory, space.Location);
+                if (!TablespacePlan.IsInPlace(ready.TargetDirectory, space))
+                {
+                    writer.Link(directory, space.Location);
+                }
             }
             else
             {
@@ -104,9 +146,15 @@ internal sealed class PhysicalRestore(
 
     private async Task ReadVolumesAsync(DataWriter writer, CancellationToken cancel)
     {
-        var volumes = ready.Set.Objects.Where(static o => o.Role == ObjectRole.Volume);
+        var needed = ready.Contents.Files.Where(f => !_kept.Contains(f.Path)).Select(static f => f.Object).ToHashSet();
+        foreach (var unread in ready.Contents.Files.Where(f => !needed.Contains(f.Object)))
+        {
+            _check.TakeAsSeen(unread);
+        }
+
+        var volumes = ready.Set.Objects.Where(o => o.Role == ObjectRole.Volume && needed.Contains(o.Key));
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = ready.Options.Jobs, CancellationToken = cancel };
-        await Parallel.ForEachAsync(volumes, parallel, (volume, stop) => ReadAsync(volume, writer.Create, stop));
+        await Parallel.ForEachAsync(volumes, parallel, (volume, stop) => ReadAsync(volume, name => _kept.Contains(name) ? null : writer.Create(name), stop));
     }
 
     private async Task<byte[]> ReadFinalAsync(DataWriter writer, OutsideConfiguration outside, CancellationToken cancel)
@@ -130,7 +178,7 @@ internal sealed class PhysicalRestore(
                 "use another set: shbackup backup list");
     }
 
-    private async ValueTask ReadAsync(ObjectRecord item, Func<string, Stream> open, CancellationToken cancel)
+    private async ValueTask ReadAsync(ObjectRecord item, Func<string, Stream?> open, CancellationToken cancel)
     {
         await using var plain = await SealedObject.OpenPlainAsync(store, ready.Set.Id, item, providers, cancel);
         await _check.ReadAsync(item, plain, meter, open, cancel);

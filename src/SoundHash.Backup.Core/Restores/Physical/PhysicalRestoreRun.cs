@@ -14,13 +14,21 @@ namespace SoundHash.Backup.Restores.Physical;
 public sealed class PreparedRestore
 {
     internal PreparedRestore(
-        PhysicalOptions options, ChosenRecovery chosen, PhysicalContents contents, TargetDirectory target, IReadOnlyList<TablespaceRecord> tablespaces)
+        PhysicalOptions options,
+        ChosenRecovery chosen,
+        PhysicalContents contents,
+        TargetDirectory target,
+        IReadOnlyList<TablespaceRecord> tablespaces,
+        OldWal oldWal,
+        string? savedWal)
     {
         Options = options;
         Chosen = chosen;
         Contents = contents;
         Target = target;
         Tablespaces = tablespaces;
+        OldWal = oldWal;
+        SavedWal = savedWal;
         SystemIdentifier = SystemOf(chosen.Set);
         Spool = WalSpool.Of(options.Own.Spool, SystemIdentifier, target.Path);
         RestoreCommand = WalCommandText.Restore(options.Program, options.EnvironmentFile, Spool.FetchFolder, null);
@@ -34,6 +42,20 @@ public sealed class PreparedRestore
 
     /// <summary>Bytes that will be read.</summary>
     public long Bytes => Contents.Files.Sum(static f => f.Size);
+
+    /// <summary>What a person has to agree to before it begins; null when nothing is destroyed.</summary>
+    public string? Question => IsInPlace
+        ? $"{TargetDirectory} has data. Put set {Set.Id} of {Set.Started:yyyy-MM-dd HH:mm:ss}Z in its place, and remove what differs?"
+        : null;
+
+    /// <summary>True when something is in the directory that may be kept.</summary>
+    internal bool IsInPlace => Target.Content == TargetContent.Filled;
+
+    /// <summary>WAL of the old data directory that the archive lacks.</summary>
+    internal OldWal OldWal { get; }
+
+    /// <summary>Where it is saved; null when there is none.</summary>
+    internal string? SavedWal { get; }
 
     internal PhysicalOptions Options { get; }
 
@@ -81,16 +103,21 @@ public sealed class PhysicalRestoreRun(
     public async Task<PreparedRestore> PrepareAsync(PhysicalOptions options, CancellationToken cancel)
     {
         var target = TargetDirectory.Look(options.TargetDirectory, options.Own);
-        target.EnsureFree();
+        target.EnsureFree(options.Delta);
         var catalogue = await Catalogue.LoadAsync(store, cancel);
         var candidates = SetCandidates.Of(catalogue, options.SetId);
-        var chosen = await ChooseAsync(candidates, PreparedRestore.SystemOf(candidates[0]), options, cancel);
+        var system = PreparedRestore.SystemOf(candidates[0]);
+        var inPlace = target.Content == TargetContent.Filled;
+        var mark = inPlace ? OldCluster.EnsureIs(target.Path, system, candidates[0].ServerVersion) : null;
+        var oldWal = inPlace ? await OldWal.FindAsync(target.Path, new WalArchive(wal, system), cancel) : OldWal.None;
+        var chosen = await ChooseAsync(candidates, system, options, oldWal, cancel);
         WarnOfDamage(chosen.Set);
         var contents = await SetVerifier.ReadPhysicalContentsAsync(store, chosen.Set, providers, cancel);
         ContentPaths.Ensure(chosen.Set.Id, contents, chosen.Set.Single(ObjectRole.Final));
         var tablespaces = TablespacePlan.Make(contents, options.Tablespaces, target.Path, options.Own);
-        TablespacePlan.EnsureFree(tablespaces);
-        return new PreparedRestore(options, chosen, contents, target, tablespaces);
+        TablespacePlan.EnsureFree(tablespaces, inPlace ? target.Path : null);
+        var saved = mark?.SavedWal ?? (oldWal.Files.Count > 0 ? $"{target.Path}.saved-wal-{time.GetUtcNow():yyyyMMdd_HHmmss}" : null);
+        return new PreparedRestore(options, chosen, contents, target, tablespaces, oldWal, saved);
     }
 
     /// <summary>Says what a restore would do.</summary>
@@ -120,12 +147,13 @@ public sealed class PhysicalRestoreRun(
         new PhysicalRestore(store, providers, ready, time, meter, log).RunAsync(cancel);
 
     private async Task<ChosenRecovery> ChooseAsync(
-        IReadOnlyList<Manifest> candidates, ulong system, PhysicalOptions options, CancellationToken cancel)
+        IReadOnlyList<Manifest> candidates, ulong system, PhysicalOptions options, OldWal oldWal, CancellationToken cancel)
     {
         var segmentBytes = candidates[0].Physical!.WalSegmentBytes;
-        var archived = await RecoveryLog.LoadAsync(wal, system, segmentBytes, withPieces: options.Standby is null, providers, cancel);
+        var archived = await RecoveryLog.LoadAsync(
+            wal, system, segmentBytes, withPieces: options.Standby is null, oldWal, options.Timeline, providers, cancel);
         var waldump = await FindWaldumpAsync(candidates[0], cancel);
-        var scan = new WalScan(archived.Archive, new WalPieces(wal, system), waldump, launcher, providers);
+        var scan = new WalScan(archived.Archive, new WalPieces(wal, system), oldWal, waldump, launcher, providers);
         return await new RecoveryChoice(archived, scan, log).ChooseAsync(
             candidates.Where(c => c.Physical!.WalSegmentBytes == segmentBytes).ToList(),
             options.SetId is not null,

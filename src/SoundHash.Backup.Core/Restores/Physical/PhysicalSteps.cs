@@ -10,6 +10,16 @@ internal static class PhysicalSteps
     {
         var (options, set) = (ready.Options, ready.Set);
         var volumes = set.Objects.Count(static o => o.Role == ObjectRole.Volume);
+        if (ready.OldWal.Files.Count > 0)
+        {
+            yield return $"save {ready.OldWal.Files.Count} files of the old pg_wal that the archive lacks in {ready.SavedWal}; recovery finds them too";
+        }
+
+        if (ready.IsInPlace)
+        {
+            yield return $"remove {Postgres.ControlFile.RelativePath} and all that is not in the set, and keep files that are as they should be";
+        }
+
         yield return $"write {ready.Contents.Files.Count} files out of {volumes} volumes into {ready.TargetDirectory}, every hash checked";
         foreach (var space in ready.Tablespaces)
         {
@@ -40,6 +50,12 @@ internal static class PhysicalSteps
         if (options is { Standby: null, Target.Kind: not RecoveryTargetKind.End, Action: RecoveryAction.Pause })
         {
             next.Add("look at the data while it pauses; SELECT pg_wal_replay_resume() ends the recovery, and the server takes writes");
+        }
+
+        if (ready.SavedWal is { } saved)
+        {
+            next.Add(
+                $"{saved} has WAL that no archive has: shbackup wal-archive push FILE archives a whole segment of it, for a recovery that goes further");
         }
 
         if (!options.KeepArchiving)

@@ -47,6 +47,8 @@ internal sealed class RecoveryLog(LoadedWal wal, IReadOnlyList<WalPiece> pieces)
         ulong system,
         int segmentBytes,
         bool withPieces,
+        OldWal old,
+        uint? timeline,
         Func<EncryptionMethod, IEncryptionProvider> providers,
         CancellationToken cancel)
     {
@@ -59,7 +61,25 @@ internal sealed class RecoveryLog(LoadedWal wal, IReadOnlyList<WalPiece> pieces)
             }
         }
 
-        return new RecoveryLog(await LoadedWal.LoadAsync(store, system, segmentBytes, providers, cancel), pieces);
+        var loaded = await LoadedWal.LoadAsync(store, system, segmentBytes, providers, cancel);
+        return new RecoveryLog(With(loaded, old, timeline), pieces);
+    }
+
+    // What is left in pg_wal is found there when the archive does not have it. A timeline that only the old directory knows is followed
+    // when somebody asks for it: it may come from an earlier try to recover.
+    private static LoadedWal With(LoadedWal loaded, OldWal old, uint? timeline)
+    {
+        var index = loaded.Index;
+        var archived = index.Entries.Select(static e => e.Name.Name).ToHashSet();
+        var left = old.Files.Where(f => !archived.Contains(f.Key)).Select(static f => (Name: WalFileName.Parse(f.Key), Path: f.Value))
+            .Where(f => Convert.ToUInt32(f.Name.Timeline, 16) is var own && (own == timeline || index.Timelines.Contains(own)))
+            .Select(static f => new WalEntry(
+                f.Name, new FileInfo(f.Path).Length, new DateTimeOffset(File.GetLastWriteTimeUtc(f.Path)), HasSum: true));
+        var histories = index.Timelines.Select(index.HistoryOf).OfType<TimelineHistory>().Where(static h => h.Ancestors.Count > 0).ToList();
+        var more = old.Histories.Where(h => h.Timeline == timeline && histories.TrueForAll(k => k.Timeline != timeline));
+        return old.Files.Count == 0
+            ? loaded
+            : loaded with { Index = new WalIndex(index.SegmentBytes, [.. index.Entries, .. left], [.. histories, .. more], index.Removed) };
     }
 
     /// <summary>True when a recovery from a set can follow a timeline.</summary>

@@ -2,6 +2,7 @@ using System.Globalization;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Storage.Local;
 
 namespace SoundHash.Backup.Restores.Physical;
 
@@ -36,17 +37,26 @@ internal static class TablespacePlan
     }
 
     /// <summary>Refuses places that have something in them.</summary>
+    /// <param name="placed">The tablespaces.</param>
+    /// <param name="oldDirectory">A data directory that is restored in place, whose own tablespaces may be filled; or null.</param>
     /// <exception cref="BackupException">One does, or can't be looked at.</exception>
-    public static void EnsureFree(IEnumerable<TablespaceRecord> placed)
+    public static void EnsureFree(IEnumerable<TablespaceRecord> placed, string? oldDirectory)
     {
-        foreach (var space in placed)
+        foreach (var space in placed.Where(s => oldDirectory is null || !IsInPlace(oldDirectory, s)))
         {
-            var isFilled = Look(space) == TargetContent.Filled;
-            if (isFilled)
+            if (Look(space) == TargetContent.Filled)
             {
                 throw Refuse(space, "is not empty");
             }
         }
+    }
+
+    /// <summary>True when a data directory has its link to a tablespace, and that leads to its place.</summary>
+    public static bool IsInPlace(string dataDirectory, TablespaceRecord space)
+    {
+        var link = Path.Combine(dataDirectory, "pg_tblspc", space.Oid.ToString(CultureInfo.InvariantCulture));
+        return LocalFiles.Look(link, follow: false)?.Kind == FileKind.Link && Directory.Exists(link)
+            && DataDirectory.RealPath(link) == space.Location;
     }
 
     private static TargetContent Look(TablespaceRecord space)

@@ -50,9 +50,9 @@ internal sealed record TargetDirectory(string Path, TargetContent Content, int? 
         _ => "is not empty",
     };
 
-    /// <summary>Refuses a place that is in use, or that has something in it.</summary>
+    /// <summary>Refuses a place that is in use, or that has something in it unless that is to be replaced.</summary>
     /// <exception cref="BackupException">It is.</exception>
-    public void EnsureFree()
+    public void EnsureFree(bool mayBeFilled)
     {
         if (Server is { } pid)
         {
@@ -62,13 +62,13 @@ internal sealed record TargetDirectory(string Path, TargetContent Content, int? 
                 $"stop the server first (pg_ctl -D {Path} stop), or restore into another directory");
         }
 
-        if (Content == TargetContent.Filled)
+        if (Content == TargetContent.Filled && !mayBeFilled)
         {
             throw new BackupException(
                 ErrorKind.Failed,
                 $"{Path} is not empty; nothing was changed",
-                "restore into a new directory; or move the old one away first, and keep it until the new one is proven: its pg_wal may hold "
-                + "transactions that no archive has");
+                "restore into a new directory; or add --delta, which keeps what is unchanged, removes the rest, and first saves WAL of the old "
+                + "data directory that the archive lacks");
         }
     }
 

@@ -20,11 +20,17 @@ internal sealed record TransactionEnd(uint Xid, DateTimeOffset Time);
 /// </summary>
 /// <param name="archive">The archive.</param>
 /// <param name="pieces">Its pieces of segments that were never whole.</param>
+/// <param name="old">WAL that is not in the archive and that recovery finds in pg_wal.</param>
 /// <param name="waldump">pg_waldump of the cluster's version; null where it is not installed.</param>
 /// <param name="launcher">Starts it.</param>
 /// <param name="providers">Makes the provider of a method.</param>
 internal sealed partial class WalScan(
-    WalArchive archive, WalPieces pieces, string? waldump, ProcessLauncher launcher, Func<EncryptionMethod, IEncryptionProvider> providers)
+    WalArchive archive,
+    WalPieces pieces,
+    OldWal old,
+    string? waldump,
+    ProcessLauncher launcher,
+    Func<EncryptionMethod, IEncryptionProvider> providers)
 {
     private const int WindowBytes = 8 * WalSegment.DefaultSizeBytes;
     private const string Memory = "/dev/shm";
@@ -150,7 +156,8 @@ internal sealed partial class WalScan(
         }
         else
         {
-            await using var plain = await archive.OpenAsync(name, providers, cancel) ?? throw Gone(segment);
+            await using var plain = await archive.OpenAsync(name, providers, cancel)
+                ?? (old.Files.TryGetValue(segment.Name, out var left) ? File.OpenRead(left) : throw Gone(segment));
             await plain.CopyToAsync(file, cancel);
         }
 

@@ -161,7 +161,7 @@ public sealed class PhysicalRestoreTests(HistoryCluster cluster) : IClassFixture
     }
 
     [Fact]
-    public async Task A_killed_restore_leaves_no_pg_control_and_another_directory_can_be_restored_into()
+    public async Task A_killed_restore_leaves_no_pg_control_and_is_gone_on_with_or_begun_again_elsewhere()
     {
         await using var killed = await RestoredServer.PlaceAsync();
         string[] slowly = ["BACKUP_RATE_LIMIT=4M", Workspace.Executable, "restore", "--target-dir", killed.Data, "--tablespace", $"apart={killed.Folder}/space"];
@@ -177,6 +177,10 @@ public sealed class PhysicalRestoreTests(HistoryCluster cluster) : IClassFixture
         await using var restored = await RestoredServer.PlaceAsync();
         (await cluster.RestoreAsync(restored)).Expect(0);
         await restored.VerifyAsync();
+        (await cluster.RestoreAsync(killed, "--delta", "--yes")).Expect(0);
+        await killed.VerifyAsync();
+        await killed.StartAsync();
+        await killed.PromotedAsync();
     }
 
     private async Task<TempFolder> CopySiteAsync()

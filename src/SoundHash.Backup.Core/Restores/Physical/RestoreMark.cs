@@ -1,0 +1,110 @@
+using System.Globalization;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Storage.Local;
+
+namespace SoundHash.Backup.Restores.Physical;
+
+/// <summary>
+/// A file in a data directory whose restore has begun and is not done: it says which cluster it is of, when pg_control is gone,
+/// and where its old WAL was saved. Its lock keeps two restores from one directory.
+/// </summary>
+/// <param name="SystemIdentifier">The cluster.</param>
+/// <param name="SavedWal">Where WAL of the old data directory is saved, or null.</param>
+internal sealed record RestoreMark(ulong SystemIdentifier, string? SavedWal)
+{
+    /// <summary>The file.</summary>
+    public const string File = "shbackup-restore.unfinished";
+
+    /// <summary>Reads the mark of a directory; null when there is none.</summary>
+    /// <exception cref="BackupException">It is there and can't be read.</exception>
+    public static RestoreMark? Read(string directory)
+    {
+        var path = Path.Combine(directory, File);
+        try
+        {
+            return LocalFiles.Look(path, follow: false) is { Kind: FileKind.File } && System.IO.File.ReadAllLines(path) is [var system, .. var rest]
+                && ulong.TryParse(system, NumberStyles.None, CultureInfo.InvariantCulture, out var identifier)
+                ? new RestoreMark(identifier, rest is [{ Length: > 0 } saved, ..] ? saved : null)
+                : null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new BackupException(ErrorKind.Failed, $"can't read {path}: {e.Message}", inner: e);
+        }
+    }
+
+    /// <summary>Writes it durably, in place of an earlier one, and keeps others out until the result is disposed.</summary>
+    /// <exception cref="BackupException">Another restore is at work there.</exception>
+    public IDisposable Write(DataWriter writer)
+    {
+        var path = writer.PathOf(File);
+        var text = string.Create(CultureInfo.InvariantCulture, $"{SystemIdentifier}\n{SavedWal}\n");
+        if (LocalFiles.Look(path, follow: false) is { } old)
+        {
+            using var held = old.Kind == FileKind.File ? LocalFiles.OpenToLock(path) : null;
+            if (held is null || !LocalFiles.TryLock(held, path))
+            {
+                throw new BackupException(ErrorKind.Locked, $"another restore into {writer.Root} is at work", "wait until it is done");
+            }
+
+            System.IO.File.Delete(path);
+        }
+
+        var file = writer.Create(File);
+        try
+        {
+            file.Write(System.Text.Encoding.UTF8.GetBytes(text));
+            file.Flush(flushToDisk: true);
+            LocalFiles.SyncDirectory(writer.Root);
+            return LocalFiles.TryLock(file.SafeFileHandle, path) ? file : throw new IOException($"can't lock {path}");
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Says that the restore is done.</summary>
+    public static void Remove(DataWriter writer)
+    {
+        System.IO.File.Delete(writer.PathOf(File));
+        LocalFiles.SyncDirectory(writer.Root);
+    }
+}
+
+/// <summary>Looks at what is in a directory before a set takes its place.</summary>
+internal static class OldCluster
+{
+    /// <summary>Refuses a directory that is not surely an old or unfinished copy of the cluster.</summary>
+    /// <exception cref="BackupException">It is not.</exception>
+    public static RestoreMark? EnsureIs(string directory, ulong system, string serverVersion)
+    {
+        var mark = RestoreMark.Read(directory);
+        var version = Path.Combine(directory, "PG_VERSION");
+        var isControlled = System.IO.File.Exists(Path.Combine(directory, ControlFile.RelativePath));
+        if (mark is null && (!isControlled || !System.IO.File.Exists(version)))
+        {
+            throw Refuse("is no data directory, and no unfinished restore");
+        }
+
+        if (isControlled && ControlFile.Read(directory).SystemIdentifier is var other && other != system)
+        {
+            throw Refuse(string.Create(CultureInfo.InvariantCulture, $"is a data directory of another cluster (system identifier {other}, the set's is {system})"));
+        }
+
+        if (mark is not null && mark.SystemIdentifier != system)
+        {
+            throw Refuse(string.Create(CultureInfo.InvariantCulture, $"is an unfinished restore of another cluster ({mark.SystemIdentifier})"));
+        }
+
+        var major = serverVersion.Split('.')[0];
+        return mark is not null || System.IO.File.ReadAllText(version).Trim() == major
+            ? mark
+            : throw Refuse($"is a data directory of PostgreSQL {System.IO.File.ReadAllText(version).Trim()}, and the set of {major}");
+
+        BackupException Refuse(string why) => new(
+            ErrorKind.Failed, $"{directory} {why}; --delta changes nothing there", "restore into a new directory, without --delta");
+    }
+}
