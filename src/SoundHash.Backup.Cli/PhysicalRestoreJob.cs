@@ -21,11 +21,12 @@ internal sealed class PhysicalRestoreJob(CliSession cli, ParseResult parse, Phys
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = planOnly ? new TransferMeter(cli.Time) : cli.Meter(settings);
         var tools = cli.Tools(settings);
+        var role = settings.Text("DATABASE_USER") ?? "postgres";
         var hooks = new HookScope(cli, settings, "restore");
         settings.ThrowIfInvalid();
 
         var own = new OwnDirectories(repository.Directory, wal.Directory, repository.StateDirectory, wal.SpoolDirectory);
-        var options = target.Read(parse, setId, own, Environment.ProcessPath!, settings.EnvFilePath, jobs);
+        var options = target.Read(parse, setId, own, role, settings.EnvFilePath, jobs);
         if (settings.EnvFilePath is null)
         {
             cli.Log.Warning("no .env file is in use: PostgreSQL runs restore_command without your environment; add --env-file FILE");
@@ -54,9 +55,11 @@ internal sealed class PhysicalRestoreJob(CliSession cli, ParseResult parse, Phys
             async () =>
             {
                 using var use = await reading.BeginAsync(ready.Set.Id, cancel);
-                await using (new ProgressReporter(cli, "restore", meter, () => ready.Bytes))
+                ReplayProgress? replay = null;
+                string? Replay() => replay is { } now ? PhysicalOutput.Describe(now) : null;
+                await using (new ProgressReporter(cli, "restore", meter, () => ready.Bytes, Replay))
                 {
-                    result = await run.RunAsync(ready, cancel);
+                    result = await run.RunAsync(ready, progress => replay = progress, cancel);
                 }
 
                 pace.Remember(ready.Set, result.Phases);

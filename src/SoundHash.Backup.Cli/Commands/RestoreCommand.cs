@@ -64,6 +64,7 @@ internal sealed class RestoreCommand : VerbCommand
         "shbackup restore --backup soundhash_backup_20261122_020000 --table public.videos --target-db rescue",
         "shbackup restore --file ./latest.dump --target-db rescue",
         "shbackup restore --target-dir /var/lib/postgresql/15/restored --to-time 2026-11-22T14:29:59Z --plan",
+        "shbackup restore --target-dir /var/lib/postgresql/15/restored --to-time 2026-11-22T14:29:59Z --start",
         "shbackup restore --target-dir /var/lib/postgresql/15/restored --latest --tablespace fast=/mnt/fast-restored",
         "shbackup restore --target-dir /var/lib/postgresql/15/main --delta --to-xid 4711 --exclusive",
     ];

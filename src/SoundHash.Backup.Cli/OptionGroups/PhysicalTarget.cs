@@ -62,6 +62,8 @@ internal sealed partial class PhysicalTarget
         Description = "Into a directory with an old copy of the cluster, or an unfinished restore: keep what is unchanged, remove the rest",
     };
 
+    private readonly Option<bool> _start = new("--start") { Description = "Start the server, and follow it to its target" };
+
     private readonly Option<string?> _standby = new("--standby")
     {
         Description = "Make a standby of the primary with this connection string (its password belongs into a .pgpass file)",
@@ -72,7 +74,7 @@ internal sealed partial class PhysicalTarget
 
     private Option[] Targets => [_toTime, _toLsn, _toXid, _toName, _toImmediate];
 
-    private Option[] All => [_targetDir, .. Targets, _exclusive, _timeline, _action, _delta, _tablespace, _standby, _keepArchiving];
+    private Option[] All => [_targetDir, .. Targets, _exclusive, _timeline, _action, _delta, _start, _tablespace, _standby, _keepArchiving];
 
     /// <summary>True when a physical restore is asked for.</summary>
     public bool IsGiven(CommandResult result) => result.GetValue(_targetDir) is not null;
@@ -98,7 +100,7 @@ internal sealed partial class PhysicalTarget
 
     /// <summary>The options in their own words.</summary>
     /// <exception cref="BackupException">A value is none.</exception>
-    public PhysicalOptions Read(ParseResult parse, string? setId, OwnDirectories own, string program, string? envFile, int jobs) => new()
+    public PhysicalOptions Read(ParseResult parse, string? setId, OwnDirectories own, string role, string? envFile, int jobs) => new()
     {
         TargetDirectory = Path.GetFullPath(parse.GetRequiredValue(_targetDir)!),
         SetId = setId,
@@ -106,11 +108,13 @@ internal sealed partial class PhysicalTarget
         Timeline = (uint?)parse.GetValue(_timeline),
         Action = Action(parse.GetValue(_action)) ?? RecoveryAction.Pause,
         Delta = parse.GetValue(_delta),
+        Start = parse.GetValue(_start),
+        Role = role,
         Tablespaces = (parse.GetValue(_tablespace) ?? []).Select(Mapping).ToList(),
         Standby = parse.GetValue(_standby),
         KeepArchiving = parse.GetValue(_keepArchiving),
         Own = own,
-        Program = program,
+        Program = Environment.ProcessPath!,
         EnvironmentFile = envFile,
         Jobs = jobs,
     };

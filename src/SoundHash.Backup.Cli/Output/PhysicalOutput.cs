@@ -34,10 +34,32 @@ internal static class PhysicalOutput
         terminal.Line(
             $"restored {result.SetId} to {result.TargetDirectory}: {Sizes.Count(result.Files, "file")}, {Sizes.Bytes(result.Bytes)}{Kept(result)}; "
             + $"recovery to {result.Target}, on timeline {result.Timeline}");
+        if (result.Reached is { } reached)
+        {
+            terminal.Line(Reached(reached));
+        }
+
         foreach (var step in result.NextSteps)
         {
             terminal.Line($"next: {step}");
         }
+    }
+
+    /// <summary>How far a started server is.</summary>
+    public static string Describe(ReplayProgress progress)
+    {
+        var segment = progress.Segment is null ? "no segment yet" : $"segment {progress.Segment}";
+        var replayed = progress.Replayed is null ? string.Empty : $"  at {progress.Replayed}";
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"replay  {segment}  {progress.Segments} of at most {progress.Expected}  {progress.SegmentsPerSecond:0.0}/s{replayed}");
+    }
+
+    private static string Reached(ReachedMoment reached)
+    {
+        var transaction = reached.LastTransaction is null ? "no transaction" : $"the last transaction of {reached.LastTransaction}";
+        var stopped = reached.StoppedAt is null ? string.Empty : $"; {reached.StoppedAt}";
+        return $"the server {reached.State}: replayed to {reached.ReplayedLsn ?? "an unknown position"}, {transaction}{stopped}";
     }
 
     private static string Kept(PhysicalRestoreResult result) => result.FilesKept == 0 && result.FilesRemoved == 0

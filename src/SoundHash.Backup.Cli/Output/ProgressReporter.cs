@@ -14,6 +14,7 @@ internal sealed class ProgressReporter : IAsyncDisposable
     private readonly string _verb;
     private readonly Func<long> _expected;
     private readonly TransferMeter _meter;
+    private readonly Func<string?>? _instead;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _loop;
 
@@ -21,8 +22,10 @@ internal sealed class ProgressReporter : IAsyncDisposable
     /// <param name="verb">What is going on, e.g. "backup".</param>
     /// <param name="meter">What is measured.</param>
     /// <param name="expected">Bytes expected in all, or 0 while unknown; an estimate.</param>
-    public ProgressReporter(CliSession cli, string verb, TransferMeter meter, Func<long> expected)
+    /// <param name="instead">What to show when it is no transfer any more; null while it is one.</param>
+    public ProgressReporter(CliSession cli, string verb, TransferMeter meter, Func<long> expected, Func<string?>? instead = null)
     {
+        _instead = instead;
         _terminal = cli.Terminal;
         _log = cli.Log;
         _verb = verb;
@@ -44,7 +47,11 @@ internal sealed class ProgressReporter : IAsyncDisposable
         using var timer = new PeriodicTimer(_terminal.IsInteractive ? TimeSpan.FromMilliseconds(250) : TimeSpan.FromSeconds(10), time);
         while (await timer.WaitForNextTickAsync(_stop.Token))
         {
-            if (_terminal.IsInteractive)
+            if (_instead?.Invoke() is { } other)
+            {
+                Show(other);
+            }
+            else if (_terminal.IsInteractive)
             {
                 var width = Terminal.StatusWidth - _verb.Length - 1;
                 _terminal.Status($"{_verb} {Describe(_meter.Bytes, _meter.Elapsed, _expected(), width)}");
@@ -53,6 +60,18 @@ internal sealed class ProgressReporter : IAsyncDisposable
             {
                 _log.Information("{Verb} {Progress}", _verb, Describe(_meter.Bytes, _meter.Elapsed, _expected()));
             }
+        }
+    }
+
+    private void Show(string text)
+    {
+        if (_terminal.IsInteractive)
+        {
+            _terminal.Status(text);
+        }
+        else
+        {
+            _log.Information("{Progress:l}", text);
         }
     }
 

@@ -8,6 +8,9 @@ public sealed record ChildCommand(string Program, IReadOnlyList<string> Argument
     /// <summary>Variables added to our own environment; a null value removes one.</summary>
     public IReadOnlyDictionary<string, string?> Environment { get; init; } = new Dictionary<string, string?>();
 
+    /// <summary>The child's working directory; null is ours.</summary>
+    public string? Directory { get; init; }
+
     /// <summary>
     /// True keeps the child on our terminal, so that it can ask for a passphrase. Otherwise it gets a session of its
     /// own: it can't prompt, Ctrl-C reaches only us, and its whole process group can be ended.

@@ -68,6 +68,7 @@ public sealed class ProcessLauncher
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             UseShellExecute = false,
+            WorkingDirectory = command.Directory ?? string.Empty,
         };
         if (ownSession)
         {

@@ -27,6 +27,9 @@ public sealed record PhysicalOptions
     /// <summary>Start the server and follow it to its target.</summary>
     public bool Start { get; init; }
 
+    /// <summary>The role to ask a started server as.</summary>
+    public string Role { get; init; } = "postgres";
+
     /// <summary>The connection to the primary that the restored server is to be a standby of; or null.</summary>
     public string? Standby { get; init; }
 
@@ -119,7 +122,7 @@ public sealed record PhysicalRestoreResult(
     IReadOnlyList<RestorePhase> Phases);
 
 /// <summary>The moment that a started server reached.</summary>
-/// <param name="State">paused, promoted, shut down, standby.</param>
+/// <param name="State">What it does now, in words: it takes writes, pauses, is shut down, follows its primary.</param>
 /// <param name="ReplayedLsn">The last position that was replayed, where it could be learnt.</param>
 /// <param name="LastTransaction">The commit time of the last transaction that was replayed; or null where there was none.</param>
 /// <param name="StoppedAt">PostgreSQL's own words of where it stopped, or null.</param>

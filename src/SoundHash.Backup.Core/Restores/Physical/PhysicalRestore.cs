@@ -29,11 +29,15 @@ internal sealed class PhysicalRestore(
 
     /// <summary>Restores.</summary>
     /// <exception cref="BackupException">It failed; the message says what is left.</exception>
-    public async Task<PhysicalRestoreResult> RunAsync(CancellationToken cancel)
+    public async Task<(PhysicalRestoreResult Result, OutsideConfiguration Outside, DataOwner? Owner)> RunAsync(CancellationToken cancel)
     {
+        // Files go to whom the directory belongs to: looked at before it is made.
+        var owner = DataOwner.Of(ready.TargetDirectory);
+        var writer = new DataWriter(ready.TargetDirectory, owner);
+        var outside = new OutsideConfiguration(writer, ready.TargetDirectory == ready.Contents.DataDirectory);
         try
         {
-            return await RestoreAsync(cancel);
+            return (await RestoreAsync(writer, outside, owner, cancel), outside, owner);
         }
         catch (Exception e) when (_hasBegun && e is BackupException or OperationCanceledException or IOException or UnauthorizedAccessException)
         {
@@ -53,12 +57,9 @@ internal sealed class PhysicalRestore(
         }
     }
 
-    private async Task<PhysicalRestoreResult> RestoreAsync(CancellationToken cancel)
+    private async Task<PhysicalRestoreResult> RestoreAsync(
+        DataWriter writer, OutsideConfiguration outside, DataOwner? owner, CancellationToken cancel)
     {
-        // Files go to whom the directory belongs to: looked at before it is made.
-        var owner = DataOwner.Of(ready.TargetDirectory);
-        var writer = new DataWriter(ready.TargetDirectory, owner);
-        var outside = new OutsideConfiguration(writer, ready.TargetDirectory == ready.Contents.DataDirectory);
         log.Information("restoring set {Id} into {Directory}", ready.Set.Id, ready.TargetDirectory);
         SaveOldWal(owner);
         writer.MakeDirectory(string.Empty);

@@ -57,6 +57,9 @@ public sealed class PreparedRestore
     /// <summary>Where it is saved; null when there is none.</summary>
     internal string? SavedWal { get; }
 
+    /// <summary>PostgreSQL's programs for the set's server; null when it is not to be started.</summary>
+    internal PgTools? ServerTools { get; init; }
+
     internal PhysicalOptions Options { get; }
 
     internal ChosenRecovery Chosen { get; }
@@ -117,7 +120,10 @@ public sealed class PhysicalRestoreRun(
         var tablespaces = TablespacePlan.Make(contents, options.Tablespaces, target.Path, options.Own);
         TablespacePlan.EnsureFree(tablespaces, inPlace ? target.Path : null);
         var saved = mark?.SavedWal ?? (oldWal.Files.Count > 0 ? $"{target.Path}.saved-wal-{time.GetUtcNow():yyyyMMdd_HHmmss}" : null);
-        return new PreparedRestore(options, chosen, contents, target, tablespaces, oldWal, saved);
+        return new PreparedRestore(options, chosen, contents, target, tablespaces, oldWal, saved)
+        {
+            ServerTools = options.Start ? await FindServerAsync(chosen.Set, cancel) : null,
+        };
     }
 
     /// <summary>Says what a restore would do.</summary>
@@ -141,10 +147,31 @@ public sealed class PhysicalRestoreRun(
             from);
     }
 
-    /// <summary>Restores.</summary>
+    /// <summary>Restores, and starts the server and follows it to its target when that was asked for.</summary>
+    /// <param name="ready">What was prepared.</param>
+    /// <param name="progress">Told how far the replay of a started server is.</param>
+    /// <param name="cancel">Cancels.</param>
     /// <exception cref="BackupException">It failed; the message says what is left.</exception>
-    public Task<PhysicalRestoreResult> RunAsync(PreparedRestore ready, CancellationToken cancel) =>
-        new PhysicalRestore(store, providers, ready, time, meter, log).RunAsync(cancel);
+    public async Task<PhysicalRestoreResult> RunAsync(PreparedRestore ready, Action<ReplayProgress> progress, CancellationToken cancel)
+    {
+        var (result, outside, owner) = await new PhysicalRestore(store, providers, ready, time, meter, log).RunAsync(cancel);
+        if (!ready.Options.Start)
+        {
+            return result;
+        }
+
+        var server = new ServerStart(ready.TargetDirectory, owner, ready.ServerTools!, ready.Options.Role, launcher);
+        var clock = new PhaseClock(time);
+        ReachedMoment? reached = null;
+        await clock.RunAsync(
+            "replay", async () => reached = await new RecoveryWatch(ready, server, time, log).RunAsync(outside.Placed, owner, progress, cancel));
+        return result with
+        {
+            Reached = reached,
+            NextSteps = PhysicalSteps.Next(ready, outside, isStarted: true),
+            Phases = [.. result.Phases, .. clock.Phases],
+        };
+    }
 
     private async Task<ChosenRecovery> ChooseAsync(
         IReadOnlyList<Manifest> candidates, ulong system, PhysicalOptions options, OldWal oldWal, CancellationToken cancel)
@@ -162,14 +189,31 @@ public sealed class PhysicalRestoreRun(
             cancel);
     }
 
+    // One of another version starts on none of its files.
+    private async Task<PgTools> FindServerAsync(Manifest set, CancellationToken cancel)
+    {
+        var major = MajorOf(set);
+        var found = await tools.ForServerAsync(major, cancel);
+        if (found.Major != major || !File.Exists(Path.Combine(found.Directory, "pg_ctl")))
+        {
+            throw new BackupException(
+                ErrorKind.ToolMissing,
+                $"--start needs the server programs of PostgreSQL {major}",
+                $"apt-get install postgresql-{major}, or set PG_BIN_DIR to their directory");
+        }
+
+        return found;
+    }
+
+    private static int MajorOf(Manifest set) => int.Parse(set.ServerVersion.Split('.')[0], CultureInfo.InvariantCulture);
+
     // That of another version can't read it. It comes with the server, which need not be installed here.
     private async Task<string?> FindWaldumpAsync(Manifest set, CancellationToken cancel)
     {
-        var major = int.Parse(set.ServerVersion.Split('.')[0], CultureInfo.InvariantCulture);
         try
         {
-            var found = await tools.ForServerAsync(major, cancel);
-            return found.Major == major ? found.Path("pg_waldump") : null;
+            var found = await tools.ForServerAsync(MajorOf(set), cancel);
+            return found.Major == MajorOf(set) ? found.Path("pg_waldump") : null;
         }
         catch (BackupException e) when (e.Kind == ErrorKind.ToolMissing)
         {

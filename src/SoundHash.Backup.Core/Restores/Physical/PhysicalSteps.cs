@@ -34,19 +34,20 @@ internal static class PhysicalSteps
         yield return $"set restore_command{(options.KeepArchiving ? string.Empty : ", archive_mode = off")} and "
             + $"{(options.Standby is null ? "recovery.signal" : "standby.signal")}, and take old recovery settings out";
         yield return $"sync everything, and write {Postgres.ControlFile.RelativePath} last";
-        yield return $"when the server is started, it replays up to {ready.Chosen.Span.Segments.Count} segments of WAL: {Goal(ready)}";
+        yield return $"{(options.Start ? "start the server, and follow it" : "when the server is started")}: it replays up to {ready.Chosen.Span.Segments.Count} segments of WAL; {Goal(ready)}";
     }
 
     /// <summary>What a person does next.</summary>
-    public static IReadOnlyList<string> Next(PreparedRestore ready, OutsideConfiguration outside)
+    public static IReadOnlyList<string> Next(PreparedRestore ready, OutsideConfiguration outside, bool isStarted = false)
     {
         var (options, directory) = (ready.Options, ready.TargetDirectory);
         var next = new List<string>();
         var configuration = outside.Placed.FirstOrDefault(static p => Path.GetFileName(p.From) == "postgresql.conf").To;
-        next.Add(configuration is null
-            ? $"start the server as the owner of its files: pg_ctl -D {directory} start; {Goal(ready)}"
-            : $"start the server as the owner of its files, with {configuration} as its config_file, in which data_directory, hba_file and "
-                + $"ident_file may have to be set to the new places; {Goal(ready)}");
+        if (!isStarted)
+        {
+            next.Add(Start(ready, configuration));
+        }
+
         if (options is { Standby: null, Target.Kind: not RecoveryTargetKind.End, Action: RecoveryAction.Pause })
         {
             next.Add("look at the data while it pauses; SELECT pg_wal_replay_resume() ends the recovery, and the server takes writes");
@@ -67,6 +68,11 @@ internal static class PhysicalSteps
 
         return next;
     }
+
+    private static string Start(PreparedRestore ready, string? configuration) => configuration is null
+        ? $"start the server as the owner of its files: pg_ctl -D {ready.TargetDirectory} start; {Goal(ready)}"
+        : $"start the server as the owner of its files, with {configuration} as its config_file, in which data_directory, hba_file and "
+            + $"ident_file may have to be set to the new places; {Goal(ready)}";
 
     private static string Goal(PreparedRestore ready)
     {

@@ -1,0 +1,97 @@
+using System.Text.RegularExpressions;
+
+namespace SoundHash.Backup.Restores.Physical;
+
+/// <summary>
+/// What the log of a recovering server has said so far, in the words of src/backend/access/transam/xlogrecovery.c and xlog.c (13 to
+/// 18, lc_messages = C). The log tells it whoever may connect, and also of a server that takes no connections.
+/// </summary>
+public sealed partial class RecoveryNews
+{
+    private readonly List<string> _fatal = [];
+
+    /// <summary>Segments that came from the archive.</summary>
+    public int Segments { get; private set; }
+
+    /// <summary>The last of them.</summary>
+    public string? Segment { get; private set; }
+
+    /// <summary>The server answers queries though it recovers.</summary>
+    public bool IsReadable { get; private set; }
+
+    /// <summary>It reached its target and pauses.</summary>
+    public bool IsPaused { get; private set; }
+
+    /// <summary>It takes writes.</summary>
+    public bool IsPromoted { get; private set; }
+
+    /// <summary>It reached its target and shut down for that.</summary>
+    public bool IsShutDown { get; private set; }
+
+    /// <summary>It said that it has ended.</summary>
+    public bool HasEnded { get; private set; }
+
+    /// <summary>Where it stopped at its target, in PostgreSQL's words; or null.</summary>
+    public string? StoppedAt { get; private set; }
+
+    /// <summary>The last record that was replayed; known when the recovery is over.</summary>
+    public string? RedoDone { get; private set; }
+
+    /// <summary>When the last transaction ended that was replayed; known when the recovery is over.</summary>
+    public string? LastTransaction { get; private set; }
+
+    /// <summary>Why it failed: the last lines of that kind.</summary>
+    public IReadOnlyList<string> Fatal => _fatal;
+
+    /// <summary>Takes a line of the log.</summary>
+    public void Read(string line)
+    {
+        if (Severity().Match(line) is not { Success: true } match)
+        {
+            return;
+        }
+
+        var text = match.Groups["text"].Value.Trim();
+        if (match.Groups["severity"].Value is "FATAL" or "PANIC")
+        {
+            _fatal.Add(text);
+            return;
+        }
+
+        if (Restored().Match(text) is { Success: true } restored)
+        {
+            Segments++;
+            Segment = restored.Groups["segment"].Value;
+        }
+        else if (text.StartsWith("recovery stopping ", StringComparison.Ordinal))
+        {
+            StoppedAt = text;
+        }
+        else if (Done().Match(text) is { Success: true } done)
+        {
+            RedoDone = done.Groups["lsn"].Value;
+        }
+        else if (Last().Match(text) is { Success: true } last)
+        {
+            LastTransaction = last.Groups["time"].Value;
+        }
+
+        IsReadable |= text is "database system is ready to accept read-only connections" or "database system is ready to accept read only connections";
+        IsPaused |= text == "pausing at the end of recovery";
+        IsPromoted |= text == "database system is ready to accept connections";
+        IsShutDown |= text == "shutdown at recovery target";
+        HasEnded |= text == "database system is shut down";
+    }
+
+    [GeneratedRegex(@"\b(?<severity>LOG|FATAL|PANIC):  (?<text>.*)$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex Severity();
+
+    [GeneratedRegex(@"^restored log file ""(?<segment>[0-9A-F]{24})"" from archive$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex Restored();
+
+    [GeneratedRegex(@"^redo done at (?<lsn>[0-9A-F]+/[0-9A-F]+)", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex Done();
+
+    [GeneratedRegex(@"^last completed transaction was at log time (?<time>.+)$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex Last();
+}

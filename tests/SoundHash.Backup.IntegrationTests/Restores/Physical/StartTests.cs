@@ -1,0 +1,90 @@
+using System.Text.Json;
+using SoundHash.Backup.IntegrationTests.Infrastructure;
+
+namespace SoundHash.Backup.IntegrationTests.Restores.Physical;
+
+/// <summary>A cluster whose server is gone; its archive and one set are left, with rows 1 to 4 of which the first two are in the set.</summary>
+public sealed class LostCluster : ArchivingCluster
+{
+    public string SecondXid { get; private set; } = string.Empty;
+
+    /// <inheritdoc/>
+    public override async ValueTask InitializeAsync()
+    {
+        await base.InitializeAsync();
+        await StartArchivingAsync();
+        await ExecuteAsync("postgres", "CREATE TABLE rows AS SELECT generate_series(1, 2) AS id");
+        HistoryCluster.Id(await RunAsync("backup", "--kind", "physical", "--env-file", EnvFile, "--json"));
+        SecondXid = (await TextAsync("postgres", "INSERT INTO rows VALUES (3) RETURNING pg_current_xact_id()::text"))!;
+        await ArchivedAsync(await SwitchWalAsync());
+        await ExecuteAsync("postgres", "INSERT INTO rows VALUES (4)");
+        await ArchivedAsync(await SwitchWalAsync());
+        await RestoredServer.StopAsync(DataDirectory, "immediate");
+    }
+}
+
+/// <summary>With --start the server is started as its owner, followed to its target, and the moment it reached is told.</summary>
+public sealed class StartTests(LostCluster cluster) : IClassFixture<LostCluster>
+{
+    [Fact]
+    public async Task The_server_is_followed_to_the_end_of_the_archive_and_one_that_can_t_start_is_told_of()
+    {
+        await using var restored = await RestoredServer.PlaceAsync();
+
+        // By root where we are: the server must still be PostgreSQL's user's.
+        var result = (await RestoreAsync(restored, "--start", "--json")).Expect(0);
+
+        using var document = JsonDocument.Parse(result.Output);
+        var reached = document.RootElement.GetProperty("restore").GetProperty("reached");
+        Assert.Equal("takes writes", reached.GetProperty("state").GetString());
+        Assert.Matches("^[0-9A-F]+/[0-9A-F]+$", reached.GetProperty("replayedLsn").GetString());
+        Assert.StartsWith("20", reached.GetProperty("lastTransaction").GetString(), StringComparison.Ordinal);
+        Assert.Equal("1,2,3,4", await RowsAsync());
+
+        await using var second = await RestoredServer.PlaceAsync();
+        (await RestoreAsync(second, "--start")).Expect(5).Says("is restored to").Says("its server ended: lock file").Says(".log");
+    }
+
+    [Fact]
+    public async Task It_pauses_or_shuts_down_as_asked_and_says_where()
+    {
+        await using var pausing = await RestoredServer.PlaceAsync();
+        var paused = (await RestoreAsync(pausing, "--start", "--to-xid", cluster.SecondXid, "--exclusive")).Expect(0);
+        Assert.Contains("the server pauses: replayed to ", paused.Output, StringComparison.Ordinal);
+        Assert.Contains($"recovery stopping before commit of transaction {cluster.SecondXid}, time 20", paused.Output, StringComparison.Ordinal);
+        Assert.Equal("1,2", await RowsAsync());
+        await pausing.StopAsync();
+
+        await using var stopping = await RestoredServer.PlaceAsync();
+        var shut = (await RestoreAsync(stopping, "--start", "--to-xid", cluster.SecondXid, "--action", "shutdown")).Expect(0);
+        Assert.Contains("the server is shut down: replayed to ", shut.Output, StringComparison.Ordinal);
+        Assert.False(File.Exists(Path.Combine(stopping.Data, "postmaster.pid")));
+    }
+
+    [Fact]
+    public async Task A_recovery_that_ends_before_the_archive_does_is_no_success()
+    {
+        await using var restored = await RestoredServer.PlaceAsync();
+        using var site = new TempFolder("site");
+        await Command.ShellAsync($"cp -a \"$SITE/.\" '{site.Path}'", new Dictionary<string, string?> { ["SITE"] = cluster.Site });
+        var last = Directory.GetFiles(site["wal"], "0*", SearchOption.AllDirectories)
+            .Where(static f => Path.GetFileName(f).Length == 24).Max(StringComparer.Ordinal)!;
+        // Whatever it is that keeps restore_command from bringing what was there when the restore began.
+        File.WriteAllLines(
+            site[".env"],
+            [
+                $"BACKUP_DIR={site["backups"]}", $"BACKUP_WAL_DIR={site["wal"]}", $"BACKUP_SPOOL_DIR={site["spool"]}",
+                $"BACKUP_HOOK_PRE_RESTORE=rm {last}",
+            ]);
+        await ArchivingCluster.GiveToPostgresAsync(site.Path);
+
+        (await ArchivingCluster.RunInAsync(cluster.Host, "restore", "--target-dir", restored.Data, "--start", "--env-file", site[".env"]))
+            .Expect(8).Says($"before segment {Path.GetFileName(last)} of the archive: do not use it");
+    }
+
+    private Task<CommandResult> RestoreAsync(RestoredServer place, params string[] arguments) => Command.RunAsync(
+        Workspace.Executable, ["restore", "--target-dir", place.Data, "--env-file", cluster.EnvFile, .. arguments], null, cluster.Host);
+
+    // The restored server has the settings of the lost one, its socket among them.
+    private async Task<string?> RowsAsync() => await cluster.TextAsync("postgres", "SELECT string_agg(id::text, ',' ORDER BY id) FROM rows");
+}
