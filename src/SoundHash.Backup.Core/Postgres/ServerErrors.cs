@@ -53,6 +53,14 @@ internal static class ServerErrors
     public static bool IsOfStatement(this BackupException e) =>
         e.InnerException is PostgresException { SqlState: { Length: 5 } state } && state[..2] is not ("08" or "53" or "57" or "58" or "XX");
 
+    /// <summary>True when the session is gone with the error: its connection broke, or the server ended it.</summary>
+    public static bool IsLoss(BackupException e) => e.InnerException switch
+    {
+        PostgresException p => p.SqlState.StartsWith("57P", StringComparison.Ordinal),
+        NpgsqlException or InvalidOperationException => true,
+        _ => false,
+    };
+
     private static string Message(Exception e) => e switch
     {
         PostgresException p => p.Detail is null ? p.MessageText : $"{p.MessageText} ({p.Detail})",

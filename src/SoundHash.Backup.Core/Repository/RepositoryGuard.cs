@@ -112,6 +112,20 @@ public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogg
         }
     }
 
+    /// <summary>Refuses a set whose times no reader would believe.</summary>
+    /// <exception cref="BackupException">The database's clock went back during the backup, or is wrong by decades.</exception>
+    public static void EnsureClockMovedOn(DateTimeOffset started, DateTimeOffset stopped)
+    {
+        if (stopped < started || started < ManifestFormat.Earliest || stopped > ManifestFormat.Latest)
+        {
+            throw new BackupException(
+                ErrorKind.Failed,
+                $"the database's clock said {started:yyyy-MM-dd HH:mm:ss}Z when the backup began and {stopped:yyyy-MM-dd HH:mm:ss}Z at its end: "
+                + (stopped < started ? "it went backwards" : "it is wrong"),
+                "correct the clock of the database's machine (timedatectl), then run the backup again");
+        }
+    }
+
     private async Task<bool> IsAbandonedAsync(Leftover leftover, RunLock held, CancellationToken cancel)
     {
         try

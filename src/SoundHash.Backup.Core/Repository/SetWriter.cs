@@ -86,10 +86,15 @@ public sealed class SetWriter : IAsyncDisposable
     public Task<SealedObject> CreateAsync(string name, ObjectRole role, CancellationToken cancel) =>
         SealedObject.CreateAsync(_store, Id, name, role, _seal, cancel);
 
-    /// <summary>Makes the set exist. Every object is looked at again first.</summary>
-    /// <exception cref="BackupException">An object is not there as it was written; the set does not exist then.</exception>
+    /// <summary>Makes the set exist. Every object is looked at again first, and the manifest read as its readers will.</summary>
+    /// <exception cref="BackupException">
+    /// An object is not there as it was written, or the manifest could not be used; the set does not exist then.
+    /// </exception>
     public async Task CommitAsync(Manifest manifest, CancellationToken cancel)
     {
+        var bytes = ManifestFormat.Write(manifest);
+        // One that is refused later on would be no backup, and would stop every choice of the newest set besides.
+        _ = ManifestFormat.Read(bytes, Id);
         foreach (var item in manifest.Objects)
         {
             var found = await _store.StatAsync(RepositoryLayout.InSet(Id, item.Key), cancel);
@@ -104,7 +109,7 @@ public sealed class SetWriter : IAsyncDisposable
         var sums = string.Concat(manifest.Objects.Select(static o => $"{o.StoredSha256}  {o.Key}\n"));
         await _store.WriteAsync(
             RepositoryLayout.InSet(Id, RepositoryLayout.SumsFile), Encoding.ASCII.GetBytes(sums), WriteMode.CreateNew, cancel);
-        await WriteManifestAsync(manifest, cancel);
+        await WriteManifestAsync(bytes, cancel);
         _committed = true;
         // A leftover intent beside a manifest means nothing; failing to remove it must not fail a good backup.
         try
@@ -117,13 +122,13 @@ public sealed class SetWriter : IAsyncDisposable
         }
     }
 
-    private async Task WriteManifestAsync(Manifest manifest, CancellationToken cancel)
+    private async Task WriteManifestAsync(byte[] bytes, CancellationToken cancel)
     {
         try
         {
             _mayHaveManifest = true;
             await _store.WriteAsync(
-                RepositoryLayout.InSet(Id, RepositoryLayout.ManifestFile), ManifestFormat.Write(manifest), WriteMode.CreateNew, cancel);
+                RepositoryLayout.InSet(Id, RepositoryLayout.ManifestFile), bytes, WriteMode.CreateNew, cancel);
         }
         catch (ObjectExistsException)
         {

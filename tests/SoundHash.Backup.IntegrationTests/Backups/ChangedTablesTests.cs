@@ -70,6 +70,42 @@ public sealed class ChangedTablesTests(PostgresCluster cluster)
         Assert.Equal(0, (await work.ContentsAsync(await work.BackupAsync())).RowsOf("z_target"));
     }
 
+    // Whoever counts in a session without locks queues behind the change, which waits for the backup, which waits for the count.
+    [Fact]
+    public async Task A_schema_change_that_waits_before_its_table_is_counted_does_not_stop_the_backup()
+    {
+        var database = await cluster.CreateDatabaseAsync(
+            Tables + "CREATE TABLE a_slow AS SELECT g AS id, repeat('x', 100) AS note FROM generate_series(1, 300000) g");
+        using var work = new Workspace(cluster, database);
+        using var gate = new DumpGate(work, Moment.InTheMiddle);
+        using var backup = work.Start("backup", "--fingerprint");
+        string? counter = null;
+        await Eventually.TrueAsync(
+            async () => (counter = await cluster.TextAsync(
+                "postgres",
+                $"SELECT pid FROM pg_stat_activity WHERE datname = '{database}' AND query LIKE '%count(*)%a_slow%' AND state = 'active'"))
+                is not null,
+            "the first table is counted");
+        await Command.ShellAsync($"kill -STOP {counter}");
+        Task changing;
+        try
+        {
+            await gate.ReachedAsync(backup);
+            changing = cluster.ExecuteAsync(database, "TRUNCATE z_target");
+            await cluster.LockIsAwaitedAsync(database);
+        }
+        finally
+        {
+            await Command.ShellAsync($"kill -CONT {counter}");
+        }
+
+        gate.Open();
+        (await Command.FinishAsync(backup)).Expect(0);
+        await changing;
+
+        Assert.Equal(1000, (await work.ContentsAsync(Assert.Single(await work.ListedAsync()))).RowsOf("z_target"));
+    }
+
     [Theory]
     [InlineData("CREATE TABLE z_added AS SELECT 1 AS id", "z_added", 1, true)]
     [InlineData("DROP TABLE z_target; CREATE TABLE z_target AS SELECT 1 AS id, ''::text AS note", "z_target", 1, true)]
