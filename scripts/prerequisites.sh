@@ -43,9 +43,12 @@ need_programs() {
   need_packages 'command -v zstd && ldconfig -p | grep -q libzstd.so.1' zstd libzstd1
 }
 
-# Publishes the executable as it is shipped: ReadyToRun where the compiler for it is to be had, framework-dependent.
+# Publishes the executable as it is shipped: compiled ahead of time, which takes a linker; elsewhere than on x64 it is compiled at run time.
 publish_shbackup() {
-  local how=(-p:PublishReadyToRun=false)
-  [ "$(uname -m)" = x86_64 ] && how=(-r linux-x64)
+  local how=(-p:PublishAot=false)
+  if [ "$(uname -m)" = x86_64 ]; then
+    need_packages 'command -v clang || command -v gcc' gcc libc6-dev
+    how=(-r linux-x64)
+  fi
   dotnet publish src/SoundHash.Backup.Cli -c Release "${how[@]}" -o artifacts/shbackup -v quiet --nologo
 }

@@ -43,13 +43,12 @@ internal sealed class CliSession : IDisposable
     public bool Json => _parse.GetValue(_common.Json);
 
     /// <summary>Settings with the values that the command line gave.</summary>
-    public SettingsReader Settings(params (string Name, string? Value)[] flags)
+    public SettingsReader Settings(params SettingFlag[] flags)
     {
         var file = _parse.GetValue(_common.EnvFile) is { } path ? EnvFile.Read(path) : EnvFile.OfWorkingDirectory();
         var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
             .ToDictionary(static e => (string)e.Key, static e => (string?)e.Value ?? string.Empty);
-        var given = flags.ToDictionary(static f => f.Name, static f => f.Value);
-        var reader = new SettingsReader(given, environment, file, warning => _log.Warning("{Warning:l}", warning));
+        var reader = new SettingsReader(flags, environment, file, warning => _log.Warning("{Warning:l}", warning));
         foreach (var name in reader.UnknownNames)
         {
             _log.Warning("unknown setting {Name} is ignored", name);
@@ -62,7 +61,7 @@ internal sealed class CliSession : IDisposable
     public TransferMeter Meter(SettingsReader settings) => new(Time, settings.Bytes("BACKUP_RATE_LIMIT"));
 
     /// <summary>PostgreSQL's programs.</summary>
-    public PgToolFinder Tools(SettingsReader settings) => new(Launcher, settings.PathOf("PG_BIN_DIR"));
+    public PgToolFinder Tools(SettingsReader settings) => new(Launcher, Log, settings.PathOf("PG_BIN_DIR"));
 
     /// <summary>The programs that encrypt and decrypt.</summary>
     public EncryptionProviders Providers(EncryptionSettings encryption) => new(Launcher, Time, encryption);

@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using SoundHash.Backup.Cli.Commands;
+using SoundHash.Backup.Cli.Commands.WalArchive;
 using SoundHash.Backup.Cli.OptionGroups;
 using SoundHash.Backup.Cli.Output;
 using SoundHash.Backup.Errors;
@@ -85,6 +86,7 @@ internal static class ShbackupApplication
             new RestoreCommand(common),
             new EncryptCommand(common),
             new DecryptCommand(common),
+            new WalArchiveCommand(common),
         };
         common.AddTo(root);
         foreach (var option in root.Options)
@@ -113,6 +115,7 @@ internal static class ShbackupApplication
         var streams = parse.InvocationConfiguration;
         var error = new BackupException(ErrorKind.Usage, string.Join("; ", problems), $"{string.Join(' ', path)} --help");
         new Terminal(streams.Output, streams.Error, noColor: true).Report(error, json);
-        return ExitCodes.For(error.Kind);
+        var code = ExitCodes.For(error.Kind);
+        return parse.CommandResult.Command is VerbCommand verb ? verb.ExitWith(code) : code;
     }
 }

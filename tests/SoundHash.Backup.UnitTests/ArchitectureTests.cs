@@ -19,6 +19,7 @@ public sealed partial class ArchitectureTests
         ["Configuration"] = $"{BelowRepository} Repository",
         ["Backups"] = $"{BelowRepository} Repository",
         ["Restores"] = $"{BelowRepository} Repository",
+        ["Wal"] = $"{BelowRepository} Repository",
     };
 
     public static TheoryData<string> Folders => [.. Directory.GetDirectories(Core()).Select(
@@ -32,11 +33,27 @@ public sealed partial class ArchitectureTests
         var known = allowed.Split(' ').Append(folder).ToHashSet();
         foreach (var file in Directory.GetFiles(Path.Combine(Core(), folder), "*.cs", SearchOption.AllDirectories))
         {
-            var strangers = OwnNamespace().Matches(File.ReadAllText(file)).Select(
-                static m => m.Groups["folder"].Value).Where(f => !known.Contains(f)).Distinct().ToList();
+            var strangers = NamespacesIn(File.ReadAllText(file)).Where(f => !known.Contains(f)).Distinct().ToList();
             Assert.True(strangers.Count == 0, $"{Path.GetFileName(file)} in {folder} uses {string.Join(", ", strangers)}");
         }
     }
+
+    // Folders named in full or, as their common namespace allows, in part: Errors.BackupException. What follows a dot is a member.
+    [Theory]
+    [InlineData("using SoundHash.Backup.Errors;", "Errors")]
+    [InlineData("using static SoundHash.Backup.Errors.Kinds;", "Errors")]
+    [InlineData("throw new Errors.BackupException();", "Errors")]
+    [InlineData("var set = SoundHash.Backup.Repository.SetId.Make();", "Repository")]
+    [InlineData("var method = setup.Encryption.Method;", "")]
+    [InlineData("// what Storage.Local says", "")]
+    public void The_namespaces_that_a_file_names_are_found(string line, string folders) =>
+        Assert.Equal(folders, string.Join(' ', NamespacesIn(line)));
+
+    private static IEnumerable<string> NamespacesIn(string source) =>
+        source.Split('\n').Where(static l => !l.TrimStart().StartsWith("//", StringComparison.Ordinal))
+            .SelectMany(static l => QualifiedName().Matches(l))
+            .Select(static m => m.Groups["folder"].Value)
+            .Where(Allowed.ContainsKey);
 
     private static string Core()
     {
@@ -49,6 +66,6 @@ public sealed partial class ArchitectureTests
         return Path.Combine(folder, "src", "SoundHash.Backup.Core");
     }
 
-    [GeneratedRegex(@"using (static )?SoundHash\.Backup\.(?<folder>\w+)", RegexOptions.ExplicitCapture, 1000)]
-    private static partial Regex OwnNamespace();
+    [GeneratedRegex(@"SoundHash\.Backup\.(?<folder>\w+)|(?<![\w.])(?<folder>[A-Z]\w+)\.[A-Z]", RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex QualifiedName();
 }

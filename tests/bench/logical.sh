@@ -4,7 +4,8 @@
 #   tests/bench/logical.sh DIR [ROUNDS]     DIR: scratch space of about 15 GB; ROUNDS: 3 by default
 #
 # Runs the candidates in turn, round by round, so that a machine that gets slower slows all of them; prints medians and
-# ratios as Markdown. Needs ./test.sh's programs and artifacts/shbackup (make it with ./test.sh or dotnet publish).
+# ratios as Markdown. Needs ./test.sh's programs, GNU time (apt-get
+# install time), python3, and artifacts/shbackup (made by ./test.sh or dotnet publish).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)

@@ -1,6 +1,8 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
 using SoundHash.Backup.Backups;
+using SoundHash.Backup.Backups.Physical;
 using SoundHash.Backup.Cli.OptionGroups;
 using SoundHash.Backup.Cli.Output;
 using SoundHash.Backup.Configuration;
@@ -9,17 +11,26 @@ using SoundHash.Backup.Errors;
 using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Cli.Commands;
 
-/// <summary>shbackup backup: databases into sets.</summary>
+/// <summary>shbackup backup: databases, or a whole cluster, into sets.</summary>
 internal sealed class BackupCommand : VerbCommand
 {
+    private const int DefaultArchiveTimeout = 300;
+
     private readonly BackupSelection _select = new();
+
+    private readonly Option<string?> _kind = new("--kind")
+    {
+        Description = "logical: databases, by pg_dump (default); physical: the whole cluster, for recovery to any moment",
+        HelpName = "KIND",
+    };
 
     private readonly Option<string?> _name = new("--name")
     {
-        Description = "Name of the sets; weekly… and monthly… choose the tier (default: DATABASE_backup)",
+        Description = "Name of the sets; weekly… and monthly… choose the tier (default: DATABASE_backup, or CLUSTER_physical)",
         HelpName = "NAME",
     };
 
@@ -44,6 +55,9 @@ internal sealed class BackupCommand : VerbCommand
     private readonly Option<int?> _lockWait =
         WholeNumber.Option("--lock-wait", "SECONDS", "How long to wait for another run of the same database (default: 0)");
 
+    private readonly Option<int?> _archiveTimeout = WholeNumber.Option(
+        "--archive-timeout", "SECONDS", "With --kind physical: how long to wait until its WAL is archived (default: 300)");
+
     private readonly Option<bool> _newSystem = new("--new-system")
     {
         Description = "Accept a cluster that this repository does not know (after pg_upgrade or initdb)",
@@ -54,12 +68,31 @@ internal sealed class BackupCommand : VerbCommand
     public BackupCommand(CommonOptions common)
         : base("backup", "Back up databases, and look after the sets", common)
     {
+        _name.Validators.Add(CheckName);
         _tier.AcceptOnlyFromAmong("standard", "extended", "archive");
         _select.AddTo(this);
-        foreach (var option in new Option[] { _name, _tier, _jobs, _fingerprint, _noEncrypt, _lockWait, _newSystem, _dryRun })
+        _kind.AcceptOnlyFromAmong("logical", "physical");
+        foreach (var option in new Option[]
+        {
+            _kind, _name, _tier, _jobs, _fingerprint, _noEncrypt, _lockWait, _archiveTimeout, _newSystem, _dryRun,
+        })
         {
             Options.Add(option);
         }
+
+        Validators.Add(result =>
+        {
+            var physical = result.GetValue(_kind) == "physical";
+            if (physical && (_select.IsGiven(result) || result.GetValue(_fingerprint)))
+            {
+                result.AddError("--kind physical takes the whole cluster: --database, --all-databases, --exclude-database and --fingerprint are for logical backups");
+            }
+
+            if (!physical && result.GetValue(_archiveTimeout) is not null)
+            {
+                result.AddError("--archive-timeout needs --kind physical");
+            }
+        });
 
         Subcommands.Add(new BackupListCommand(common));
         Subcommands.Add(new BackupShowCommand(common));
@@ -74,6 +107,7 @@ internal sealed class BackupCommand : VerbCommand
         "shbackup backup",
         "shbackup backup --name weekly_backup --fingerprint",
         "shbackup backup --all-databases --exclude-database scratch --jobs 4",
+        "shbackup backup --kind physical --jobs 4",
         "shbackup backup list",
         "shbackup backup verify --all --deep",
     ];
@@ -85,11 +119,13 @@ internal sealed class BackupCommand : VerbCommand
 
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {
-        var setup = Read(parse, cli);
-        var databases = await _select.DatabasesAsync(parse, setup.Server, cancel);
+        var physical = parse.GetValue(_kind) == "physical";
+        var setup = Read(parse, cli, physical);
+        var databases = physical ? [] : await _select.DatabasesAsync(parse, setup.Server, cancel);
         if (parse.GetValue(_dryRun))
         {
             var plan = new BackupPlanDocument(
+                physical ? "physical" : "logical",
                 databases,
                 setup.Repository.Directory,
                 setup.Encryption.Method.Word(),
@@ -103,24 +139,38 @@ internal sealed class BackupCommand : VerbCommand
         return await BackUpAsync(parse, cli, setup, databases, cancel);
     }
 
-    private Setup Read(ParseResult parse, CliSession cli)
+    private Setup Read(ParseResult parse, CliSession cli, bool physical)
     {
         var settings = cli.Settings(
-            ("BACKUP_JOBS", parse.GetValue(_jobs)?.ToString(CultureInfo.InvariantCulture)),
-            ("BACKUP_ENCRYPTION_ENABLED", parse.GetValue(_noEncrypt) ? "false" : null));
+            new SettingFlag("BACKUP_JOBS", _jobs.Name, parse.GetValue(_jobs)?.ToString(CultureInfo.InvariantCulture)),
+            new SettingFlag("BACKUP_ENCRYPTION_ENABLED", _noEncrypt.Name, parse.GetValue(_noEncrypt) ? "false" : null));
         var setup = new Setup(
             DatabaseConfiguration.Read(settings),
             RepositoryConfiguration.ReadForBackup(settings),
             EncryptionConfiguration.Read(settings),
-            RunConfiguration.ReadCompression(settings),
+            physical ? RunConfiguration.ReadPageCompression(settings) : RunConfiguration.ReadCompression(settings),
             RetentionConfiguration.Read(settings),
             RunConfiguration.ReadJobs(settings),
             cli.Meter(settings),
             cli.Tools(settings),
             new HookScope(cli, settings, "backup"),
-            parse.GetValue(_name) is { } name ? SetId.CheckName(name) : null);
+            parse.GetValue(_name) ?? (physical ? $"{settings.Text("BACKUP_CLUSTER") ?? "cluster"}_physical" : null),
+            physical ? WalConfiguration.ReadForArchiving(settings) : null);
         settings.ThrowIfInvalid();
         return setup;
+    }
+
+    // With all other problems of the command line. That a value is empty is said of every option in the same words.
+    private static void CheckName(OptionResult given)
+    {
+        try
+        {
+            _ = given.GetValueOrDefault<string?>() is { } name && !string.IsNullOrWhiteSpace(name) ? SetId.CheckName(name) : null;
+        }
+        catch (BackupException e)
+        {
+            given.AddError($"{e.Message}: {e.Hint}");
+        }
     }
 
     private async Task<int> BackUpAsync(
@@ -149,11 +199,9 @@ internal sealed class BackupCommand : VerbCommand
             async () =>
             {
                 var store = RepositoryAccess.Make(setup.Repository);
-                var run = new BackupRun(store, cli.Launcher, setup.Tools, cli.Time, setup.Meter, cli.Log);
-                await using (new ProgressReporter(cli, "backup", setup.Meter, () => run.ExpectedBytes))
-                {
-                    outcomes = await run.RunAsync(databases, scope, options, cancel);
-                }
+                outcomes = setup.Wal is { } wal
+                    ? [await RunPhysicalAsync(parse, cli, setup, store, wal, scope, options, cancel)]
+                    : await RunLogicalAsync(cli, setup, store, databases, scope, options, cancel);
 
                 var errors = outcomes.Select(static o => o.Error).OfType<BackupException>();
                 return ExitCodes.WorstOf(errors);
@@ -161,6 +209,40 @@ internal sealed class BackupCommand : VerbCommand
             cancel);
         BackupOutput.Report(cli, outcomes, setup.Meter.Elapsed, code);
         return code;
+    }
+
+    private static async Task<IReadOnlyList<BackupOutcome>> RunLogicalAsync(
+        CliSession cli,
+        Setup setup,
+        IObjectStore store,
+        IReadOnlyList<string> databases,
+        BackupScope scope,
+        BackupOptions options,
+        CancellationToken cancel)
+    {
+        var run = new BackupRun(store, cli.Launcher, setup.Tools, cli.Time, setup.Meter, cli.Log);
+        await using (new ProgressReporter(cli, "backup", setup.Meter, () => run.ExpectedBytes))
+        {
+            return await run.RunAsync(databases, scope, options, cancel);
+        }
+    }
+
+    private async Task<BackupOutcome> RunPhysicalAsync(
+        ParseResult parse,
+        CliSession cli,
+        Setup setup,
+        IObjectStore store,
+        WalConfiguration wal,
+        BackupScope scope,
+        BackupOptions options,
+        CancellationToken cancel)
+    {
+        var run = new PhysicalRun(store, cli.Launcher, setup.Tools, cli.Time, setup.Meter, cli.Log);
+        var timeout = TimeSpan.FromSeconds(parse.GetValue(_archiveTimeout) ?? DefaultArchiveTimeout);
+        await using (new ProgressReporter(cli, "backup", setup.Meter, () => run.ExpectedBytes))
+        {
+            return await run.RunAsync(scope, new WalScope(RepositoryAccess.OpenWal(wal), timeout), options, cancel);
+        }
     }
 
     private sealed record Setup(
@@ -173,5 +255,6 @@ internal sealed class BackupCommand : VerbCommand
         TransferMeter Meter,
         PgToolFinder Tools,
         HookScope Hooks,
-        string? Name);
+        string? Name,
+        WalConfiguration? Wal);
 }

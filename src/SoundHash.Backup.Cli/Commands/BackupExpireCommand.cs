@@ -25,15 +25,25 @@ internal sealed class BackupExpireCommand : VerbCommand
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {
         var settings = cli.Settings();
-        var repository = RepositoryConfiguration.Read(settings);
+        var repository = RepositoryConfiguration.ReadForWriting(settings);
         var retention = RetentionConfiguration.Read(settings);
+        var wal = WalConfiguration.Read(settings);
+        var encryption = EncryptionConfiguration.ReadForDecryption(settings);
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = cli.Meter(settings);
         settings.ThrowIfInvalid();
 
         var store = RepositoryAccess.Open(repository);
+        if ((await Catalogue.LoadAsync(store, cancel)).Sets.Count == 0 && !Directory.Exists(repository.Directory))
+        {
+            // Of a mistyped BACKUP_DIR the lock and the probe of the clock would make a store.
+            Print(cli, repository, new ExpireDocument([], parse.GetValue(_dryRun), ExitCodes.Success));
+            return ExitCodes.Success;
+        }
+
         using var held = await RunLock.TakeAsync(repository.StateDirectory, "expire", null, TimeSpan.Zero, cli.Time, cancel);
-        var expiry = new Expiry(store, new SetVerifier(store, cli.Launcher, meter), jobs, cli.Time, cli.Log);
+        var consistency = new ConsistencyCheck(RepositoryAccess.OpenWal(wal), cli.Providers(encryption).For);
+        var expiry = new Expiry(store, new SetVerifier(store, cli.Launcher, meter), jobs, cli.Time, cli.Log, consistency);
         var dryRun = parse.GetValue(_dryRun);
         IReadOnlyList<RetentionDecision> decisions;
         await using (new ProgressReporter(cli, "verify", meter, static () => 0))
@@ -45,15 +55,23 @@ internal sealed class BackupExpireCommand : VerbCommand
         damage.ForEach(cli.ReportLines);
         var code = ExitCodes.WorstOf(damage);
         var items = decisions.Select(static d => new ExpireItem(d.Set.Id, d.Expires, d.Reason)).ToList();
-        cli.Print(new ExpireDocument(items, dryRun, code), ResultJson.Default.ExpireDocument, Print);
+        Print(cli, repository, new ExpireDocument(items, dryRun, code));
         return code;
     }
 
-    private static void Print(Terminal terminal, ExpireDocument document)
+    private static void Print(CliSession cli, RepositoryConfiguration repository, ExpireDocument document) =>
+        cli.Print(document, ResultJson.Default.ExpireDocument, (terminal, d) => Print(terminal, d, repository.Directory));
+
+    private static void Print(Terminal terminal, ExpireDocument document, string directory)
     {
+        if (document.Sets.Count == 0)
+        {
+            terminal.Line(SetListing.None(directory, broken: 0));
+        }
+
         foreach (var item in document.Sets)
         {
-            var what = item.Expires ? document.DryRun ? "would remove" : "removed" : "keeps";
+            var what = item.Expires ? document.DryRun ? "would remove" : "removed" : "kept";
             terminal.Line($"{what,-12}  {item.Id}  {item.Reason}");
         }
     }

@@ -28,7 +28,7 @@ internal sealed class BackupKeepCommand : VerbCommand
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {
         var settings = cli.Settings();
-        var repository = RepositoryConfiguration.Read(settings);
+        var repository = RepositoryConfiguration.ReadForWriting(settings);
         settings.ThrowIfInvalid();
 
         var store = RepositoryAccess.Open(repository);

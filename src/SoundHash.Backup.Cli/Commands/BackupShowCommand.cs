@@ -1,5 +1,5 @@
 using System.CommandLine;
-using System.Text;
+using System.Text.Json;
 using SoundHash.Backup.Cli.OptionGroups;
 using SoundHash.Backup.Cli.Output;
 using SoundHash.Backup.Configuration;
@@ -24,19 +24,17 @@ internal sealed class BackupShowCommand : VerbCommand
     {
         var settings = cli.Settings();
         var repository = RepositoryConfiguration.Read(settings);
+        var retention = RetentionConfiguration.Read(settings);
         settings.ThrowIfInvalid();
 
         var catalogue = await Catalogue.LoadAsync(RepositoryAccess.OpenForReading(repository), cancel);
         var manifest = catalogue.Find(parse.GetRequiredValue(_id));
-        if (cli.Json)
-        {
-            cli.Terminal.Document(Encoding.UTF8.GetString(ManifestFormat.Write(manifest)));
-        }
-        else
-        {
-            SetDetails.Print(cli.Terminal, manifest, catalogue.Sets.First(s => s.Id == manifest.Id));
-        }
-
-        return ExitCodes.Success;
+        var entry = catalogue.Sets.First(s => s.Id == manifest.Id);
+        // As it is written, with fields that a later version added.
+        using var written = JsonDocument.Parse(ManifestFormat.Write(manifest));
+        var document = new ShowDocument(
+            written.RootElement, retention.ExpiryOf(manifest.Tier, manifest.Started), entry.Pinned, entry.DamagedObjects.ToList());
+        cli.Print(document, ResultJson.Default.ShowDocument, (terminal, d) => SetDetails.Print(terminal, manifest, d));
+        return SetListing.ReportDamage(cli, manifest.Id, document.DamagedObjects);
     }
 }

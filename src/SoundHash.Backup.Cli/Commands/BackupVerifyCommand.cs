@@ -12,7 +12,7 @@ internal sealed class BackupVerifyCommand : VerbCommand
 {
     private readonly Argument<string?> _id = new("ID") { Description = "The set, or the beginning of its id", Arity = ArgumentArity.ZeroOrOne };
     private readonly Option<bool> _all = new("--all") { Description = "Verify every set" };
-    private readonly Option<bool> _deep = new("--deep") { Description = "Also decrypt, decompress and read each archive's table of contents (needs the key)" };
+    private readonly Option<bool> _deep = new("--deep") { Description = "Also decrypt, decompress and read each archive: its table of contents, or every file of a physical set (needs the key)" };
 
     public BackupVerifyCommand(CommonOptions common)
         : base("verify", "Read sets back and compare them with their recorded hashes", common)
@@ -47,6 +47,7 @@ internal sealed class BackupVerifyCommand : VerbCommand
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = cli.Meter(settings);
         var tools = cli.Tools(settings);
+        var wal = WalConfiguration.Read(settings);
         settings.ThrowIfInvalid();
 
         var store = RepositoryAccess.OpenForReading(repository);
@@ -64,26 +65,31 @@ internal sealed class BackupVerifyCommand : VerbCommand
         var deep = parse.GetValue(_deep);
         var verifier = new SetVerifier(store, cli.Launcher, meter);
         var providers = cli.Providers(encryption);
-        async Task<VerificationResult> VerifyAsync(Manifest manifest) => deep
-            ? await verifier.VerifyDeepAsync(
-                manifest,
-                await tools.ForRestoreAsync(manifest.DumpMajor, 0, cancel),
-                providers.For,
-                jobs,
-                cancel)
-            : await verifier.VerifyStoredAsync(manifest, jobs, cancel);
+        var lacking = chosen.Exists(static m => m.Kind == SetKind.Physical)
+            ? await new ConsistencyCheck(RepositoryAccess.OpenWal(wal), providers.For).LackingAsync(catalogue, cancel)
+            : new Dictionary<string, BackupException>();
+        async Task<VerificationResult> VerifyAsync(Manifest manifest) => (deep, manifest.Kind) switch
+        {
+            (false, _) => await verifier.VerifyStoredAsync(manifest, jobs, cancel),
+            (true, SetKind.Physical) => await verifier.VerifyDeepPhysicalAsync(manifest, providers.For, jobs, cancel),
+            _ => await verifier.VerifyDeepAsync(
+                manifest, await tools.ForRestoreAsync(manifest.DumpMajor, 0, cancel), providers.For, jobs, cancel),
+        };
         var results = new List<VerificationResult>();
         var expected = chosen.Sum(m => m.Objects.Sum(o => deep ? o.PlainBytes : o.StoredBytes));
         await using (new ProgressReporter(cli, "verify", meter, () => expected))
         {
             foreach (var manifest in chosen)
             {
-                results.Add(await OneAsync(manifest, async () =>
+                var result = await OneAsync(manifest, async () =>
                 {
                     using var use = await SetUse.BeginAsync(
                         repository.StateDirectory, store, manifest.Id, reason => cli.Log.Debug("{Reason:l}", reason), cancel);
                     return await VerifyAsync(manifest);
-                }));
+                });
+                results.Add(lacking.GetValueOrDefault(manifest.Id) is { } lack
+                    ? result with { Findings = [.. result.Findings, lack] }
+                    : result);
                 cancel.ThrowIfCancellationRequested();
             }
         }
@@ -91,7 +97,7 @@ internal sealed class BackupVerifyCommand : VerbCommand
         var errors = unusable.Select(static s => s.Problem!).Concat(results.SelectMany(static r => r.Findings)).ToList();
         errors.ForEach(cli.ReportLines);
         var code = ExitCodes.WorstOf(errors);
-        cli.Print(new VerifyDocument(results, all ? BrokenSet.Of(catalogue) : [], deep, code), ResultJson.Default.VerifyDocument, Print);
+        cli.Print(new VerifyDocument(results.ConvertAll(VerifiedSet.Of), all ? BrokenSet.Of(catalogue) : [], deep, code), ResultJson.Default.VerifyDocument, Print);
         return code;
     }
 

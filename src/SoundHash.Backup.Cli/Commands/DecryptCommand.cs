@@ -39,7 +39,8 @@ internal sealed class DecryptCommand : VerbCommand
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {
         var identities = parse.GetValue(_identity) ?? [];
-        var settings = cli.Settings(("BACKUP_DECRYPTION_IDENTITY_FILE", identities.Length > 0 ? string.Join('\n', identities) : null));
+        var settings = cli.Settings(new SettingFlag(
+            "BACKUP_DECRYPTION_IDENTITY_FILE", _identity.Name, identities.Length > 0 ? string.Join('\n', identities) : null));
         var encryption = EncryptionConfiguration.ReadForDecryption(settings);
         var meter = cli.Meter(settings);
         settings.ThrowIfInvalid();

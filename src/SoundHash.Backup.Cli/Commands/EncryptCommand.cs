@@ -49,9 +49,12 @@ internal sealed class EncryptCommand : VerbCommand
     {
         var keys = parse.GetValue(_key) ?? [];
         var settings = cli.Settings(
-            ("BACKUP_ENCRYPTION_ENABLED", "true"),
-            ("BACKUP_ENCRYPTION_METHOD", parse.GetValue(_method) ?? (keys.Length > 0 && keys.All(AgeEncryption.IsKey) ? "age" : null)),
-            ("BACKUP_ENCRYPTION_KEY", keys.Length > 0 ? string.Join('\n', keys) : null));
+            new SettingFlag("BACKUP_ENCRYPTION_ENABLED", Name, "true"),
+            new SettingFlag(
+                "BACKUP_ENCRYPTION_METHOD",
+                _method.Name,
+                parse.GetValue(_method) ?? (keys.Length > 0 && keys.All(AgeEncryption.IsKey) ? "age" : null)),
+            new SettingFlag("BACKUP_ENCRYPTION_KEY", _key.Name, keys.Length > 0 ? string.Join('\n', keys) : null));
         var encryption = EncryptionConfiguration.Read(settings);
         var meter = cli.Meter(settings);
         settings.ThrowIfInvalid();

@@ -16,7 +16,7 @@ internal sealed class RestoreCommand : VerbCommand
 {
     private readonly RestoreSelection _select = new();
     private readonly RestoreTarget _target = new();
-    private readonly Option<bool> _plan = new("--plan") { Description = "Show what would be done; change nothing" };
+    private readonly Option<bool> _plan = new("--plan") { Description = "Show what would be done; change nothing. The exit code of a refusal is that of the restore" };
     private readonly Option<bool> _yes = new("--yes", "-y") { Description = "Replace an existing database without asking" };
     private readonly Option<int?> _jobs = WholeNumber.Jobs("Processes at once");
 
@@ -55,7 +55,7 @@ internal sealed class RestoreCommand : VerbCommand
         "shbackup restore --latest --target-db soundhash_check",
         "shbackup restore --latest --swap --yes",
         "shbackup restore --backup soundhash_backup_20261122_020000 --table public.videos --target-db rescue",
-        "shbackup restore --file ./latest.dump --clean",
+        "shbackup restore --file ./latest.dump --target-db rescue",
     ];
 
     public override IReadOnlyList<ErrorKind> Failures { get; } =
@@ -70,7 +70,8 @@ internal sealed class RestoreCommand : VerbCommand
             return await ListAsync(cli, cancel);
         }
 
-        var settings = cli.Settings(("BACKUP_JOBS", parse.GetValue(_jobs)?.ToString(CultureInfo.InvariantCulture)));
+        var settings = cli.Settings(
+            new SettingFlag("BACKUP_JOBS", _jobs.Name, parse.GetValue(_jobs)?.ToString(CultureInfo.InvariantCulture)));
         var server = DatabaseConfiguration.Read(settings);
         var encryption = EncryptionConfiguration.ReadForDecryption(settings);
         var repository = _select.File(parse) is null ? RepositoryConfiguration.Read(settings) : null;
@@ -101,7 +102,7 @@ internal sealed class RestoreCommand : VerbCommand
             work = sets.Select(set => RestoreJob.OfSet(run, reading, set, Options(set.Database), pace)).ToList();
         }
 
-        return await new RestoreJobs(cli, hooks, meter, question => Confirm(parse, cli, question)).RunAsync(work, cancel);
+        return await new RestoreJobs(cli, hooks, run, meter, question => Confirm(parse, cli, question)).RunAsync(work, cancel);
     }
 
     // For somebody who has to decide quickly: the server need not be there, and what is wrong with its settings stops nothing.
@@ -153,8 +154,11 @@ internal sealed class RestoreCommand : VerbCommand
             plans.Add(await plan(set));
         }
 
-        cli.Print(new PlanDocument(plans), ResultJson.Default.PlanDocument, RestoreOutput.Print);
-        return ExitCodes.Success;
+        var refusals = plans.SelectMany(static p => p.Refusals).ToList();
+        refusals.ForEach(cli.ReportLines);
+        var code = ExitCodes.WorstOf(refusals);
+        cli.Print(new PlanDocument(plans, code), ResultJson.Default.PlanDocument, RestoreOutput.Print);
+        return code;
     }
 
     private bool Confirm(ParseResult parse, CliSession cli, string question)

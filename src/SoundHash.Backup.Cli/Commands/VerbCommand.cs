@@ -8,18 +8,21 @@ namespace SoundHash.Backup.Cli.Commands;
 internal abstract class VerbCommand : Command
 {
     protected VerbCommand(string name, string description, CommonOptions common)
-        : base(name, description) => SetAction((parse, cancel) => InvokeAsync(parse, common, cancel));
+        : base(name, description) => SetAction(async (parse, cancel) => ExitWith(await InvokeAsync(parse, common, cancel)));
 
     /// <summary>Command lines that the help shows and a test runs through the parser.</summary>
     public abstract IReadOnlyList<string> Examples { get; }
 
     /// <summary>How it can fail, besides the ways of every verb.</summary>
-    public virtual IReadOnlyList<ErrorKind> Failures => [ErrorKind.Storage];
+    public abstract IReadOnlyList<ErrorKind> Failures { get; }
+
+    /// <summary>The code that the process ends with: another one where PostgreSQL gives codes a meaning of its own.</summary>
+    public virtual int ExitWith(int code) => code;
 
     /// <summary>Does what the verb is for and returns the exit code; errors are thrown.</summary>
     protected abstract Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel);
 
-    // The one place where errors become words and exit codes.
+    // Where the error of a verb that fails as a whole becomes words and an exit code.
     private async Task<int> InvokeAsync(ParseResult parse, CommonOptions common, CancellationToken cancel)
     {
         // System.CommandLine 2.0 registers its signal handlers only after the action has begun.

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using SoundHash.Backup.Backups;
 using SoundHash.Backup.Postgres;
 
@@ -42,6 +43,10 @@ internal sealed class BackupSelection
             }
         });
     }
+
+    /// <summary>True when databases were chosen.</summary>
+    public bool IsGiven(CommandResult result) => result.GetValue(_all)
+        || result.GetValue(_database) is { Length: > 0 } || result.GetValue(_exclude) is { Length: > 0 };
 
     /// <summary>The databases that were asked for; asks the server for all of them.</summary>
     public async Task<IReadOnlyList<string>> DatabasesAsync(ParseResult parse, ConnectionSettings server, CancellationToken cancel)

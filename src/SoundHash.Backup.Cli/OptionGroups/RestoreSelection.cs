@@ -79,8 +79,8 @@ internal sealed class RestoreSelection
             return [catalogue.Latest(parse.GetValue(_database) ?? configuredDatabase)];
         }
 
-        var databases = catalogue.Sets.Select(static s => s.Manifest?.Database).OfType<string>()
-            .Distinct().Order(StringComparer.Ordinal).ToList();
+        var databases = catalogue.Sets.Select(static s => s.Manifest).OfType<Manifest>()
+            .Where(static m => m.Kind == SetKind.Logical).Select(static m => m.Database).Distinct().Order(StringComparer.Ordinal).ToList();
         return databases.Count > 0
             ? databases.ConvertAll(catalogue.Latest)
             : throw new BackupException(ErrorKind.Failed, "there are no sets", "shbackup backup list");

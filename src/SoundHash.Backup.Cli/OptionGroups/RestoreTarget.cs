@@ -9,7 +9,7 @@ internal sealed class RestoreTarget
 {
     private readonly Option<string?> _targetDb = new("--target-db")
     {
-        Description = "Restore into a database of this name (default: the one that was backed up)",
+        Description = "Restore into a database of this name (default: that of the set; with --file, DATABASE_NAME)",
         HelpName = "DATABASE",
     };
 

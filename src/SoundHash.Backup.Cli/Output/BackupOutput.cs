@@ -22,7 +22,7 @@ internal static class BackupOutput
     }
 
     public static void Print(Terminal terminal, BackupPlanDocument plan) => terminal.Line(
-        $"would back up {string.Join(", ", plan.Databases)} to {plan.Store} " +
+        $"would back up {(plan.Kind == "physical" ? "the whole cluster" : string.Join(", ", plan.Databases))} to {plan.Store} " +
         $"(encryption: {plan.Encryption}, compression: {plan.Compression}, jobs: {plan.Jobs})");
 
     private static void Print(Terminal terminal, BackupDocument document)
@@ -30,12 +30,18 @@ internal static class BackupOutput
         foreach (var set in document.Databases.Select(static d => d.Set).OfType<SetResult>())
         {
             var stored = $"{Sizes.Bytes(set.StoredBytes)} stored  encryption {set.Encryption}";
-            terminal.Line($"{set.Id}  database \"{set.Database}\"  {stored}  kept until {Sizes.Time(set.Expires)}");
+            var what = set.Physical is { } physical
+                ? $"the whole cluster  {Sizes.Count(physical.Files, "file")}  WAL {physical.FirstSegment} to {physical.LastSegment}"
+                : $"database \"{set.Database}\"";
+            terminal.Line($"{set.Id}  {what}  {stored}  kept until {Sizes.Time(set.Expires)}");
         }
 
         var total = document.Databases.Count;
         var done = document.Databases.Count(static d => d.Error is null);
         var time = Sizes.Duration(TimeSpan.FromSeconds(document.Seconds));
-        terminal.Line(string.Create(CultureInfo.InvariantCulture, $"{done} of {total} databases backed up in {time}"));
+        var isPhysical = document.Databases.Any(static d => d.Set?.Physical is not null || d.Database.Length == 0);
+        terminal.Line(isPhysical
+            ? $"{(document.Databases.All(static d => d.Set is not null) ? "backed up" : "not backed up")} in {time}"
+            : string.Create(CultureInfo.InvariantCulture, $"{done} of {total} databases backed up in {time}"));
     }
 }

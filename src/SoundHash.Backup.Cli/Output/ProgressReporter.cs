@@ -44,33 +44,49 @@ internal sealed class ProgressReporter : IAsyncDisposable
         using var timer = new PeriodicTimer(_terminal.IsInteractive ? TimeSpan.FromMilliseconds(250) : TimeSpan.FromSeconds(10), time);
         while (await timer.WaitForNextTickAsync(_stop.Token))
         {
-            var text = Describe(_meter.Bytes, _meter.Elapsed, _expected());
             if (_terminal.IsInteractive)
             {
-                _terminal.Status($"{_verb} {text}");
+                var width = Terminal.StatusWidth - _verb.Length - 1;
+                _terminal.Status($"{_verb} {Describe(_meter.Bytes, _meter.Elapsed, _expected(), width)}");
             }
             else
             {
-                _log.Information("{Verb} {Progress}", _verb, text);
+                _log.Information("{Verb} {Progress}", _verb, Describe(_meter.Bytes, _meter.Elapsed, _expected()));
             }
         }
     }
 
     /// <summary>What is shown: how much, how fast, how long, and where the size is known about how much is left.</summary>
-    internal static string Describe(long bytes, TimeSpan elapsed, long expected)
+    /// <param name="bytes">Bytes so far.</param>
+    /// <param name="elapsed">Time so far.</param>
+    /// <param name="expected">Bytes expected in all, or 0.</param>
+    /// <param name="width">Columns that there are: what helps least goes first, the bar, then the rate.</param>
+    internal static string Describe(long bytes, TimeSpan elapsed, long expected, int width = int.MaxValue)
     {
         var rate = elapsed.TotalSeconds > 0 ? bytes / elapsed.TotalSeconds : 0;
-        var text = $"{Sizes.Bytes(bytes)}  {Sizes.Bytes((long)rate)}/s  {Sizes.Duration(elapsed)}";
+        var done = Sizes.Bytes(bytes);
+        var perSecond = $"{Sizes.Bytes((long)rate)}/s";
+        var time = Sizes.Duration(elapsed);
         if (expected <= 0 || rate <= 0)
         {
-            return text;
+            return Fitting(width, [$"{done}  {perSecond}  {time}", $"{done}  {time}"]);
         }
 
         // The estimate comes from the size on disk and is never shown as done before it is.
         var share = Math.Min((double)bytes / expected, 0.99);
-        var left = TimeSpan.FromSeconds(Math.Max(expected - bytes, 0) / rate);
+        var left = $"about {Sizes.Duration(TimeSpan.FromSeconds(Math.Max(expected - bytes, 0) / rate))} left";
         var filled = (int)(share * BarWidth);
         var bar = $"[{new string('#', filled)}{new string('.', BarWidth - filled)}]";
-        return string.Create(CultureInfo.InvariantCulture, $"{bar} about {share:P0}  {text}  about {Sizes.Duration(left)} left");
+        var part = string.Create(CultureInfo.InvariantCulture, $"about {share:P0}");
+        return Fitting(
+            width,
+            [
+                $"{bar} {part}  {done}  {perSecond}  {time}  {left}",
+                $"{part}  {done}  {perSecond}  {time}  {left}",
+                $"{part}  {done}  {time}  {left}",
+            ]);
     }
+
+    private static string Fitting(int width, IReadOnlyList<string> longestFirst) =>
+        longestFirst.FirstOrDefault(t => t.Length <= width) ?? longestFirst[^1];
 }

@@ -7,14 +7,14 @@ internal static class RestoreListing
     {
         if (document.Sets.Count == 0)
         {
-            terminal.Line(SetListing.None(directory));
+            terminal.Line(SetListing.None(directory, document.Broken.Count));
             return;
         }
 
         var rows = document.Sets.Select(s => new[]
         {
             s.Set.Id,
-            s.Set.Database,
+            s.Set.Physical is null ? s.Set.Database : "(cluster)",
             Sizes.Age(now - s.Set.Started),
             s.Set.Tier,
             Sizes.Bytes(s.Set.StoredBytes),

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Repository;
@@ -32,7 +33,8 @@ internal sealed record SetResult(
     string Encryption,
     string ServerVersion,
     string DumpVersion,
-    string? SystemIdentifier)
+    string? SystemIdentifier,
+    PhysicalResult? Physical)
 {
     public static SetResult Of(Manifest manifest, DateTimeOffset expires, CatalogueEntry? entry) => new(
         manifest.Id,
@@ -50,7 +52,23 @@ internal sealed record SetResult(
         string.Join('+', manifest.Objects.Select(static o => o.Encryption.Word()).Distinct()),
         manifest.ServerVersion,
         manifest.DumpVersion,
-        manifest.SystemIdentifier);
+        manifest.SystemIdentifier,
+        manifest.Physical is { } physical ? PhysicalResult.Of(physical) : null);
+}
+
+/// <summary>What a physical set has beyond others: the WAL that it needs, and what was damaged on the server.</summary>
+internal sealed record PhysicalResult(
+    uint Timeline, string StartLsn, string StopLsn, string FirstSegment, string LastSegment, int Files, bool PageChecksums, int DamagedPages)
+{
+    public static PhysicalResult Of(PhysicalFacts facts) => new(
+        facts.Timeline,
+        facts.StartLsn,
+        facts.StopLsn,
+        facts.FirstSegment.Name,
+        facts.LastSegment.Name,
+        facts.Files,
+        facts.PageChecksums,
+        facts.DamagedPages.Count);
 }
 
 /// <summary>The document of <c>backup</c>.</summary>
@@ -61,7 +79,7 @@ internal sealed record BackupDocumentItem(string Database, SetResult? Set, Error
 
 /// <summary>The document of a dry run of <c>backup</c>.</summary>
 internal sealed record BackupPlanDocument(
-    IReadOnlyList<string> Databases, string Store, string Encryption, string Compression, int Jobs, bool DryRun);
+    string Kind, IReadOnlyList<string> Databases, string Store, string Encryption, string Compression, int Jobs, bool DryRun);
 
 /// <summary>The document of <c>backup list</c>.</summary>
 internal sealed record ListDocument(IReadOnlyList<SetResult> Sets, IReadOnlyList<BrokenSet> Broken);
@@ -75,8 +93,17 @@ internal sealed record BrokenSet(string Id, string Problem, string? Hint = null)
             .Select(static s => new BrokenSet(s.Id, s.Problem!.Message, s.Problem.Hint)).ToList();
 }
 
+/// <summary>The document of <c>backup show</c>: the manifest, and what is not in it since it changes.</summary>
+internal sealed record ShowDocument(JsonElement Manifest, DateTimeOffset Expires, bool Pinned, IReadOnlyList<string> DamagedObjects);
+
 /// <summary>The document of <c>backup verify</c>.</summary>
-internal sealed record VerifyDocument(IReadOnlyList<VerificationResult> Sets, IReadOnlyList<BrokenSet> Broken, bool Deep, int ExitCode);
+internal sealed record VerifyDocument(IReadOnlyList<VerifiedSet> Sets, IReadOnlyList<BrokenSet> Broken, bool Deep, int ExitCode);
+
+/// <summary>What verifying one set found: what is wrong, one line each.</summary>
+internal sealed record VerifiedSet(string SetId, long StoredBytes, IReadOnlyList<string> Problems)
+{
+    public static VerifiedSet Of(VerificationResult result) => new(result.SetId, result.StoredBytes, result.Problems);
+}
 
 /// <summary>The document of <c>backup expire</c>.</summary>
 internal sealed record ExpireDocument(IReadOnlyList<ExpireItem> Sets, bool DryRun, int ExitCode);
@@ -85,7 +112,7 @@ internal sealed record ExpireDocument(IReadOnlyList<ExpireItem> Sets, bool DryRu
 internal sealed record ExpireItem(string Id, bool Expires, string Reason);
 
 /// <summary>The document of <c>restore --plan</c>.</summary>
-internal sealed record PlanDocument(IReadOnlyList<RestorePlan> Plans);
+internal sealed record PlanDocument(IReadOnlyList<RestorePlan> Plans, int ExitCode);
 
 /// <summary>The document of <c>restore</c>.</summary>
 internal sealed record RestoreDocument(IReadOnlyList<RestoreItem> Restores, int ExitCode);
@@ -105,6 +132,12 @@ internal sealed record FileDocument(string File);
 /// <summary>The document of <c>backup keep</c> and <c>backup unkeep</c>.</summary>
 internal sealed record PinDocument(string Id, bool Pinned);
 
+/// <summary>The document of <c>wal-archive generate-config</c>.</summary>
+internal sealed record ArchivingDocument(IReadOnlyList<ParameterResult> Parameters, string RestoreCommand, bool Applied);
+
+/// <summary>A parameter of PostgreSQL.</summary>
+internal sealed record ParameterResult(string Name, string Value, string? Current, bool Differs, bool NeedsRestart);
+
 /// <summary>JSON of results, generated at compile time.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
@@ -114,6 +147,7 @@ internal sealed record PinDocument(string Id, bool Pinned);
 [JsonSerializable(typeof(BackupDocument))]
 [JsonSerializable(typeof(BackupPlanDocument))]
 [JsonSerializable(typeof(ListDocument))]
+[JsonSerializable(typeof(ShowDocument))]
 [JsonSerializable(typeof(VerifyDocument))]
 [JsonSerializable(typeof(ExpireDocument))]
 [JsonSerializable(typeof(FileDocument))]
@@ -121,4 +155,9 @@ internal sealed record PinDocument(string Id, bool Pinned);
 [JsonSerializable(typeof(PlanDocument))]
 [JsonSerializable(typeof(RestoreDocument))]
 [JsonSerializable(typeof(RestoreListDocument))]
+[JsonSerializable(typeof(ArchivingDocument))]
+[JsonSerializable(typeof(WalListDocument))]
+[JsonSerializable(typeof(WalStatusDocument))]
+[JsonSerializable(typeof(WalVerifyDocument))]
+[JsonSerializable(typeof(WalCleanupDocument))]
 internal sealed partial class ResultJson : JsonSerializerContext;

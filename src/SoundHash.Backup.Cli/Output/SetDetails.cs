@@ -5,14 +5,14 @@ namespace SoundHash.Backup.Cli.Output;
 /// <summary>`backup show` as text.</summary>
 internal static class SetDetails
 {
-    public static void Print(Terminal terminal, Manifest manifest, CatalogueEntry entry)
+    public static void Print(Terminal terminal, Manifest manifest, ShowDocument document)
     {
-        foreach (var (name, value) in Facts(manifest, entry))
+        foreach (var (name, value) in Facts(manifest, document))
         {
             terminal.Line($"{name,-18} {value}");
         }
 
-        var damaged = entry.DamagedObjects.ToHashSet();
+        var damaged = document.DamagedObjects.ToHashSet();
         var rows = manifest.Objects.Select(o => new[]
         {
             o.Key,
@@ -30,23 +30,39 @@ internal static class SetDetails
         }
     }
 
-    private static IEnumerable<(string Name, string Value)> Facts(Manifest manifest, CatalogueEntry entry)
+    private static IEnumerable<(string Name, string Value)> Facts(Manifest manifest, ShowDocument document)
     {
-        var plain = Sizes.Bytes(manifest.Objects.Sum(static o => o.PlainBytes));
+        var plain = Sizes.Bytes(manifest.PlainBytes);
         return
         [
             ("set", manifest.Id),
-            ("database", manifest.Database),
+            ("database", manifest.Physical is null ? manifest.Database : "(the whole cluster)"),
             ("kind, tier", $"{manifest.Kind.Word()}, {manifest.Tier.Word()}"),
             ("started", Sizes.Time(manifest.Started)),
             ("stopped", Sizes.Time(manifest.Stopped)),
             ("took", Sizes.Duration(manifest.Stopped - manifest.Started)),
-            ("expires", entry.Pinned ? "never (pinned)" : Sizes.Time(manifest.Expires)),
-            ("server, pg_dump", $"{manifest.ServerVersion}, {manifest.DumpVersion}"),
+            ("expires", document.Pinned ? "never (pinned)" : Sizes.Time(document.Expires)),
+            manifest.Physical is null ? ("server, pg_dump", $"{manifest.ServerVersion}, {manifest.DumpVersion}") : ("server", manifest.ServerVersion),
             ("system identifier", manifest.SystemIdentifier ?? "unknown"),
             ("shbackup", manifest.ToolVersion),
             ("size", $"{Sizes.Bytes(manifest.StoredBytes)} stored, {plain} plain, {Sizes.Bytes(manifest.DatabaseBytes)} on the server"),
             ("recipients", string.Join(", ", manifest.Objects.SelectMany(static o => o.Recipients).Distinct())),
+            .. manifest.Physical is { } physical ? Facts(physical) : [],
         ];
     }
+
+    private static IEnumerable<(string Name, string Value)> Facts(PhysicalFacts facts) =>
+    [
+        ("timeline", $"{facts.Timeline}"),
+        ("LSN", $"{facts.StartLsn} to {facts.StopLsn}"),
+        ("WAL needed", $"{facts.FirstSegment} to {facts.LastSegment}"),
+        ("files", Sizes.Count(facts.Files, "file")),
+        ("page checksums", (facts.PageChecksums, facts.DamagedPages.Count) switch
+        {
+            (false, _) => "the cluster has none",
+            (true, 0) => "all right",
+            (true, var count) => $"{Sizes.Count(count, "DAMAGED page")}: "
+                + string.Join(", ", facts.DamagedPages.Take(5).Select(static p => $"{p.Path} block {p.Block}")) + (count > 5 ? ", …" : string.Empty),
+        }),
+    ];
 }

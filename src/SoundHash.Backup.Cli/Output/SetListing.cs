@@ -15,21 +15,21 @@ internal static class SetListing
     {
         if (list.Sets.Count == 0)
         {
-            terminal.Line(None(directory));
+            terminal.Line(None(directory, list.Broken.Count));
             return;
         }
 
         var rows = list.Sets.Select(s => new[]
         {
             s.Id,
-            s.Database,
+            s.Physical is null ? s.Database : "(cluster)",
             s.Kind,
             s.Tier,
             Sizes.Age(now - s.Started),
             Sizes.Bytes(s.StoredBytes),
             s.Encryption,
             s.Pinned ? "pinned" : Sizes.Time(s.Expires)[..10],
-            s.Complete ? "ok" : $"DAMAGED: {string.Join(", ", s.DamagedObjects)}",
+            StateOf(s),
         });
         string[] header = ["ID", "DATABASE", "KIND", "TIER", "AGE", "STORED", "ENCRYPTION", "EXPIRES", "STATE"];
         foreach (var line in TextTable.Lines(header, rows))
@@ -38,9 +38,27 @@ internal static class SetListing
         }
     }
 
-    /// <summary>Says where it looked: a mistyped BACKUP_DIR must not pass for a store without sets.</summary>
-    public static string None(string directory) =>
-        $"there are no sets in {directory}{(Directory.Exists(directory) ? string.Empty : ", which does not exist (BACKUP_DIR, BACKUP_CLUSTER)")}";
+    private static string StateOf(SetResult set) => set switch
+    {
+        { Complete: false } => $"DAMAGED: {string.Join(", ", set.DamagedObjects)}",
+        { Physical.DamagedPages: > 0 } => $"NOT GOOD: {Sizes.Count(set.Physical.DamagedPages, "damaged page")}",
+        _ => "ok",
+    };
+
+    /// <summary>
+    /// Says where it looked: neither a mistyped BACKUP_DIR nor sets whose manifests can't be used may pass for a store without
+    /// sets.
+    /// </summary>
+    public static string None(string directory, int broken)
+    {
+        if (broken > 0)
+        {
+            return $"none of the sets in {directory} can be used: there is an error for each of {broken}";
+        }
+
+        var missing = Directory.Exists(directory) ? string.Empty : ", which does not exist (BACKUP_DIR, BACKUP_CLUSTER)";
+        return $"there are no sets in {directory}{missing}";
+    }
 
     /// <summary>Says what could not be listed as it should; a damaged set makes exit code 8.</summary>
     public static int ReportBroken(CliSession cli, ListDocument list)
@@ -50,13 +68,21 @@ internal static class SetListing
             cli.Terminal.ReportLines(broken.Problem, broken.Hint);
         }
 
-        foreach (var set in list.Sets.Where(static s => !s.Complete))
+        var codes = list.Sets.Select(s => ReportDamage(cli, s.Id, s.DamagedObjects)).ToList();
+        return ExitCodes.Worst([list.Broken.Count > 0 ? ExitCodes.For(ErrorKind.Verification) : ExitCodes.Success, .. codes]);
+    }
+
+    /// <summary>Says what of a set is damaged, if anything; then the exit code is 8.</summary>
+    public static int ReportDamage(CliSession cli, string id, IReadOnlyList<string> damagedObjects)
+    {
+        if (damagedObjects.Count == 0)
         {
-            cli.Terminal.ReportLines(
-                $"set {set.Id} is damaged: {string.Join(", ", set.DamagedObjects)} missing, or not as long as recorded",
-                "use another set; shbackup backup verify --all tells which are good");
+            return ExitCodes.Success;
         }
 
-        return list.Broken.Count > 0 || list.Sets.Any(static s => !s.Complete) ? ExitCodes.For(ErrorKind.Verification) : ExitCodes.Success;
+        cli.Terminal.ReportLines(
+            $"set {id} is damaged: {string.Join(", ", damagedObjects)} missing, or not as long as recorded",
+            "use another set; shbackup backup verify --all tells which are good");
+        return ExitCodes.For(ErrorKind.Verification);
     }
 }

@@ -20,6 +20,23 @@ internal sealed class Terminal(TextWriter output, TextWriter error, bool noColor
     /// <summary>True when stderr may have colours.</summary>
     public bool HasColor => IsInteractive && !noColor && string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"));
 
+    /// <summary>Columns that the status line may take: one less than there are, since behind the last one some terminals wrap.</summary>
+    public static int ColumnsOf(Func<int> windowWidth)
+    {
+        const int Usual = 80;
+        try
+        {
+            return (windowWidth() is > 1 and var columns ? columns : Usual) - 1;
+        }
+        catch (Exception e) when (e is IOException or PlatformNotSupportedException)
+        {
+            return Usual - 1;
+        }
+    }
+
+    /// <summary>Columns for the status line now; a person may change the window at any time.</summary>
+    public static int StatusWidth => ColumnsOf(static () => Console.WindowWidth);
+
     /// <summary>Writes a line of the result.</summary>
     public void Line(string text) => Write(Safe(text));
 
@@ -40,8 +57,10 @@ internal sealed class Terminal(TextWriter output, TextWriter error, bool noColor
     /// <summary>Replaces the status line; an empty text removes it.</summary>
     public void Status(string text) => ToStderr(() =>
     {
+        // Only one row can be erased again.
+        var (safe, width) = (Safe(text), StatusWidth);
         Erase();
-        _status = Safe(text);
+        _status = safe.Length > width ? safe[..width] : safe;
         Draw();
     });
 

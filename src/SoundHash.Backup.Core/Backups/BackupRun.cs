@@ -51,7 +51,11 @@ public sealed class BackupRun(
             : throw new BackupException(ErrorKind.Usage, $"every database of {server.Server} is excluded: nothing would be backed up");
     }
 
-    /// <summary>Backs up the databases one after the other.</summary>
+    /// <summary>
+    /// Backs up the databases one after the other. When it is cancelled after others were done, the outcomes so far are
+    /// returned, the cancelled one last: what was made stays, and must be told of.
+    /// </summary>
+    /// <exception cref="OperationCanceledException">It was cancelled at its first database.</exception>
     public async Task<IReadOnlyList<BackupOutcome>> RunAsync(
         IReadOnlyList<string> databases, BackupScope scope, BackupOptions options, CancellationToken cancel)
     {
@@ -77,9 +81,25 @@ public sealed class BackupRun(
                 log.Debug(e, "backup of {Database} failed", database);
                 outcomes.Add(new BackupOutcome(database, null, e));
             }
+            catch (Exception e) when (
+                outcomes.Count > 0 && cancel.IsCancellationRequested && e is BackupException or OperationCanceledException)
+            {
+                log.Debug(e, "backup of {Database} was cancelled", database);
+                outcomes.Add(new BackupOutcome(database, null, Cancelled(database, e)));
+                break;
+            }
         }
 
         return outcomes;
+    }
+
+    private static BackupException Cancelled(string database, Exception e)
+    {
+        var why = e is BackupException { Kind: not ErrorKind.Cancelled } known ? $" ({known.Message})" : string.Empty;
+        return new BackupException(
+            ErrorKind.Cancelled,
+            $"database \"{database}\": cancelled{why}; neither it nor one after it has a set of this run; what was done before stays, and is listed",
+            inner: e);
     }
 
     private async Task<(PgTools Tools, string? System)> PrepareAsync(
@@ -92,25 +112,9 @@ public sealed class BackupRun(
         await guard.AdmitAsync(system, scope.AllowNewSystem, cancel);
         var catalogue = await Catalogue.LoadAsync(store, cancel);
         await guard.RemoveLeftoversAsync(catalogue, held, dryRun: false, cancel);
-        RepositoryGuard.EnsureClockMovesOn(catalogue, database, await ServerFacts.ClockAsync(session, cancel));
-        await WarnOfSpaceAsync(catalogue, database, cancel);
+        RepositoryGuard.EnsureClockMovesOn(catalogue, SetKind.Logical, database, await ServerFacts.ClockAsync(session, cancel));
+        await guard.WarnOfSpaceAsync(catalogue, SetKind.Logical, database, cancel);
         Interlocked.Add(ref _expected, await DatabaseInspector.ReadSizeAsync(session, cancel));
         return (chosen, system);
-    }
-
-    // A guess from the last set must not stop a backup that might fit; a full disk fails it cleanly later on.
-    private async Task WarnOfSpaceAsync(Catalogue catalogue, string database, CancellationToken cancel)
-    {
-        var last = catalogue.Sets.Select(static s => s.Manifest).FirstOrDefault(m => m?.Database == database);
-        if (last is not null && await store.FreeBytesAsync(cancel) is { } free && free < last.StoredBytes)
-        {
-            log.Warning(
-                "store {Store} has {Free} MiB free, and the last set of \"{Database}\" took {Needed} MiB;"
-                + " make room: shbackup backup expire",
-                store.Name,
-                free >> 20,
-                database,
-                last.StoredBytes >> 20);
-        }
     }
 }

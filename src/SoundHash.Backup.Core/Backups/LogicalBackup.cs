@@ -24,8 +24,6 @@ public sealed record BackupOptions(
 internal sealed class LogicalBackup(
     IObjectStore store, ProcessLauncher launcher, BackupOptions options, TimeProvider time, TransferMeter meter, ILogger log)
 {
-    private static readonly TimeSpan IntentInterval = TimeSpan.FromMinutes(10);
-
     /// <summary>Runs it; when it returns, the set exists and is whole.</summary>
     public async Task<Manifest> RunAsync(
         Session session, PgTools tools, GlobalsDump globals, string? systemIdentifier, RunLock held, CancellationToken cancel)
@@ -41,6 +39,7 @@ internal sealed class LogicalBackup(
         var plan = DumpPlan.Make(snapshot, properties.Encoding, options.Jobs);
         var seal = ShareThreads(options.Seal, Math.Min(plan.Count, options.Jobs));
         await using var set = await SetWriter.BeginAsync(store, name, snapshot.Started, held, seal, time, log, cancel);
+        await set.SayWalFromAsync(IntentRecord.NoWal, cancel);
         log.Information("backing up database \"{Database}\" as set {Id}", settings.Database, set.Id);
         var warnings = new ToolWarnings(log);
         warnings.AddLogged(globals.Warnings);
@@ -114,7 +113,7 @@ internal sealed class LogicalBackup(
         });
         var counting = snapshot.CountAsync(options.Fingerprint, log, stop.Token);
         var watching = snapshot.WatchAsync(time, done.Token);
-        var refreshing = RefreshIntentAsync(set, done.Token);
+        var refreshing = IntentRefresh.RunAsync(set, time, log, done.Token);
 
         await new FirstFailure(stop, done).EndsAllAsync([streams, counting], [watching, refreshing]);
         return (objects, await counting);
@@ -177,22 +176,5 @@ internal sealed class LogicalBackup(
         var own = plan.Where(static s => s.Table is not null)
             .ToDictionary(static s => (s.Table!.Schema, s.Table.Name), s => objects[s.Name].Key);
         return counted.Select(t => t with { Object = own.GetValueOrDefault((t.Schema, t.Name)) }).ToList();
-    }
-
-    private async Task RefreshIntentAsync(SetWriter set, CancellationToken cancel)
-    {
-        using var timer = new PeriodicTimer(IntentInterval, time);
-        while (await timer.WaitForNextTickAsync(cancel))
-        {
-            try
-            {
-                await set.RefreshIntentAsync(cancel);
-            }
-            catch (StorageException e)
-            {
-                // Others may then take the set for a leftover after a day; the commit would notice the loss.
-                log.Warning("{Message}", e.Message);
-            }
-        }
     }
 }

@@ -6,21 +6,28 @@ namespace SoundHash.Backup.Configuration;
 /// <summary>Reads how to reach the server from DATABASE_*, DATABASE_URL and libpq's PG* variables, in that order.</summary>
 public static class DatabaseConfiguration
 {
+    private const string UrlName = "DATABASE_URL";
+
     private static readonly string[] SslModes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
     /// <summary>The connection; problems are left in the reader.</summary>
     public static ConnectionSettings Read(SettingsReader settings)
     {
         var url = Url(settings);
-        return new ConnectionSettings(
-            Host(settings, One(settings, "DATABASE_HOST", url?["host"], "PGHOST")!),
-            Port(settings, One(settings, "DATABASE_PORT", url?["port"], "PGPORT")!),
-            One(settings, "DATABASE_NAME", url?["dbname"], "PGDATABASE")!,
-            One(settings, "DATABASE_USER", url?["user"], "PGUSER") ?? UserName(settings))
+        if (settings.Given("PGSERVICE") is not null)
         {
-            Password = One(settings, "DATABASE_PASSWORD", url?["password"], "PGPASSWORD"),
+            settings.Warn("PGSERVICE is not used: say host, port, database and user by DATABASE_* or PG* settings, or by DATABASE_URL");
+        }
+
+        return new ConnectionSettings(
+            Host(settings, One(settings, "DATABASE_HOST", url, "host", "PGHOST")),
+            Port(settings, One(settings, "DATABASE_PORT", url, "port", "PGPORT")),
+            One(settings, "DATABASE_NAME", url, "dbname", "PGDATABASE").Value!,
+            One(settings, "DATABASE_USER", url, "user", "PGUSER").Value ?? UserName(settings))
+        {
+            Password = One(settings, "DATABASE_PASSWORD", url, "password", "PGPASSWORD").Value,
             PasswordFile = File(settings, url?["passfile"], "PGPASSFILE"),
-            SslMode = SslMode(settings, url?["sslmode"]),
+            SslMode = SslMode(settings, url),
             SslRootCertificate = File(settings, url?["sslrootcert"], "PGSSLROOTCERT"),
             SslCertificate = File(settings, url?["sslcert"], "PGSSLCERT"),
             SslKey = File(settings, url?["sslkey"], "PGSSLKEY"),
@@ -28,39 +35,43 @@ public static class DatabaseConfiguration
     }
 
     // A part that stands in two places and differs would let us back up another database than was meant.
-    private static string? One(SettingsReader settings, string name, string? inUrl, string libpqName)
+    private static Part One(SettingsReader settings, string name, DatabaseUrl? url, string urlName, string libpqName)
     {
         var own = settings.Given(name) ?? (SettingNames.Find(name)!.Secret ? settings.Text(name) : null);
+        var inUrl = url?[urlName];
         if (own is not null && inUrl is not null && own != inUrl && !settings.IsFlag(name))
         {
             settings.Problem(name, own, "contradicts DATABASE_URL; set one of them");
         }
 
-        return own ?? inUrl ?? settings.Given(libpqName) ?? SettingNames.Find(name)!.Default;
+        return own is not null ? new Part(own, name)
+            : inUrl is not null ? new Part(inUrl, UrlName, urlName)
+            : settings.Given(libpqName) is { } libpq ? new Part(libpq, libpqName)
+            : new Part(SettingNames.Find(name)!.Default, name);
     }
 
     private static string? File(SettingsReader settings, string? inUrl, string libpqName) =>
-        inUrl is null ? settings.PathOf(libpqName) : settings.Absolute(inUrl, settings.ComesFromFile("DATABASE_URL"));
+        inUrl is null ? settings.PathOf(libpqName) : settings.Absolute(inUrl, settings.ComesFromFile(UrlName));
 
     // With several hosts our own sessions and PostgreSQL's programs could each choose another one.
-    private static string Host(SettingsReader settings, string host)
+    private static string Host(SettingsReader settings, Part host)
     {
-        if (host.Contains(',', StringComparison.Ordinal))
+        if (host.Value!.Contains(',', StringComparison.Ordinal))
         {
-            settings.Problem("DATABASE_HOST", host, "must be one host");
+            host.Problem(settings, "must be one host");
         }
 
-        return host;
+        return host.Value;
     }
 
-    private static int Port(SettingsReader settings, string text)
+    private static int Port(SettingsReader settings, Part text)
     {
-        if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and < 65536)
+        if (int.TryParse(text.Value, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is > 0 and < 65536)
         {
             return port;
         }
 
-        settings.Problem("DATABASE_PORT", text, "must be a port from 1 to 65535");
+        text.Problem(settings, "must be a port from 1 to 65535");
         return 0;
     }
 
@@ -75,34 +86,34 @@ public static class DatabaseConfiguration
         return name;
     }
 
-    private static string? SslMode(SettingsReader settings, string? inUrl)
+    private static string? SslMode(SettingsReader settings, DatabaseUrl? url)
     {
-        var mode = inUrl ?? settings.Given("PGSSLMODE");
-        if (mode is not null && !SslModes.Contains(mode))
+        var mode = url?["sslmode"] is { } inUrl ? new Part(inUrl, UrlName, "sslmode") : new Part(settings.Given("PGSSLMODE"), "PGSSLMODE");
+        if (mode.Value is not null && !SslModes.Contains(mode.Value))
         {
-            settings.Problem("PGSSLMODE", mode, $"must be {string.Join(" or ", SslModes)}");
+            mode.Problem(settings, $"must be {string.Join(" or ", SslModes)}");
             return null;
         }
 
-        return mode;
+        return mode.Value;
     }
 
     private static DatabaseUrl? Url(SettingsReader settings)
     {
-        if (settings.Text("DATABASE_URL") is not { } text)
+        if (settings.Text(UrlName) is not { } text)
         {
             return null;
         }
 
         if (DatabaseUrl.TryParse(text) is not { } url)
         {
-            settings.Problem("DATABASE_URL", text, "must look like postgresql://user:password@host:port/database?sslmode=require");
+            settings.Problem(UrlName, text, "must look like postgresql://user:password@host:port/database?sslmode=require");
             return null;
         }
 
         foreach (var name in url.Unsupported)
         {
-            settings.Problem("DATABASE_URL", text, $"has the parameter '{name}', which shbackup can't pass on; remove it from this URL");
+            settings.Problem(UrlName, text, $"has the parameter '{name}', which shbackup can't pass on; remove it from this URL");
         }
 
         foreach (var name in url.Ignored)
@@ -111,5 +122,21 @@ public static class DatabaseConfiguration
         }
 
         return url;
+    }
+
+    // Where a value stands, so that a problem names the place to correct.
+    private sealed record Part(string? Value, string Setting, string? Parameter = null)
+    {
+        public void Problem(SettingsReader settings, string what)
+        {
+            if (Parameter is null)
+            {
+                settings.Problem(Setting, Value, what);
+            }
+            else
+            {
+                settings.Problem(Setting, null, $"has the {Parameter} '{Value}', which {what}");
+            }
+        }
     }
 }

@@ -22,6 +22,11 @@ public static class SettingNames
         new("BACKUP_CLUSTER"),
         new("BACKUP_STATE_DIR"),
         new("BACKUP_GROUP"),
+        new("BACKUP_WAL_ARCHIVING_ENABLED", "false"),
+        new("BACKUP_WAL_DIR", "./backups/wal"),
+        new("BACKUP_WAL_S3_ENABLED", "false"),
+        new("BACKUP_WAL_GCS_ENABLED", "false"),
+        new("BACKUP_SPOOL_DIR"),
         new("BACKUP_ENCRYPTION_ENABLED", "false"),
         new("BACKUP_ENCRYPTION_METHOD", "gpg"),
         new("BACKUP_ENCRYPTION_KEY"),
@@ -54,7 +59,7 @@ public static class SettingNames
     public static IReadOnlyList<string> Later { get; } =
     [
         "BACKUP_S3_", "BACKUP_GCS_", "BACKUP_WAL_", "BACKUP_STORE_", "BACKUP_RESTORE_TEST_", "BACKUP_RTO_", "BACKUP_RPO_",
-        "BACKUP_MAX_AGE_HOURS", "BACKUP_SPOOL_DIR", "BACKUP_SCRATCH_DIR", "BACKUP_AUDIT_LOG", "BACKUP_METRICS_FILE", "BACKUP_DRILL_SQL",
+        "BACKUP_MAX_AGE_HOURS", "BACKUP_SCRATCH_DIR", "BACKUP_AUDIT_LOG", "BACKUP_METRICS_FILE", "BACKUP_DRILL_SQL",
     ];
 
     /// <summary>The setting of a name, or null.</summary>

@@ -7,19 +7,23 @@ namespace SoundHash.Backup.Configuration;
 /// Reads settings: flag over environment over .env file over default. Problems are collected, so that a person sees all
 /// of them at once; only what a verb asks for is looked at.
 /// </summary>
-/// <param name="flags">Values given on the command line, by setting name.</param>
+/// <param name="flags">The options of the command line that stand for settings.</param>
 /// <param name="environment">The process environment.</param>
 /// <param name="file">The .env file, if there is one.</param>
 /// <param name="warn">Told what is odd and stops nothing, in one line.</param>
 public sealed class SettingsReader(
-    IReadOnlyDictionary<string, string?> flags, IReadOnlyDictionary<string, string> environment, EnvFile? file, Action<string>? warn = null)
+    IReadOnlyCollection<SettingFlag> flags, IReadOnlyDictionary<string, string> environment, EnvFile? file, Action<string>? warn = null)
 {
     private readonly List<string> _problems = [];
+    private readonly List<string> _flagProblems = [];
     private readonly HashSet<string> _asked = [];
 
     /// <summary>Names that begin like ours and are unknown, in the environment and in the file.</summary>
     public IReadOnlyList<string> UnknownNames { get; } =
         environment.Keys.Concat(file?.Values.Keys ?? []).Where(SettingNames.IsUnknown).Distinct().Order(StringComparer.Ordinal).ToList();
+
+    /// <summary>Absolute path of the .env file in use, or null.</summary>
+    public string? EnvFilePath => file?.Path;
 
     /// <summary>The value of a setting, or null when it is absent or empty.</summary>
     public string? Text(string name) => Given(name) ?? FromFile(name) ?? SettingNames.Find(name)?.Default;
@@ -107,7 +111,7 @@ public sealed class SettingsReader(
     }
 
     /// <summary>True when the value was given on the command line.</summary>
-    public bool IsFlag(string name) => flags.TryGetValue(name, out var flag) && !string.IsNullOrEmpty(flag);
+    public bool IsFlag(string name) => FlagOf(name) is not null;
 
     /// <summary>Values separated by commas or line ends, trimmed.</summary>
     public IReadOnlyList<string> List(string name) =>
@@ -131,7 +135,14 @@ public sealed class SettingsReader(
     public void Problem(string name, string? value, string what)
     {
         var shown = SettingNames.Find(name) is { Secret: true } ? "(hidden)" : $"'{value}'";
-        _problems.Add(value is null ? $"{name} {what}" : $"{name}={shown} {what}");
+        if (value is not null && FlagOf(name) is { } flag)
+        {
+            _flagProblems.Add($"{flag.Option} {shown} {what}");
+            return;
+        }
+
+        var option = flags.FirstOrDefault(f => f.Setting == name)?.Option;
+        _problems.Add(value is not null ? $"{name}={shown} {what}" : option is null ? $"{name} {what}" : $"{option} or {name} {what}");
     }
 
     /// <summary>Tells of something odd that stops nothing. Never given a secret.</summary>
@@ -147,20 +158,31 @@ public sealed class SettingsReader(
         var typos = UnknownNames.Select(static n => (Name: n, Meant: SettingNames.Nearest(n)))
             .Where(t => t.Meant is not null && _asked.Contains(t.Meant) && !IsFlag(t.Meant))
             .Select(static t => $"{t.Name} is unknown; did you mean {t.Meant}?");
-        var all = _problems.Concat(typos).ToList();
-        if (all.Count > 0)
+        var settings = _problems.Concat(typos).ToList();
+        if (settings.Count + _flagProblems.Count == 0)
         {
-            var where = file is null ? "the environment" : $"the environment or {file.Path}";
-            throw new BackupException(ErrorKind.Configuration, string.Join("; ", all), $"correct {where}");
+            return;
         }
+
+        var where = (_flagProblems.Count, settings.Count) switch
+        {
+            (_, 0) => "the command line",
+            (0, _) => Surroundings,
+            _ => $"the command line and {Surroundings}",
+        };
+        throw new BackupException(ErrorKind.Configuration, string.Join("; ", _flagProblems.Concat(settings)), $"correct {where}");
     }
+
+    private string Surroundings => file is null ? "the environment" : $"the environment or {file.Path}";
+
+    private SettingFlag? FlagOf(string name) => flags.FirstOrDefault(f => f.Setting == name && !string.IsNullOrEmpty(f.Value));
 
     private (string? Value, bool FromFile) Lookup(string name)
     {
         _asked.Add(name);
-        if (IsFlag(name))
+        if (FlagOf(name) is { } flag)
         {
-            return (flags[name], false);
+            return (flag.Value, false);
         }
 
         if (environment.TryGetValue(name, out var variable) && variable.Length > 0)

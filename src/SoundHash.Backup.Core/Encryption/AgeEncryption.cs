@@ -26,7 +26,7 @@ public sealed class AgeEncryption(
             throw new BackupException(
                 ErrorKind.Encryption,
                 "no age recipient is given; a passphrase can't be used here, since age asks for it on a terminal",
-                "make a key pair with age-keygen -o identity.txt and give its public key: BACKUP_ENCRYPTION_KEY=age1…");
+                "make a key pair with age-keygen -o identity.txt and give its public key: BACKUP_ENCRYPTION_KEY=age1…, or --key age1…");
         }
 
         var keys = recipients.SelectMany(Keys).ToList();
@@ -45,7 +45,8 @@ public sealed class AgeEncryption(
             throw new BackupException(
                 ErrorKind.Encryption,
                 $"{subject} is encrypted with age and no identity is given",
-                "name the file with the secret key: BACKUP_DECRYPTION_IDENTITY_FILE=/path/identity.txt (a file with a passphrase instead of keys: age --decrypt FILE on a terminal)");
+                "name the file with the secret key: BACKUP_DECRYPTION_IDENTITY_FILE=/path/identity.txt, or decrypt --identity FILE"
+                + " (a file with a passphrase instead of keys: age --decrypt FILE on a terminal)");
         }
 
         string[] arguments = ["--decrypt", .. _identities.Paths.SelectMany(static p => new[] { "--identity", p })];
@@ -79,7 +80,10 @@ public sealed class AgeEncryption(
         catch (ChildProcessException e)
         {
             throw new BackupException(
-                ErrorKind.Encryption, $"age can't encrypt to the given recipients: {e.Message}", "correct BACKUP_ENCRYPTION_KEY", e);
+                ErrorKind.Encryption,
+                $"age can't encrypt to the given recipients: {e.Message}",
+                "correct BACKUP_ENCRYPTION_KEY or --key",
+                e);
         }
     }
 
@@ -89,7 +93,7 @@ public sealed class AgeEncryption(
         {
             throw new BackupException(
                 ErrorKind.Encryption,
-                "BACKUP_ENCRYPTION_KEY holds an age secret key where a public one belongs",
+                "BACKUP_ENCRYPTION_KEY or --key holds an age secret key where a public one belongs",
                 "put the public key there (age-keygen -y identity.txt prints it), and treat this secret key as disclosed");
         }
 

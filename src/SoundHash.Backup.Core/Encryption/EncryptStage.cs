@@ -78,5 +78,5 @@ internal sealed class EncryptStage : WriteStage
     }
 
     private static BackupException Failed(ChildProcessException e) =>
-        new(ErrorKind.Encryption, $"encryption failed: {e.Message}", "check the recipients in BACKUP_ENCRYPTION_KEY", e);
+        new(ErrorKind.Encryption, $"encryption failed: {e.Message}", "check the recipients in BACKUP_ENCRYPTION_KEY or --key", e);
 }

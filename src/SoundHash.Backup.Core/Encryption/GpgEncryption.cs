@@ -30,7 +30,9 @@ public sealed class GpgEncryption(
         if (recipients.Count == 0)
         {
             throw new BackupException(
-                ErrorKind.Encryption, "no gpg recipient is given", "name a key of gpg --list-keys: BACKUP_ENCRYPTION_KEY=FINGERPRINT");
+                ErrorKind.Encryption,
+                "no gpg recipient is given",
+                "name a key of gpg --list-keys: BACKUP_ENCRYPTION_KEY=FINGERPRINT, or --key FINGERPRINT");
         }
 
         var found = new List<string>();

@@ -32,6 +32,12 @@ public sealed record Compression(CompressionMethod Method, int? Level, int Worke
         _ => string.Empty,
     };
 
+    /// <summary>Tells the method by the first four bytes of a stream: the magic number of zstd or gzip.</summary>
+    public static CompressionMethod Detect(ReadOnlySpan<byte> first) =>
+        first.StartsWith((ReadOnlySpan<byte>)[0x28, 0xB5, 0x2F, 0xFD]) ? CompressionMethod.Zstd
+        : first.StartsWith((ReadOnlySpan<byte>)[0x1F, 0x8B]) ? CompressionMethod.Gzip
+        : CompressionMethod.None;
+
     /// <summary>Puts this compression before a stage.</summary>
     public WriteStage Compress(WriteStage next) => Method switch
     {

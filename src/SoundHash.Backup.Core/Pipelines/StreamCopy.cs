@@ -60,17 +60,22 @@ public static class StreamCopy
     }
 
     /// <summary>Reads a stream to its end, for the checks that take place there, and throws the bytes away.</summary>
-    public static async Task DrainAsync(Stream source, TransferMeter? meter, CancellationToken cancel)
+    /// <returns>How many there were.</returns>
+    public static async Task<long> DrainAsync(Stream source, TransferMeter? meter, CancellationToken cancel)
     {
         var buffer = GC.AllocateUninitializedArray<byte>(ChunkBytes);
+        var total = 0L;
         int read;
         while ((read = await source.ReadAsync(buffer, cancel)) > 0)
         {
+            total += read;
             if (meter is not null)
             {
                 await meter.AddAsync(read, cancel);
             }
         }
+
+        return total;
     }
 
     // A blocked read or write on a pipe is not always interrupted by a token; the end of the child always ends it.

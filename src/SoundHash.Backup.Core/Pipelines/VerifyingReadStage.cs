@@ -9,9 +9,9 @@ namespace SoundHash.Backup.Pipelines;
 /// </summary>
 /// <param name="source">The stream to read; disposed with this stage.</param>
 /// <param name="subject">What is read, for messages: "object x of set y, as stored".</param>
-/// <param name="expectedBytes">The recorded length in bytes.</param>
+/// <param name="expectedBytes">The recorded length in bytes, or null where only the hash was recorded.</param>
 /// <param name="expectedSha256">The recorded SHA-256 in lower-case hex.</param>
-public sealed class VerifyingReadStage(Stream source, string subject, long expectedBytes, string expectedSha256) : ReadStage
+public sealed class VerifyingReadStage(Stream source, string subject, long? expectedBytes, string expectedSha256) : ReadStage
 {
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
     private long _bytes;
@@ -26,7 +26,7 @@ public sealed class VerifyingReadStage(Stream source, string subject, long expec
         {
             _hash.AppendData(buffer.Span[..read]);
             _bytes += read;
-            return _bytes <= expectedBytes ? read : throw Damaged($"is longer than the recorded {expectedBytes} bytes");
+            return expectedBytes is null || _bytes <= expectedBytes ? read : throw Damaged($"is longer than the recorded {expectedBytes} bytes");
         }
 
         if (!_verified && buffer.Length > 0)
@@ -47,7 +47,7 @@ public sealed class VerifyingReadStage(Stream source, string subject, long expec
 
     private void Verify()
     {
-        if (_bytes != expectedBytes)
+        if (expectedBytes is not null && _bytes != expectedBytes)
         {
             throw Damaged($"has {_bytes} bytes where {expectedBytes} were recorded");
         }

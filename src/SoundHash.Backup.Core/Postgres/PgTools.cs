@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Serilog;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Processes;
 
@@ -23,10 +24,17 @@ public sealed record PgTools(string Directory, int Major, string Version)
     }
 }
 
-/// <summary>Finds PostgreSQL's client programs: PG_BIN_DIR alone when set, else /usr/lib/postgresql/*/bin and PATH.</summary>
-public sealed partial class PgToolFinder(ProcessLauncher launcher, string? binDirectory, string versionedRoot = "/usr/lib/postgresql")
+/// <summary>Finds PostgreSQL's client programs, once: PG_BIN_DIR alone when set, else /usr/lib/postgresql/*/bin and PATH.</summary>
+/// <param name="launcher">Asks them for their versions.</param>
+/// <param name="log">Told of programs that can't say theirs.</param>
+/// <param name="binDirectory">The directory to use alone, or null.</param>
+/// <param name="versionedRoot">Where each version has a directory of its own.</param>
+public sealed partial class PgToolFinder(
+    ProcessLauncher launcher, ILogger log, string? binDirectory, string versionedRoot = "/usr/lib/postgresql")
 {
     private const string Marker = "pg_dump";
+
+    private List<PgTools>? _found;
 
     /// <summary>
     /// The tools to work on a server with: those of its own major version, else the next newer ones. A newer pg_dump
@@ -53,18 +61,36 @@ public sealed partial class PgToolFinder(ProcessLauncher launcher, string? binDi
 
     private async Task<List<PgTools>> FindAllAsync(CancellationToken cancel)
     {
-        var found = new List<PgTools>();
-        foreach (var directory in Candidates().Where(static d => ProgramPath.IsExecutable(System.IO.Path.Combine(d, Marker))))
+        if (_found is not null)
         {
-            var said = await launcher.ReadOutputAsync(
-                new ChildCommand(System.IO.Path.Combine(directory, Marker), ["--version"]), cancel);
-            if (VersionNumber().Match(said) is { Success: true } match)
+            return _found;
+        }
+
+        var found = new List<PgTools>();
+        foreach (var program in Candidates().Select(static d => System.IO.Path.Combine(d, Marker)).Where(ProgramPath.IsExecutable))
+        {
+            if (VersionNumber().Match(await VersionAsync(program, cancel)) is { Success: true } match)
             {
-                found.Add(new PgTools(directory, int.Parse(match.Groups["major"].Value, CultureInfo.InvariantCulture), match.Value));
+                var major = int.Parse(match.Groups["major"].Value, CultureInfo.InvariantCulture);
+                found.Add(new PgTools(System.IO.Path.GetDirectoryName(program)!, major, match.Value));
             }
         }
 
-        return found;
+        return _found = found;
+    }
+
+    // What is broken in a directory that nobody named must not stop a run that other programs can do.
+    private async Task<string> VersionAsync(string program, CancellationToken cancel)
+    {
+        try
+        {
+            return await launcher.ReadOutputAsync(new ChildCommand(program, ["--version"]), cancel);
+        }
+        catch (BackupException e) when (binDirectory is null && !cancel.IsCancellationRequested)
+        {
+            log.Warning("{Program} is left out, since it does not tell its version: {Message:l}", program, e.Message);
+            return string.Empty;
+        }
     }
 
     private IEnumerable<string> Candidates()

@@ -42,17 +42,24 @@ public sealed class Session : IAsyncDisposable
         builder.EnableArrays();
         builder.ConfigureTypeLoading(static types => types.EnableTypeLoading(false));
         var source = builder.Build();
+        NpgsqlConnection? connection = null;
         try
         {
-            var connection = await source.OpenConnectionAsync(cancel);
+            connection = await source.OpenConnectionAsync(cancel);
             var session = new Session(source, connection, settings);
             await session.PrepareAsync(cancel);
             return session;
         }
-        catch (Exception e) when (e is NpgsqlException or System.Net.Sockets.SocketException or TimeoutException)
+        catch (Exception e)
         {
+            await (connection?.DisposeAsync() ?? ValueTask.CompletedTask);
             await source.DisposeAsync();
-            throw ServerErrors.CannotConnect(settings, e);
+            if (e is NpgsqlException or System.Net.Sockets.SocketException or TimeoutException)
+            {
+                throw ServerErrors.CannotConnect(settings, e);
+            }
+
+            throw;
         }
     }
 

@@ -10,10 +10,11 @@ namespace SoundHash.Backup.Repository;
 /// <param name="jobs">How many objects it reads at once.</param>
 /// <param name="time">The clock.</param>
 /// <param name="log">Says what is done.</param>
-public sealed class Expiry(IObjectStore store, SetVerifier verifier, int jobs, TimeProvider time, ILogger log)
+/// <param name="wal">Says whether base backups have the log that they need.</param>
+public sealed class Expiry(
+    IObjectStore store, SetVerifier verifier, int jobs, TimeProvider time, ILogger log, ConsistencyCheck? wal = null)
 {
     private const string ClockProbe = "sets/.clock-probe";
-    private static readonly TimeSpan ClockTolerance = TimeSpan.FromHours(1);
 
     /// <summary>
     /// Removes what has expired, then leftovers of killed runs; with a dry run only says what it would do. Before anything
@@ -26,15 +27,15 @@ public sealed class Expiry(IObjectStore store, SetVerifier verifier, int jobs, T
         var now = time.GetUtcNow();
         if (dryRun)
         {
-            log.Information("the clock of store {Store} is not compared with this machine's, since that would write to it", store.Name);
+            log.Debug("the clock of store {Store} is not compared with this machine's, since that would write to it", store.Name);
         }
         else
         {
-            await CompareClocksAsync(now, cancel);
+            await StoreClock.CompareAsync(store, ClockProbe, now, cancel);
         }
 
         var catalogue = await Catalogue.LoadAsync(store, cancel);
-        EnsureNoFuture(catalogue, now);
+        StoreClock.EnsureNoFuture(catalogue, now);
         var done = new List<RetentionDecision>();
         foreach (var decision in await DecideAsync(catalogue, days, now, cancel))
         {
@@ -49,15 +50,16 @@ public sealed class Expiry(IObjectStore store, SetVerifier verifier, int jobs, T
         Catalogue catalogue, RetentionDays days, DateTimeOffset now, CancellationToken cancel)
     {
         var checks = new Dictionary<string, VerificationResult>();
+        var lacking = wal is null ? null : await wal.LackingAsync(catalogue, cancel);
         while (true)
         {
-            var decisions = RetentionPolicy.Decide(catalogue, days, now, checks);
+            var decisions = RetentionPolicy.Decide(catalogue, days, now, checks, lacking);
             if (NextToVerify(decisions, checks) is not { } manifest)
             {
                 return decisions;
             }
 
-            log.Information("verifying set {Id} ({MiB} MiB), for which older ones are removed", manifest.Id, manifest.StoredBytes >> 20);
+            log.Information("reading set {Id} ({MiB} MiB) back before older sets are removed", manifest.Id, manifest.StoredBytes >> 20);
             checks[manifest.Id] = await verifier.VerifyStoredAsync(manifest, jobs, cancel);
         }
     }
@@ -122,33 +124,6 @@ public sealed class Expiry(IObjectStore store, SetVerifier verifier, int jobs, T
                 $"set {id} was pinned while it was removed, and its manifest can't be put back: {e.Message}",
                 $"all its objects are still in sets/{id}, and are left there: restore them as docs/formats.md says",
                 e);
-        }
-    }
-
-    private async Task CompareClocksAsync(DateTimeOffset now, CancellationToken cancel)
-    {
-        await store.WriteAsync(ClockProbe, ReadOnlyMemory<byte>.Empty, WriteMode.Replace, cancel);
-        var probe = await store.StatAsync(ClockProbe, cancel);
-        await store.DeleteAsync(ClockProbe, cancel);
-        if (probe is null || (probe.Modified - now).Duration() > ClockTolerance)
-        {
-            throw new BackupException(
-                ErrorKind.Storage,
-                $"the clock of this machine ({now:yyyy-MM-dd HH:mm:ss}Z) and of store {store.Name} ({probe?.Modified:yyyy-MM-dd HH:mm:ss}Z) differ by more than {ClockTolerance.TotalHours:0} hour: nothing is removed",
-                "correct the clock (timedatectl), then run this again");
-        }
-    }
-
-    // The store's clock may be this machine's: the newest set was made by the database's.
-    private static void EnsureNoFuture(Catalogue catalogue, DateTimeOffset now)
-    {
-        if (catalogue.Sets.Select(static s => s.Manifest).FirstOrDefault() is { } newest && newest.Started > now + ClockTolerance)
-        {
-            throw new BackupException(
-                ErrorKind.Failed,
-                $"the clock of this machine says {now:yyyy-MM-dd HH:mm:ss}Z, but set {newest.Id} started at "
-                + $"{newest.Started:yyyy-MM-dd HH:mm:ss}Z: nothing is removed",
-                $"correct the clock (timedatectl); when it is right and was wrong then, move the folder sets/{newest.Id} out of the repository");
         }
     }
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using SoundHash.Backup.Encryption;
+using SoundHash.Backup.Errors;
 using SoundHash.Backup.Pipelines;
 
 namespace SoundHash.Backup.Repository;
@@ -49,6 +50,12 @@ public enum ObjectRole
 
     /// <summary>Indexes, constraints and triggers.</summary>
     PostData,
+
+    /// <summary>Files of a data directory, as tar.</summary>
+    Volume,
+
+    /// <summary>What a restored data directory gets last, as tar: pg_control, backup_label, backup_manifest, outside configuration.</summary>
+    Final,
 }
 
 /// <summary>
@@ -75,7 +82,7 @@ public sealed record Manifest
     /// <summary>What the set holds.</summary>
     public required SetKind Kind { get; init; }
 
-    /// <summary>The database of a logical set.</summary>
+    /// <summary>The database of a logical set; empty for a physical one, which holds all of its cluster.</summary>
     public required string Database { get; init; }
 
     /// <summary>The retention class.</summary>
@@ -96,7 +103,7 @@ public sealed record Manifest
     /// <summary>The version of the server.</summary>
     public required string ServerVersion { get; init; }
 
-    /// <summary>The version of pg_dump; pg_restore must be at least as new.</summary>
+    /// <summary>The version of pg_dump; pg_restore must be at least as new. Empty for a physical set.</summary>
     public required string DumpVersion { get; init; }
 
     /// <summary>PostgreSQL's system identifier of the cluster, or null where the role may not read it.</summary>
@@ -104,6 +111,9 @@ public sealed record Manifest
 
     /// <summary>Size of the database on the server in bytes, for estimates.</summary>
     public required long DatabaseBytes { get; init; }
+
+    /// <summary>What only a base backup has; null for a logical set.</summary>
+    public PhysicalFacts? Physical { get; init; }
 
     /// <summary>The objects of the set besides manifest and SHA256SUMS.</summary>
     public required IReadOnlyList<ObjectRecord> Objects { get; init; }
@@ -116,15 +126,19 @@ public sealed record Manifest
     [JsonIgnore]
     public long StoredBytes => Objects.Sum(static o => o.StoredBytes);
 
+    /// <summary>Bytes of all objects before compression and encryption.</summary>
+    [JsonIgnore]
+    public long PlainBytes => Objects.Sum(static o => o.PlainBytes);
+
     /// <summary>The major version of the pg_dump that made the set.</summary>
     [JsonIgnore]
     public int DumpMajor => int.TryParse(DumpVersion.Split('.')[0], CultureInfo.InvariantCulture, out var major) ? major : 0;
 
     /// <summary>The only object of a role.</summary>
-    /// <exception cref="Errors.BackupException">There is none.</exception>
+    /// <exception cref="BackupException">There is none.</exception>
     public ObjectRecord Single(ObjectRole role) =>
         Objects.FirstOrDefault(o => o.Role == role)
-        ?? throw new Errors.BackupException(Errors.ErrorKind.Verification, $"set {Id} has no object of role {role.Word()}");
+        ?? throw new BackupException(ErrorKind.Verification, $"set {Id} has no object of role {role.Word()}");
 }
 
 /// <summary>One object of a set.</summary>
@@ -155,7 +169,7 @@ public sealed record ObjectRecord
     public required EncryptionMethod Encryption { get; init; }
 
     /// <summary>To whom: age or ssh public keys, or OpenPGP fingerprints.</summary>
-    public IReadOnlyList<string> Recipients { get; init; } = [];
+    public IReadOnlyList<string> Recipients { get => field ?? []; init; } = []; // absent in JSON is null, whatever the initializer
 
     /// <summary>Fields of a later minor format.</summary>
     [JsonExtensionData]

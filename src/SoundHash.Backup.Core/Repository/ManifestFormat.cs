@@ -85,6 +85,16 @@ public static class ManifestFormat
             throw Damaged(id, "its time is impossible");
         }
 
+        if ((manifest.Kind == SetKind.Physical) != (manifest.Physical is not null))
+        {
+            throw Damaged(id, $"it is {manifest.Kind.Word()}, and what a base backup has is {(manifest.Physical is null ? "missing" : "there")}");
+        }
+
+        if (manifest.Physical is { } physical && physical.WhyImpossible() is { } why)
+        {
+            throw Damaged(id, Printable(why));
+        }
+
         var seen = new HashSet<string>();
         Int128 total = 0;
         foreach (var item in manifest.Objects)

@@ -98,11 +98,10 @@ public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogg
     /// Refuses to go on when a set lies in the future: then the clock went backwards, or was wrong when that set was
     /// made, and the order of sets could not be trusted.
     /// </summary>
-    /// <exception cref="BackupException">A set of the same database started after now.</exception>
-    public static void EnsureClockMovesOn(Catalogue catalogue, string database, DateTimeOffset databaseClock)
+    /// <exception cref="BackupException">A set of the same kind and database started after now.</exception>
+    public static void EnsureClockMovesOn(Catalogue catalogue, SetKind kind, string database, DateTimeOffset databaseClock)
     {
-        var newest = catalogue.Sets.Select(static s => s.Manifest)
-            .FirstOrDefault(m => m is { Kind: SetKind.Logical } && m.Database == database);
+        var newest = Newest(catalogue, kind, database);
         if (newest is not null && newest.Started > databaseClock)
         {
             throw new BackupException(
@@ -125,6 +124,27 @@ public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogg
                 "correct the clock of the database's machine (timedatectl), then run the backup again");
         }
     }
+
+    /// <summary>
+    /// Says when there is less room than the last set took. A guess must not stop a backup that might fit; a full disk fails it
+    /// cleanly later on.
+    /// </summary>
+    public async Task WarnOfSpaceAsync(Catalogue catalogue, SetKind kind, string database, CancellationToken cancel)
+    {
+        if (Newest(catalogue, kind, database) is { } last && await store.FreeBytesAsync(cancel) is { } free && free < last.StoredBytes)
+        {
+            log.Warning(
+                "store {Store} has {Free} MiB free, and the last set of {Subject:l} took {Needed} MiB;"
+                + " make room: shbackup backup expire",
+                store.Name,
+                free >> 20,
+                kind == SetKind.Physical ? "the cluster" : $"\"{database}\"",
+                last.StoredBytes >> 20);
+        }
+    }
+
+    private static Manifest? Newest(Catalogue catalogue, SetKind kind, string database) =>
+        catalogue.Sets.Select(static s => s.Manifest).FirstOrDefault(m => m?.Kind == kind && m.Database == database);
 
     private async Task<bool> IsAbandonedAsync(Leftover leftover, RunLock held, CancellationToken cancel)
     {

@@ -19,9 +19,12 @@ namespace SoundHash.Backup.Repository;
     MaxDepth = 16)]
 [JsonSerializable(typeof(Manifest))]
 [JsonSerializable(typeof(Contents))]
+[JsonSerializable(typeof(PhysicalContents))]
 [JsonSerializable(typeof(RepositoryRecord))]
 [JsonSerializable(typeof(IntentRecord))]
 [JsonSerializable(typeof(KeepRecord))]
+[JsonSerializable(typeof(WalArchiveRecord))]
+[JsonSerializable(typeof(WalRemovedRecord))]
 internal sealed partial class RepositoryJson : JsonSerializerContext;
 
 /// <summary>Enumerations as words: pre-data, logical. Numbers are refused.</summary>

@@ -20,8 +20,31 @@ public sealed record SystemRecord(string SystemIdentifier, DateTimeOffset Since)
 /// <param name="Host">The writer's host.</param>
 /// <param name="ProcessId">The writer's process id, for people.</param>
 /// <param name="Since">When it began.</param>
-public sealed record IntentRecord(string Instance, string Lock, string Host, int ProcessId, DateTimeOffset Since);
+/// <param name="WalFrom">
+/// The position in the log (16/B374D848) from which on the set will need WAL, or <see cref="NoWal"/>. Absent while that is not
+/// known, or where an older version writes: then a clean-up must take it to need all.
+/// </param>
+public sealed record IntentRecord(
+    string Instance, string Lock, string Host, int ProcessId, DateTimeOffset Since, string? WalFrom = null)
+{
+    /// <summary>What <see cref="WalFrom"/> says of a set that needs none.</summary>
+    public const string NoWal = "none";
+}
 
 /// <summary><c>keep.json</c>: the set is pinned.</summary>
 /// <param name="Since">When.</param>
 public sealed record KeepRecord(DateTimeOffset Since);
+
+/// <summary><c>archive.json</c>: a cluster's WAL is archived here.</summary>
+/// <param name="FormatVersion">Format of the archive.</param>
+/// <param name="Created">When it was made.</param>
+public sealed record WalArchiveRecord(int FormatVersion, DateTimeOffset Created);
+
+/// <summary><c>removed.json</c>: what clean-ups removed from a cluster's archive, so that it does not pass for lost.</summary>
+/// <param name="Ranges">Consecutive segments.</param>
+public sealed record WalRemovedRecord(IReadOnlyList<WalRemovedRange> Ranges);
+
+/// <summary>Consecutive segments of one timeline.</summary>
+/// <param name="First">Name of the first.</param>
+/// <param name="Last">Name of the last.</param>
+public sealed record WalRemovedRange(string First, string Last);

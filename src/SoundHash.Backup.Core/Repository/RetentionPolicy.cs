@@ -26,8 +26,13 @@ public static class RetentionPolicy
     /// <param name="days">How long each tier is kept.</param>
     /// <param name="now">The time.</param>
     /// <param name="checks">Sets that were read back, by id, and what was found. Others are good when they are complete.</param>
+    /// <param name="lacking">Base backups without the log that makes them consistent, by id, and what is wrong with that.</param>
     public static IReadOnlyList<RetentionDecision> Decide(
-        Catalogue catalogue, RetentionDays days, DateTimeOffset now, IReadOnlyDictionary<string, VerificationResult> checks)
+        Catalogue catalogue,
+        RetentionDays days,
+        DateTimeOffset now,
+        IReadOnlyDictionary<string, VerificationResult> checks,
+        IReadOnlyDictionary<string, BackupException>? lacking = null)
     {
         var decisions = new Dictionary<string, RetentionDecision>();
         foreach (var group in catalogue.Sets.Where(static s => s.Manifest is not null).GroupBy(GroupOf))
@@ -39,7 +44,7 @@ public static class RetentionPolicy
             {
                 // A set from the future does not stand for the newest: its time is wrong.
                 var counts = !found && needsGood && set.Manifest!.Started <= now;
-                var damage = counts ? DamageOf(set, checks) : null;
+                var damage = counts ? DamageOf(set, checks, lacking) : null;
                 var isNewest = counts && damage is null;
                 decisions[set.Id] = Decide(set, days, now, isNewest, damage, checks);
                 found |= isNewest;
@@ -50,7 +55,9 @@ public static class RetentionPolicy
             .Select(s => decisions.GetValueOrDefault(s.Id) ?? new RetentionDecision(s, false, "its manifest can't be read")).ToList();
     }
 
-    /// <summary>The sets among which one newest good one is kept.</summary>
+    /// <summary>
+    /// The sets among which one newest good one is kept. Base backups have no database, so that theirs are all of a cluster.
+    /// </summary>
     public static (string? System, SetKind Kind, string Database) GroupOf(CatalogueEntry set) =>
         (set.Manifest!.SystemIdentifier, set.Manifest.Kind, set.Manifest.Database);
 
@@ -65,12 +72,13 @@ public static class RetentionPolicy
         var manifest = set.Manifest!;
         var expiry = ExpiryOf(set, days);
         var tier = manifest.Tier.Word();
+        var subject = manifest.Kind == SetKind.Physical ? "the cluster" : $"\"{manifest.Database}\"";
         var (expires, reason) = (set, expiry) switch
         {
             ({ Pinned: true }, _) => (false, "pinned"),
             _ when expiry > now => (false, $"tier {tier} until {expiry:yyyy-MM-dd}"),
-            _ when damage is not null => (false, $"no good set of \"{manifest.Database}\" is newer"),
-            _ when isNewest => (false, $"the newest {(checks.ContainsKey(set.Id) ? "good" : "complete")} set of \"{manifest.Database}\""),
+            _ when damage is not null => (false, $"no good set of {subject} is newer"),
+            _ when isNewest => (false, $"the newest {(checks.ContainsKey(set.Id) ? "good" : "complete")} set of {subject}"),
             _ => (true, $"tier {tier} ended {expiry:yyyy-MM-dd}"),
         };
         return new RetentionDecision(set, expires, damage is null ? reason : $"damaged; {reason}", isNewest, damage);
@@ -79,11 +87,24 @@ public static class RetentionPolicy
     private static DateTimeOffset ExpiryOf(CatalogueEntry set, RetentionDays days) =>
         days.ExpiryOf(set.Manifest!.Tier, set.Manifest.Started);
 
-    private static BackupException? DamageOf(CatalogueEntry set, IReadOnlyDictionary<string, VerificationResult> checks)
+    private static BackupException? DamageOf(
+        CatalogueEntry set,
+        IReadOnlyDictionary<string, VerificationResult> checks,
+        IReadOnlyDictionary<string, BackupException>? lacking)
     {
         var problems = checks.TryGetValue(set.Id, out var check)
             ? check.Problems
             : set.DamagedObjects.Select(static key => $"object {key} is missing or has another size than recorded").ToList();
+        if (set.Manifest!.Physical is { DamagedPages.Count: > 0 } physical)
+        {
+            problems = [.. problems, $"{physical.DamagedPages.Count} pages were damaged on the server when it was made"];
+        }
+
+        if (lacking?.GetValueOrDefault(set.Id) is { } lack)
+        {
+            problems = [.. problems, lack.Message];
+        }
+
         var more = problems.Count > 1 ? $", and {problems.Count - 1} more" : string.Empty;
         return problems.Count == 0 ? null : new BackupException(
             ErrorKind.Verification,

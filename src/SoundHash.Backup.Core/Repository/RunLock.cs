@@ -186,6 +186,6 @@ public sealed class RunLock : IDisposable
             }
         }
 
-        return (await File.ReadAllTextAsync(path, cancel)).Trim();
+        return File.ReadAllText(path).Trim();
     }
 }

@@ -1,6 +1,6 @@
 using System.Text;
 using System.Text.Json;
-using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
 using SoundHash.Backup.Encryption;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Pipelines;
@@ -14,7 +14,7 @@ namespace SoundHash.Backup.Repository;
 /// <param name="SetId">The set.</param>
 /// <param name="StoredBytes">Bytes that were read back.</param>
 /// <param name="Findings">What is wrong, each with its kind and hint; empty when all is as recorded.</param>
-public sealed record VerificationResult(string SetId, long StoredBytes, [property: JsonIgnore] IReadOnlyList<BackupException> Findings)
+public sealed record VerificationResult(string SetId, long StoredBytes, IReadOnlyList<BackupException> Findings)
 {
     /// <summary>What is wrong, one line each; empty when all is as recorded.</summary>
     public IReadOnlyList<string> Problems => Findings.Select(static f => f.Message).ToList();
@@ -74,10 +74,54 @@ public sealed class SetVerifier(IObjectStore store, ProcessLauncher launcher, Tr
         return new VerificationResult(manifest.Id, manifest.StoredBytes, findings);
     }
 
+    /// <summary>
+    /// As <see cref="VerifyDeepAsync"/>, for a physical set: reads its archives, and compares every file with what the contents say.
+    /// </summary>
+    /// <exception cref="BackupException">The set can't be decrypted, and nothing was found to be damaged before that.</exception>
+    public async Task<VerificationResult> VerifyDeepPhysicalAsync(
+        Manifest manifest, Func<EncryptionMethod, IEncryptionProvider> providers, int jobs, CancellationToken cancel)
+    {
+        var findings = new List<BackupException>();
+        await FindAsync(findings, () => CheckSumsAsync(manifest, cancel));
+        try
+        {
+            VolumeCheck? check = null;
+            await FindAsync(findings, async () => check = new VolumeCheck(
+                manifest.Id, await ReadPhysicalContentsAsync(store, manifest, providers, cancel)));
+            var archives = manifest.Objects.Where(static o => o.Role is ObjectRole.Volume or ObjectRole.Final);
+            await ForEachAsync(archives, jobs, findings, (item, stop) => ReadArchiveAsync(manifest, item, providers, check, stop), cancel);
+            if (findings.Count == 0)
+            {
+                findings.AddRange(check!.Missing());
+            }
+        }
+        catch (BackupException e) when (findings.Count > 0)
+        {
+            // A key that is missing must not hide that the set is damaged.
+            findings.Add(e);
+        }
+
+        return new VerificationResult(manifest.Id, manifest.StoredBytes, findings);
+    }
+
     /// <summary>Reads the description of a logical set.</summary>
     /// <exception cref="BackupException">It can't be decrypted, or is not what was recorded.</exception>
-    public static async Task<Contents> ReadContentsAsync(
-        IObjectStore store, Manifest manifest, Func<EncryptionMethod, IEncryptionProvider> providers, CancellationToken cancel)
+    public static Task<Contents> ReadContentsAsync(
+        IObjectStore store, Manifest manifest, Func<EncryptionMethod, IEncryptionProvider> providers, CancellationToken cancel) =>
+        ReadContentsAsync(store, manifest, RepositoryJson.Default.Contents, providers, cancel);
+
+    /// <summary>Reads the description of a physical set.</summary>
+    /// <exception cref="BackupException">It can't be decrypted, or is not what was recorded.</exception>
+    public static Task<PhysicalContents> ReadPhysicalContentsAsync(
+        IObjectStore store, Manifest manifest, Func<EncryptionMethod, IEncryptionProvider> providers, CancellationToken cancel) =>
+        ReadContentsAsync(store, manifest, RepositoryJson.Default.PhysicalContents, providers, cancel);
+
+    private static async Task<T> ReadContentsAsync<T>(
+        IObjectStore store,
+        Manifest manifest,
+        JsonTypeInfo<T> type,
+        Func<EncryptionMethod, IEncryptionProvider> providers,
+        CancellationToken cancel)
     {
         var record = manifest.Single(ObjectRole.Contents);
         if (record.PlainBytes > MaxContentsBytes)
@@ -92,13 +136,23 @@ public sealed class SetVerifier(IObjectStore store, ProcessLauncher launcher, Tr
         await plain.CopyToAsync(buffer, cancel);
         try
         {
-            return JsonSerializer.Deserialize(buffer.GetBuffer().AsSpan(0, (int)buffer.Length), RepositoryJson.Default.Contents)
-                ?? throw new JsonException("it is null");
+            return JsonSerializer.Deserialize(buffer.GetBuffer().AsSpan(0, (int)buffer.Length), type) ?? throw new JsonException("it is null");
         }
         catch (JsonException e)
         {
             throw new BackupException(ErrorKind.Verification, $"the contents of set {manifest.Id} can't be read: {e.Message}", inner: e);
         }
+    }
+
+    private async Task ReadArchiveAsync(
+        Manifest manifest,
+        ObjectRecord item,
+        Func<EncryptionMethod, IEncryptionProvider> providers,
+        VolumeCheck? check,
+        CancellationToken cancel)
+    {
+        await using var plain = await SealedObject.OpenPlainAsync(store, manifest.Id, item, providers, cancel);
+        await (check?.ReadAsync(item, plain, meter, cancel) ?? StreamCopy.DrainAsync(plain, meter, cancel));
     }
 
     private async Task ReadStoredAsync(Manifest manifest, ObjectRecord item, CancellationToken cancel)

@@ -13,7 +13,7 @@ public sealed class SetWriter : IAsyncDisposable
 {
     private readonly IObjectStore _store;
     private readonly Seal _seal;
-    private readonly IntentRecord _intent;
+    private IntentRecord _intent;
     private readonly ILogger _log;
     private bool _committed;
     private bool _mayHaveManifest;
@@ -135,6 +135,16 @@ public sealed class SetWriter : IAsyncDisposable
             _mayHaveManifest = false;
             throw;
         }
+    }
+
+    /// <summary>
+    /// Says from which position on the set will need WAL, or <see cref="IntentRecord.NoWal"/>: until then a clean-up of the WAL
+    /// archive waits for the set to be done.
+    /// </summary>
+    public Task SayWalFromAsync(string walFrom, CancellationToken cancel)
+    {
+        _intent = _intent with { WalFrom = walFrom };
+        return RefreshIntentAsync(cancel);
     }
 
     /// <summary>Says that the writer is still at work.</summary>

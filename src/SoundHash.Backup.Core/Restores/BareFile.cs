@@ -79,7 +79,7 @@ internal sealed class BareFile : IAsyncDisposable
         {
             var (encryption, encrypted) = await PeekStage.ReadAsync(stream, EncryptionFormat.ProbeBytes, EncryptionFormat.Detect, cancel);
             stream = encryption == EncryptionMethod.None ? encrypted : providers(encryption).Decrypt(encrypted, full);
-            var (compression, compressed) = await PeekStage.ReadAsync(stream, 4, DetectCompression, cancel);
+            var (compression, compressed) = await PeekStage.ReadAsync(stream, 4, Compression.Detect, cancel);
             stream = Compression.Decompress(compression, compressed, full);
             var (kind, plain) = await PeekStage.ReadAsync(stream, ProbeBytes, b => (Kind: DetectKind(b, full), Major: MajorOf(b)), cancel);
             return new BareFile(
@@ -110,7 +110,7 @@ internal sealed class BareFile : IAsyncDisposable
         if (Kind == BareFileKind.Script)
         {
             var guarded = new ScriptEndStage(second.Plain!, Path);
-            await StreamCopy.DrainAsync(guarded, null, cancel);
+            await StreamCopy.DrainAsync(guarded, meter, cancel);
         }
         else
         {
@@ -135,11 +135,6 @@ internal sealed class BareFile : IAsyncDisposable
                 e);
         }
     }
-
-    private static CompressionMethod DetectCompression(ReadOnlySpan<byte> first) =>
-        first.StartsWith((ReadOnlySpan<byte>)[0x28, 0xB5, 0x2F, 0xFD]) ? CompressionMethod.Zstd
-        : first.StartsWith((ReadOnlySpan<byte>)[0x1F, 0x8B]) ? CompressionMethod.Gzip
-        : CompressionMethod.None;
 
     private static BareFileKind DetectKind(ReadOnlySpan<byte> first, string path)
     {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
 
@@ -103,8 +104,8 @@ internal static class DatabaseDdl
 
     private static string Privilege(string privilege) => privilege is "CREATE" or "CONNECT" or "TEMPORARY"
         ? privilege
-        : throw new Errors.BackupException(
-            Errors.ErrorKind.Verification,
+        : throw new BackupException(
+            ErrorKind.Verification,
             $"the contents of the set name an unknown right on the database: '{privilege}'");
 
     // Settings of extensions have a dot in their name: each part is an identifier.

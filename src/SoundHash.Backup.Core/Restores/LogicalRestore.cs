@@ -1,4 +1,3 @@
-using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
 
@@ -20,7 +19,12 @@ internal sealed class LogicalRestore(SetSource source, IReadOnlyList<TableRecord
             await _phases.RunAsync("globals", () => GlobalsRestore.RunAsync(source, server, run, cancel));
         }
 
-        await EnsureServerHasNeededAsync(cancel);
+        // Before anything is made but the globals, and long before anything is dropped.
+        if (await ServerNeeds.FindMissingAsync(source, server, run.Options, beforeGlobals: false, cancel) is [var missing, ..])
+        {
+            throw missing;
+        }
+
         var loader = new SetLoader(source, chosen, run, _phases);
         if (decision.Action == TargetAction.FillExisting)
         {
@@ -73,40 +77,6 @@ internal sealed class LogicalRestore(SetSource source, IReadOnlyList<TableRecord
         await _phases.RunAsync(
             "compare", async () => result = await RowComparison.RunAsync(database, Compared(), run.Options.Jobs, cancel));
         return result! with { Differences = [.. empty, .. result.Differences] };
-    }
-
-    // Before anything is made, and long before anything is dropped.
-    private async Task EnsureServerHasNeededAsync(CancellationToken cancel)
-    {
-        var options = run.Options;
-        if (!options.IsPartial
-            && await server.MissingExtensionsAsync(
-                source.Contents.Extensions.Select(static e => e.Name),
-                cancel) is { Count: > 0 } extensions)
-        {
-            throw new BackupException(
-                ErrorKind.ToolMissing,
-                $"the server does not have the extensions {string.Join(", ", extensions)} that the set needs",
-                "install their packages on the server's machine");
-        }
-
-        if (!options.DataOnly && !options.NoTablespaces
-            && await server.MissingTablespacesAsync(source.Tablespaces, cancel) is { Count: > 0 } tablespaces)
-        {
-            throw new BackupException(
-                ErrorKind.Failed,
-                $"the server does not have the tablespaces {string.Join(", ", tablespaces)} that the set uses",
-                "add --no-tablespaces to put everything into the default one, or --globals to make them from the backup");
-        }
-
-        if (!options.DataOnly && !(options.NoOwner && options.NoPrivileges)
-            && await server.MissingRolesAsync(source.Contents.Roles, cancel) is { Count: > 0 } roles)
-        {
-            throw new BackupException(
-                ErrorKind.Failed,
-                $"the server does not have the roles {string.Join(", ", roles)} that own or may use objects of the set",
-                "add --globals to make them from the backup, or --no-owner --no-privileges to do without them");
-        }
     }
 
     private IReadOnlyList<TableRecord> Compared() => chosen.Count == 0 ? source.Contents.Tables : chosen;

@@ -15,7 +15,7 @@ public sealed class RestorePace(string stateDirectory)
     public (double Seconds, string From) Expect(Manifest manifest)
     {
         return LastRate() is { } rate
-            ? (manifest.Objects.Sum(static o => o.PlainBytes) / rate, "the last restore on this machine")
+            ? (manifest.PlainBytes / rate, "the last restore on this machine")
             : ((manifest.Stopped - manifest.Started).TotalSeconds, "the time that the backup took");
     }
 
@@ -28,7 +28,7 @@ public sealed class RestorePace(string stateDirectory)
         }
 
         var seconds = phases.Sum(static p => p.Seconds);
-        var plain = manifest.Objects.Sum(static o => o.PlainBytes);
+        var plain = manifest.PlainBytes;
         // Small databases say more of start-up than of speed.
         if (plain < 16 * 1024 * 1024 || seconds <= 0)
         {

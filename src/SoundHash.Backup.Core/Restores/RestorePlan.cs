@@ -1,3 +1,6 @@
+using System.Text.Json.Serialization;
+using SoundHash.Backup.Errors;
+
 namespace SoundHash.Backup.Restores;
 
 /// <summary>What a restore would do, for a person to look at before it is done.</summary>
@@ -14,6 +17,7 @@ namespace SoundHash.Backup.Restores;
 /// <param name="FreeBytes">Free space of the target's data directory, or null where it can't be seen from here.</param>
 /// <param name="ExpectedSeconds">The expected time.</param>
 /// <param name="ExpectedFrom">What the expectation rests on.</param>
+/// <param name="Refusals">Why nothing would be done; empty when the restore would begin.</param>
 public sealed record RestorePlan(
     string SetId,
     string Database,
@@ -27,4 +31,9 @@ public sealed record RestorePlan(
     long DatabaseBytes,
     long? FreeBytes,
     double ExpectedSeconds,
-    string ExpectedFrom);
+    string ExpectedFrom,
+    [property: JsonIgnore] IReadOnlyList<BackupException> Refusals)
+{
+    /// <summary>Why nothing would be done, a line each; empty when the restore would begin.</summary>
+    public IReadOnlyList<string> Problems => Refusals.Select(static r => r.Message).ToList();
+}

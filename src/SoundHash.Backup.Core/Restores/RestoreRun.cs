@@ -20,6 +20,11 @@ public sealed class RestoreRun(
     TransferMeter meter,
     ILogger log)
 {
+    private long _verifying;
+
+    /// <summary>Bytes that are read beside those that are loaded: of sets that are verified before a database is dropped.</summary>
+    public long VerifyingBytes => Interlocked.Read(ref _verifying);
+
     /// <summary>Says what a restore would do; changes nothing.</summary>
     public async Task<RestorePlan> PlanAsync(
         IObjectStore store,
@@ -31,6 +36,8 @@ public sealed class RestoreRun(
         await using var target = await TargetServer.OpenAsync(server, options.Target, log, cancel);
         var decision = await TargetDecision.MakeAsync(target, options, cancel);
         var source = new SetSource(store, manifest, await SetVerifier.ReadContentsAsync(store, manifest, providers, cancel), providers);
+        var missing = await ServerNeeds.FindMissingAsync(source, target, options, options.Globals, cancel);
+        var refusals = decision.Refusal is { } refusal ? [refusal, .. missing] : missing;
         var (seconds, from) = pace.Expect(manifest);
         return new RestorePlan(
             manifest.Id,
@@ -40,12 +47,15 @@ public sealed class RestoreRun(
             [store.Name],
             options.Target,
             decision.State switch { TargetState.Missing => "missing", TargetState.Empty => "empty", _ => "has objects" },
-            RestoreSteps.Of(source, source.Choose(options.Tables), decision, options).ToList(),
-            manifest.Objects.Sum(static o => o.PlainBytes),
+            refusals.Count > 0
+                ? refusals.Select(static r => $"refuse: {r.Message}").ToList()
+                : RestoreSteps.Of(source, source.Choose(options.Tables), decision, options).ToList(),
+            manifest.PlainBytes,
             manifest.DatabaseBytes,
             await target.FreeBytesAsync(cancel),
             seconds,
-            from);
+            from,
+            refusals);
     }
 
     /// <summary>Restores a set.</summary>
@@ -140,7 +150,8 @@ public sealed class RestoreRun(
     private async Task VerifyDeepAsync(IObjectStore store, Manifest manifest, PgTools chosen, int jobs, CancellationToken cancel)
     {
         log.Information("verifying set {Id} before the database is dropped", manifest.Id);
-        var verifier = new SetVerifier(store, launcher, new TransferMeter(time));
+        Interlocked.Add(ref _verifying, manifest.PlainBytes);
+        var verifier = new SetVerifier(store, launcher, meter);
         var result = await verifier.VerifyDeepAsync(manifest, chosen, providers, jobs, cancel);
         if (result.Problems.Count > 0)
         {

@@ -2,7 +2,10 @@ using SoundHash.Backup.Repository;
 
 namespace SoundHash.Backup.Restores;
 
-/// <summary>Says in words what a restore does, from the same decisions that it is carried out by.</summary>
+/// <summary>
+/// Says in words what a restore does, from the same decisions that it is carried out by, and in the order of
+/// <see cref="RestoreRun"/>, <see cref="LogicalRestore"/> and <see cref="NewDatabase"/>.
+/// </summary>
 internal static class RestoreSteps
 {
     public static IEnumerable<string> Of(
@@ -11,10 +14,9 @@ internal static class RestoreSteps
         TargetDecision decision,
         RestoreOptions options)
     {
-        if (decision.Refusal is { } refusal)
+        if (decision is { Action: TargetAction.DropFirst, NeedsConsent: true })
         {
-            yield return $"refuse: {refusal.Message}";
-            yield break;
+            yield return $"verify set {source.Manifest.Id} in depth";
         }
 
         if (options.Globals)
@@ -22,20 +24,31 @@ internal static class RestoreSteps
             yield return "make missing roles and tablespaces";
         }
 
+        if (!options.DataOnly)
+        {
+            yield return "check that the server has the roles, tablespaces and extensions that are needed";
+        }
+
+        if (decision.Action != TargetAction.FillExisting)
+        {
+            yield return "make a new database under a working name";
+        }
+
         if (decision.Action == TargetAction.DropFirst)
         {
-            yield return decision.NeedsConsent
-                ? $"verify set {source.Manifest.Id} in depth, then drop database \"{options.Target}\""
-                : $"drop the empty database \"{options.Target}\"";
+            yield return $"drop {(decision.State == TargetState.Empty ? "the empty database" : "database")} \"{options.Target}\"";
         }
 
         yield return decision.Action == TargetAction.FillExisting
             ? $"load into the existing database \"{options.Target}\" in one transaction, one stream after the other"
-            : $"load into a new database, {(source.IsSplit && chosen.Count == 0 ? $"{options.Jobs} streams at once" : "one stream")}";
+            : $"load into the new database, {(source.IsSplit && chosen.Count == 0 ? $"{options.Jobs} streams at once" : "one stream")}";
         var compared = (chosen.Count > 0 ? chosen : source.Contents.Tables).Count(static t => t.IsCompared);
         yield return options.SchemaOnly ? "analyze" : $"analyze and compare the rows of {compared} tables";
-        yield return decision.Action == TargetAction.SwapIn
-            ? $"swap names with \"{options.Target}\" and keep the old database"
-            : $"the result is \"{options.Target}\"";
+        yield return decision.Action switch
+        {
+            TargetAction.SwapIn => $"swap names with \"{options.Target}\" and keep the old database",
+            TargetAction.FillExisting => $"the result is in \"{options.Target}\"",
+            _ => $"give it the name \"{options.Target}\"",
+        };
     }
 }

@@ -12,7 +12,7 @@ public sealed class BackupDirectoryTests(PostgresCluster cluster)
             SELECT string_agg(md5(g::text || i::text), '') FROM generate_series(1, 30) i) AS t FROM generate_series(1, 16000) g
         """;
 
-    // Flaw 17: no check of free space, and what was written stayed.
+    // Guards against this: no check of free space, and what was written stayed.
     [Theory]
     [InlineData(0, 6)]
     [InlineData(5, 6)]

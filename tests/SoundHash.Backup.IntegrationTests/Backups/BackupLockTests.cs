@@ -2,7 +2,7 @@ using SoundHash.Backup.IntegrationTests.Infrastructure;
 
 namespace SoundHash.Backup.IntegrationTests.Backups;
 
-/// <summary>One run of a database at a time. Flaw 17: there was no lock, and names of one second collided.</summary>
+/// <summary>One run of a database at a time. Guards against this: there was no lock, and names of one second collided.</summary>
 public sealed class BackupLockTests(PostgresCluster cluster)
 {
     [Fact]
@@ -100,7 +100,6 @@ public sealed class BackupLockTests(PostgresCluster cluster)
         (await work.RunAsync("backup", "verify", "--all")).Expect(0);
     }
 
-    // Flaw 17.
     [Fact]
     public async Task Sets_of_the_same_name_and_second_get_ids_of_their_own()
     {

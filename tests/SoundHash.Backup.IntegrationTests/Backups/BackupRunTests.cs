@@ -87,7 +87,7 @@ public sealed class BackupRunTests(PostgresCluster cluster)
         Assert.Equal("130", Command.ReadText(Path.Combine(work.Folder, "post")).Trim());
     }
 
-    // Flaw 32 was the same of health: log lines shared stdout with JSON.
+    // Guards against this: log lines shared stdout with JSON.
     [Fact]
     public async Task With_json_stdout_is_one_document_and_everything_else_is_on_stderr()
     {
@@ -129,7 +129,7 @@ public sealed class BackupRunTests(PostgresCluster cluster)
         Assert.Equal(before, Directory.EnumerateFileSystemEntries(work.Folder, "*", SearchOption.AllDirectories).Order());
     }
 
-    // Flaw 13: a name gave no tier, so that weekly and monthly backups died after 30 days.
+    // Guards against this: a name gave no tier, so that weekly and monthly backups died after 30 days.
     [Theory]
     [InlineData("nightly", null, "standard", 30)]
     [InlineData("weekly_backup", null, "extended", 90)]
@@ -153,7 +153,7 @@ public sealed class BackupRunTests(PostgresCluster cluster)
         Assert.Matches($"^{name}_[0-9]{{8}}_[0-9]{{6}}$", set.GetProperty("id").GetString());
     }
 
-    // Flaw 6: the file name decided which backup is the newest.
+    // Guards against this: the file name decided which backup is the newest.
     [Fact]
     public async Task The_newest_set_is_the_one_that_started_last_whatever_its_name_or_file_time()
     {
@@ -172,7 +172,7 @@ public sealed class BackupRunTests(PostgresCluster cluster)
         Assert.DoesNotContain(weekly, plan.ToString(), StringComparison.Ordinal);
     }
 
-    // Flaw 12: "verification" was a size above 0.
+    // Guards against this: "verification" was a size above 0.
     [Fact]
     public async Task One_flipped_bit_anywhere_in_a_set_is_found_without_a_key()
     {
@@ -223,7 +223,7 @@ public sealed class BackupRunTests(PostgresCluster cluster)
         (await work.RunAsync("restore", "--latest", "--target-db", "never_made", "--plan")).Expect(0);
     }
 
-    // Flaw 14: clean-up removed the last backup there was; flaw 13: by one age for all tiers.
+    // Guards against this: clean-up removed the last backup there was, by one age for all tiers.
     [Fact]
     public async Task Expiry_goes_by_recorded_time_and_tier_and_never_takes_the_newest_set()
     {
@@ -243,7 +243,7 @@ public sealed class BackupRunTests(PostgresCluster cluster)
         (await work.RunAsync("backup", "expire")).Expect(3).Says("BACKUP_RETENTION_DAYS='0'");
     }
 
-    // Flaws 15 and 16: a cloud store that was turned on and not used still made exit code 0.
+    // Guards against this: a cloud store that was turned on and not used still made exit code 0.
     [Theory]
     [InlineData("BACKUP_S3_ENABLED")]
     [InlineData("BACKUP_GCS_ENABLED")]

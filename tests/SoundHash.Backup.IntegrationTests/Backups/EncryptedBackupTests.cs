@@ -2,7 +2,7 @@ using SoundHash.Backup.IntegrationTests.Infrastructure;
 
 namespace SoundHash.Backup.IntegrationTests.Backups;
 
-/// <summary>Encrypted at rest means that no plain byte is anywhere. Flaw 5: the plain dump stayed beside the encrypted one.</summary>
+/// <summary>Encrypted at rest means that no plain byte is anywhere: once the plain dump stayed beside the encrypted one.</summary>
 public sealed class EncryptedBackupTests(PostgresCluster cluster)
 {
     private const string Secret = "the-fox-keeps-its-den-secret";
@@ -12,7 +12,6 @@ public sealed class EncryptedBackupTests(PostgresCluster cluster)
 
     private Task<string> DatabaseAsync() => cluster.CreateDatabaseAsync(Tables);
 
-    // Flaw 5.
     [Theory]
     [InlineData("none")]
     [InlineData("zstd")]
@@ -51,7 +50,7 @@ public sealed class EncryptedBackupTests(PostgresCluster cluster)
         await Assert.ThrowsAnyAsync<Exception>(() => BackupProbe.AssertNowhereAsync(work.Repository, Secret));
     }
 
-    // Flaw 5: mode 0644.
+    // Guards against this: mode 0644.
     [Fact]
     public async Task Files_are_0600_in_folders_0700_whatever_the_umask()
     {
@@ -80,7 +79,10 @@ public sealed class EncryptedBackupTests(PostgresCluster cluster)
         Assert.Equal("750 daemon", (await Command.ShellAsync($"find '{sets}' -type d -printf '%m %g\\n' | sort -u")).Output.Trim());
 
         work.Set("BACKUP_GROUP", "no-such-group");
+        work.Set("BACKUP_HOOK_PRE_BACKUP", "touch hooked");
         (await work.RunAsync("backup")).Expect(3).Says("BACKUP_GROUP='no-such-group'");
+        (await work.RunAsync("backup", "--dry-run")).Expect(3).Says("BACKUP_GROUP='no-such-group'");
+        Assert.False(File.Exists(Path.Combine(work.Folder, "hooked")));
     }
 
     [Fact]

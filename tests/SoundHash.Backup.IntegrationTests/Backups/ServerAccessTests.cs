@@ -139,7 +139,7 @@ public sealed class ServerAccessTests(PostgresCluster cluster, PasswordCluster t
         Assert.Equal(2, (await work.ContentsAsync(await work.BackupAsync())).RowsOf("tenants"));
     }
 
-    // Flaw 18: roles were not dumped although a restore needs them.
+    // Guards against this: roles were not dumped although a restore needs them.
     [Fact]
     public async Task Roles_are_kept_and_where_passwords_may_not_be_read_this_is_said_and_recorded()
     {

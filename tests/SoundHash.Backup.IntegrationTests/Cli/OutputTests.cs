@@ -158,6 +158,25 @@ public sealed class OutputTests(PostgresCluster cluster, Samples samples)
     }
 
     [Fact]
+    public async Task The_status_line_stays_in_one_row_of_a_narrow_terminal()
+    {
+        using var sample = await samples.SmallAsync(cluster);
+        sample.Work.Set("BACKUP_RATE_LIMIT", "20K");
+        sample.Work.Environment["TERM"] = "xterm";
+        (await sample.Work.RunAsync("--version")).Expect(0);
+
+        var result = await Command.RunAsync(
+            "/usr/bin/script",
+            ["-qec", $"stty cols 60; '{Workspace.Executable}' backup verify --all", "/dev/null"],
+            sample.Work.CleanEnvironment(),
+            sample.Work.Folder);
+
+        var drawn = result.Expect(0).Output.Split("\r\e[K").Where(static s => s.StartsWith("verify ", StringComparison.Ordinal)).ToList();
+        Assert.Contains(drawn, static s => s.Contains(" left", StringComparison.Ordinal));
+        Assert.All(drawn, static s => Assert.True(s.Length < 60, s));
+    }
+
+    [Fact]
     public async Task A_manifest_that_can_not_be_used_is_listed_with_what_to_do()
     {
         using var sample = await samples.SmallAsync(cluster);

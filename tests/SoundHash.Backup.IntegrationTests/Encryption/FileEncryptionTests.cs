@@ -87,7 +87,7 @@ public sealed class FileEncryptionTests(PostgresCluster cluster)
         }
     }
 
-    // Flaw 27: gpg trusted any key, and only one recipient could be given.
+    // Guards against this: gpg trusted any key, and only one recipient could be given.
     [Fact]
     public async Task Two_gpg_keys_with_one_address_are_not_chosen_among()
     {
@@ -136,7 +136,7 @@ public sealed class FileEncryptionTests(PostgresCluster cluster)
         AssertFiles(work, "plain");
     }
 
-    // Flaw 27: an output that existed was deleted by a failed encryption.
+    // Guards against this: an output that existed was deleted by a failed encryption.
     [Fact]
     public async Task An_existing_output_is_neither_replaced_nor_deleted_without_force()
     {
@@ -153,7 +153,7 @@ public sealed class FileEncryptionTests(PostgresCluster cluster)
         (await work.RunAsync("decrypt", "plain.age", "--force")).Expect(0);
     }
 
-    // Flaw 27, with --force: what fails in its middle leaves the old output and no half one.
+    // With --force, what fails in its middle leaves the old output and no half one.
     [Theory]
     [InlineData("cut")]
     [InlineData("flipped")]
@@ -187,7 +187,7 @@ public sealed class FileEncryptionTests(PostgresCluster cluster)
         AssertFiles(work, "identity.txt", "in", "in.age", "plain");
     }
 
-    // Flaw 27: the program dies in the middle of encrypting.
+    // The program dies in the middle of encrypting.
     [Fact]
     public async Task A_program_that_dies_leaves_the_old_output_and_no_half_file()
     {
@@ -245,7 +245,7 @@ public sealed class FileEncryptionTests(PostgresCluster cluster)
         Assert.True(!force || await ReadAsync(work, "plain") == "older");
     }
 
-    // Flaw 25: an age passphrase never worked without a terminal, and nobody said so.
+    // Guards against this: an age passphrase never worked without a terminal, and nobody said so.
     [Fact]
     public async Task Age_without_a_recipient_says_what_stands_in_for_a_passphrase()
     {
@@ -257,7 +257,7 @@ public sealed class FileEncryptionTests(PostgresCluster cluster)
         AssertFiles(work, "plain");
     }
 
-    // Flaw 25: an identity under a passphrase would wait for a terminal for ever.
+    // Guards against this: an identity under a passphrase would wait for a terminal for ever.
     [Fact]
     public async Task An_identity_under_a_passphrase_without_a_terminal_says_what_to_use_instead()
     {
@@ -275,7 +275,7 @@ public sealed class FileEncryptionTests(PostgresCluster cluster)
         Assert.False(File.Exists(Path.Combine(work.Folder, "again")));
     }
 
-    // Flaw 26: --key carried the secret key into the process list.
+    // Guards against this: --key carried the secret key into the process list.
     [Fact]
     public async Task A_secret_key_is_refused_as_an_option_and_as_a_setting()
     {
@@ -292,7 +292,7 @@ public sealed class FileEncryptionTests(PostgresCluster cluster)
         Assert.False(File.Exists(Path.Combine(work.Folder, "plain.age")));
     }
 
-    // Flaw 26: every program that is started leaves its arguments here.
+    // Every program that is started leaves its arguments here.
     [Fact]
     public async Task No_secret_is_on_the_command_line_of_any_program()
     {

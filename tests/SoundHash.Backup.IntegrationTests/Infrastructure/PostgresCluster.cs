@@ -17,6 +17,9 @@ public class PostgresCluster : IAsyncLifetime
     /// <summary>Further lines for postgresql.conf; a fixture with other needs overrides it.</summary>
     public virtual string Settings => string.Empty;
 
+    /// <summary>Further arguments of initdb, as a shell takes them.</summary>
+    public virtual string InitdbArguments => string.Empty;
+
     /// <summary>Directory of the socket: the host to connect to.</summary>
     public string Host => _folder;
 
@@ -26,7 +29,7 @@ public class PostgresCluster : IAsyncLifetime
 
     public string LogFile => Path.Combine(_folder, "log");
 
-    public async ValueTask InitializeAsync()
+    public virtual async ValueTask InitializeAsync()
     {
         var asRoot = Environment.UserName == "root";
         var drop = asRoot ? "setpriv --reuid=postgres --regid=postgres --init-groups --" : string.Empty;
@@ -36,7 +39,7 @@ public class PostgresCluster : IAsyncLifetime
         }
 
         await Command.ShellAsync(
-            $"{drop} {Bin}/initdb --pgdata='{DataDirectory}' --username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 --no-sync",
+            $"{drop} {Bin}/initdb --pgdata='{DataDirectory}' --username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 --no-sync {InitdbArguments}",
             directory: "/");
         await File.AppendAllTextAsync(
             Path.Combine(DataDirectory, "postgresql.conf"),
@@ -54,7 +57,7 @@ public class PostgresCluster : IAsyncLifetime
         await WaitUntilReadyAsync();
     }
 
-    public async ValueTask DisposeAsync()
+    public virtual async ValueTask DisposeAsync()
     {
         GC.SuppressFinalize(this);
         if (_watchdog is { } watchdog)

@@ -43,7 +43,7 @@ public sealed class ExpireTests(PostgresCluster cluster, Samples samples)
         Assert.False(Directory.Exists(sample.Work.SetFolder("old_20260101_000000")));
     }
 
-    // Flaw 13: weekly and monthly backups died after 30 days like all others.
+    // Guards against this: weekly and monthly backups died after 30 days like all others.
     [Theory]
     [InlineData("weekly_backup", "extended")]
     [InlineData("monthly", "archive")]
@@ -84,7 +84,22 @@ public sealed class ExpireTests(PostgresCluster cluster, Samples samples)
         Assert.False(Directory.Exists(work.SetFolder(old)));
     }
 
-    // Flaw 14: clean-up deleted the last backup.
+    // Guards against this: clean-up deleted the last backup.
+    [Theory]
+    [InlineData]
+    [InlineData("--dry-run")]
+    public async Task Of_a_mistyped_directory_expire_says_so_and_makes_nothing_there(params string[] option)
+    {
+        using var work = new Workspace(cluster, "postgres");
+
+        var text = (await work.RunAsync(["backup", "expire", .. option])).Expect(0).Output;
+        var document = await work.JsonAsync(0, ["backup", "expire", .. option]);
+
+        Assert.Contains($"there are no sets in {work.Repository}, which does not exist", text, StringComparison.Ordinal);
+        Assert.Equal(0, document.GetProperty("sets").GetArrayLength());
+        Assert.False(Path.Exists(work.Repository));
+    }
+
     [Fact]
     public async Task The_newest_set_of_a_database_never_expires()
     {
@@ -219,7 +234,7 @@ public sealed class ExpireTests(PostgresCluster cluster, Samples samples)
         Assert.True(Directory.Exists(refreshed));
     }
 
-    // Flaw 14: age was the file's time, which a copy changes.
+    // Guards against this: age was the file's time, which a copy changes.
     [Fact]
     public async Task File_times_do_not_decide()
     {
@@ -234,7 +249,7 @@ public sealed class ExpireTests(PostgresCluster cluster, Samples samples)
         Assert.True(Directory.Exists(young.Folder));
     }
 
-    // Flaw 14: --retention-days 0 was ignored without a word.
+    // Guards against this: --retention-days 0 was ignored without a word.
     [Theory]
     [InlineData("BACKUP_RETENTION_DAYS", "0")]
     [InlineData("BACKUP_RETENTION_STANDARD_DAYS", "-1")]

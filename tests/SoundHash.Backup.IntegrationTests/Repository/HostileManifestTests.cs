@@ -90,7 +90,7 @@ public sealed class HostileManifestTests(PostgresCluster cluster, Samples sample
 
         var document = await sample.Work.JsonAsync(0, "backup", "show", sample.Id);
 
-        Assert.Equal("kept", document.GetProperty("futureField").GetString());
+        Assert.Equal("kept", document.GetProperty("manifest").GetProperty("futureField").GetString());
     }
 
     [Fact]

@@ -92,7 +92,44 @@ public sealed class ListTests(PostgresCluster cluster, Samples samples)
             (await sample.Work.RunAsync("backup", "list")).Expect(8).Output,
             StringComparison.Ordinal);
         Assert.Contains("DAMAGED", (await sample.Work.RunAsync("restore", "--list")).Expect(8).Output, StringComparison.Ordinal);
-        Assert.Contains("DAMAGED", (await sample.Work.RunAsync("backup", "show", sample.Id)).Expect(0).Output, StringComparison.Ordinal);
+        var shown = (await sample.Work.RunAsync("backup", "show", sample.Id)).Expect(8).Says($"set {sample.Id} is damaged").Says("hint: ");
+        Assert.Contains("DAMAGED", shown.Output, StringComparison.Ordinal);
+        var document = await sample.Work.JsonAsync(8, "backup", "show", sample.Id);
+        Assert.Equal(edit.Key("dump"), Assert.Single(document.GetProperty("damagedObjects").EnumerateArray()).GetString());
+    }
+
+    [Fact]
+    public async Task Show_tells_the_expiry_that_list_tells_which_the_settings_of_the_day_decide_and_the_pin()
+    {
+        using var sample = await samples.SmallAsync(cluster);
+        sample.Work.Set("BACKUP_RETENTION_DAYS", "77");
+
+        var listed = (await sample.Work.JsonAsync(0, "backup", "list")).GetProperty("sets")[0].GetProperty("expires").GetDateTimeOffset();
+        var shown = await sample.Work.JsonAsync(0, "backup", "show", sample.Id);
+        var text = (await sample.Work.RunAsync("backup", "show", sample.Id)).Expect(0).Output;
+        (await sample.Work.RunAsync("backup", "keep", sample.Id)).Expect(0);
+        var pinned = await sample.Work.JsonAsync(0, "backup", "show", sample.Id);
+
+        Assert.Equal(listed, shown.GetProperty("expires").GetDateTimeOffset());
+        Assert.Contains($"expires            {listed:yyyy-MM-dd HH:mm:ss}Z", text, StringComparison.Ordinal);
+        Assert.Equal(sample.Id, shown.GetProperty("manifest").GetProperty("id").GetString());
+        Assert.False(shown.GetProperty("pinned").GetBoolean());
+        Assert.True(pinned.GetProperty("pinned").GetBoolean());
+    }
+
+    [Fact]
+    public async Task A_store_whose_sets_are_all_broken_is_no_store_without_sets()
+    {
+        using var sample = await samples.SmallAsync(cluster);
+        await File.WriteAllTextAsync(sample.Edit().ManifestPath, "{}", TestContext.Current.CancellationToken);
+
+        foreach (var verb in (string[][])[["backup", "list"], ["restore", "--list"]])
+        {
+            var output = (await sample.Work.RunAsync(verb)).Expect(8).Output;
+
+            Assert.DoesNotContain("there are no sets", output, StringComparison.Ordinal);
+            Assert.Contains("can be used", output, StringComparison.Ordinal);
+        }
     }
 
     [Fact]
@@ -137,7 +174,7 @@ public sealed class ListTests(PostgresCluster cluster, Samples samples)
         (await sample.Work.RunAsync("backup", "show", sample.Id)).Expect(0);
     }
 
-    // Flaw 6: "weekly_…" was the latest for ever, since names were compared. Flaw 14: so were file times.
+    // Guards against this: "weekly_…" was the latest for ever, since names were compared; so were file times.
     [Fact]
     public async Task Latest_goes_by_the_recorded_time_and_not_by_name_or_file_time()
     {

@@ -112,7 +112,7 @@ public sealed class VerifyTests(PostgresCluster cluster, Samples samples)
         (await VerifyAsync(sample, deep: false)).Expect(8).Says("SHA256SUMS of set").Says("missing");
     }
 
-    // Flaw 12: "verification" was a look at the size. All sizes and stored hashes fit here; the archive is none.
+    // Guards against this: "verification" was a look at the size. All sizes and stored hashes fit here; the archive is none.
     [Fact]
     public async Task Deep_finds_an_archive_that_pg_restore_can_not_read()
     {
@@ -123,7 +123,7 @@ public sealed class VerifyTests(PostgresCluster cluster, Samples samples)
         (await VerifyAsync(sample, deep: true)).Expect(8).Says("pg_restore");
     }
 
-    // Flaw 12: a dump without one of its tables passed.
+    // Guards against this: a dump without one of its tables passed.
     [Fact]
     public async Task Deep_finds_a_table_that_no_archive_holds()
     {

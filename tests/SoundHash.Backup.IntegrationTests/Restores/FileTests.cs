@@ -63,7 +63,7 @@ public sealed class FileTests(PostgresCluster cluster, Samples samples)
         Assert.Equal("5000", await cluster.TextAsync(target, "SELECT count(*) FROM videos"));
     }
 
-    // Flaw 22: the directory of a relative path was ignored, so that the specification's own example failed.
+    // Guards against this: the directory of a relative path was ignored, so that ./latest.dump was not found.
     [Fact]
     public async Task A_relative_path_starts_at_the_working_directory()
     {
@@ -80,7 +80,7 @@ public sealed class FileTests(PostgresCluster cluster, Samples samples)
             RestoreHelp.NewName())).Expect(6).Says(Path.Combine(work.Folder, "latest.dump"));
     }
 
-    // Flaw 4: what encryption left could not be restored. The set's own object, moved anywhere, can.
+    // Guards against this: what encryption left could not be restored. The set's own object, moved anywhere, can.
     [Fact]
     public async Task An_encrypted_object_of_a_set_restores_on_its_own()
     {

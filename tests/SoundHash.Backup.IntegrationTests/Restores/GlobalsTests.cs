@@ -3,8 +3,8 @@ using SoundHash.Backup.IntegrationTests.Infrastructure;
 namespace SoundHash.Backup.IntegrationTests.Restores;
 
 /// <summary>
-/// Onto a server that does not have the roles. Flaw 18: they were not backed up, and a restore on a new server ended in
-/// errors of ownership.
+/// Onto a server that does not have the roles. Guards against this: they were not backed up, and a restore on a new server
+/// ended in errors of ownership.
 /// </summary>
 public sealed class GlobalsTests(PostgresCluster cluster, SecondCluster second) : IClassFixture<SecondCluster>
 {
@@ -21,6 +21,19 @@ public sealed class GlobalsTests(PostgresCluster cluster, SecondCluster second) 
             target)).Expect(1).Says("does not have the roles").Says("--globals").Says("--no-owner");
 
         await second.NothingIsLeftAsync(target);
+    }
+
+    [Fact]
+    public async Task A_plan_names_missing_roles_and_ends_as_the_restore_would_unless_globals_make_them()
+    {
+        using var work = await WorkAsync();
+        string[] plan = ["restore", "--latest", "--target-db", RestoreHelp.NewName(), "--plan"];
+
+        var refused = (await work.RunAsync(plan)).Expect(1).Says("does not have the roles").Says(work.Environment["OWNER"]!).Says("--globals");
+        Assert.Contains("  1. refuse: the server does not have the roles", refused.Output, StringComparison.Ordinal);
+        Assert.Single((await work.JsonAsync(1, plan)).GetProperty("plans")[0].GetProperty("problems").EnumerateArray());
+        (await work.RunAsync([.. plan, "--globals"])).Expect(0);
+        (await work.RunAsync([.. plan, "--no-owner", "--no-privileges"])).Expect(0);
     }
 
     [Fact]

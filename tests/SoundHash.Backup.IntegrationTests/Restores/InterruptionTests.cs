@@ -126,7 +126,7 @@ public sealed class InterruptionTests(PostgresCluster cluster, Samples samples)
         Assert.Equal("3", await cluster.TextAsync(target, "SELECT count(*) FROM z_gated"));
     }
 
-    // Flaw 23: success was read from the words, so that a German pg_restore could fail unnoticed.
+    // Guards against this: success was read from the words, so that a German pg_restore could fail unnoticed.
     [Fact]
     public async Task A_pg_restore_that_fails_in_German_has_failed()
     {
@@ -139,7 +139,7 @@ public sealed class InterruptionTests(PostgresCluster cluster, Samples samples)
         await cluster.NothingIsLeftAsync(target);
     }
 
-    // Flaw 23, the other way round: words that sound like an error are none.
+    // The other way round: words that sound like an error are none.
     [Fact]
     public async Task A_pg_restore_that_says_error_and_succeeds_has_succeeded()
     {

@@ -242,4 +242,22 @@ public sealed class LateFailureTests(PostgresCluster cluster, Samples samples)
 
         (await work.RunAsync("restore", "--file", "x.sql", "--target-db", target)).Expect(5).Says("aborted");
     }
+
+    [Fact]
+    public async Task What_is_verified_before_a_database_is_dropped_is_held_to_BACKUP_RATE_LIMIT()
+    {
+        using var sample = await samples.SmallAsync(cluster);
+        var target = await cluster.CreateDatabaseAsync("CREATE TABLE old ()");
+        var bytes = (long)sample.Edit().Object("dump")["plainBytes"]!;
+        sample.Work.Set("BACKUP_RATE_LIMIT", (bytes / 3).ToString(System.Globalization.CultureInfo.InvariantCulture));
+        var log = Path.Combine(sample.Work.Folder, "log");
+
+        (await sample.Work.RunAsync("restore", "--latest", "--target-db", target, "--clean", "--yes", "--log-file", log)).Expect(0);
+
+        var lines = await File.ReadAllLinesAsync(log, TestContext.Current.CancellationToken);
+        DateTimeOffset At(string text) => DateTimeOffset.Parse(
+            lines.Single(l => l.Contains(text, StringComparison.Ordinal)).Split(' ')[0],
+            System.Globalization.CultureInfo.InvariantCulture);
+        Assert.InRange((At("dropping database") - At("verifying set")).TotalSeconds, 1.5, 60);
+    }
 }

@@ -33,7 +33,7 @@ public sealed class PartialTests(PostgresCluster cluster, Samples samples)
             () => cluster.ExecuteAsync(target, "INSERT INTO videos (channel_id) VALUES (-1)"));
     }
 
-    // Flaw 20: a table without a key doubled its rows.
+    // Guards against this: a table without a key doubled its rows.
     [Fact]
     public async Task Data_only_into_a_table_with_rows_is_refused()
     {

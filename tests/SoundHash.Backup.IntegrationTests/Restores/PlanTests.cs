@@ -34,11 +34,39 @@ public sealed class PlanTests(PostgresCluster cluster, Samples samples)
         var target = state == "missing" ? RestoreHelp.NewName() : await cluster.CreateDatabaseAsync(
             state == "empty" ? "SELECT 1" : "CREATE TABLE t ()");
 
-        var plan = (await sample.Work.JsonAsync(0, "restore", "--latest", "--target-db", target, "--plan")).GetProperty("plans")[0];
+        var document = await sample.Work.JsonAsync(state == "has objects" ? 1 : 0, "restore", "--latest", "--target-db", target, "--plan");
+        var plan = document.GetProperty("plans")[0];
 
+        Assert.Equal(state == "has objects" ? 1 : 0, plan.GetProperty("problems").GetArrayLength());
         Assert.Equal(state, plan.GetProperty("targetState").GetString());
         Assert.StartsWith(step, plan.GetProperty("steps")[0].GetString(), StringComparison.Ordinal);
         Assert.Equal(state != "missing", await cluster.DatabaseExistsAsync(target));
+    }
+
+    [Fact]
+    public async Task A_plan_has_the_steps_in_the_order_of_the_restore()
+    {
+        using var sample = await samples.SmallAsync(cluster);
+        var target = await cluster.CreateDatabaseAsync("CREATE TABLE t ()");
+
+        async Task<List<string>> StepsAsync(params string[] how) =>
+            (await sample.Work.JsonAsync(0, ["restore", "--latest", "--target-db", target, .. how, "--plan"])).GetProperty("plans")[0]
+                .GetProperty("steps").EnumerateArray().Select(static s => s.GetString()!).ToList();
+
+        Assert.Equal(
+            [
+                $"verify set {sample.Id} in depth",
+                "make missing roles and tablespaces",
+                "check that the server has the roles, tablespaces and extensions that are needed",
+                "make a new database under a working name",
+                $"drop database \"{target}\"",
+                "load into the new database, one stream",
+                "analyze and compare the rows of 3 tables",
+                $"give it the name \"{target}\"",
+            ],
+            await StepsAsync("--clean", "--globals"));
+        Assert.Equal($"swap names with \"{target}\" and keep the old database", (await StepsAsync("--swap"))[^1]);
+        Assert.Equal("make a new database under a working name", (await StepsAsync("--swap"))[1]);
     }
 
     [Fact]

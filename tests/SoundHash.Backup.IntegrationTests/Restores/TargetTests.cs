@@ -80,7 +80,7 @@ public sealed class TargetTests(PostgresCluster cluster, Samples samples)
         await gate.OpenAsync(cluster);
     }
 
-    // Flaw 20: without a word a live database got every row of a table without a key twice.
+    // Guards against this: without a word a live database got every row of a table without a key twice.
     [Fact]
     public async Task A_database_with_objects_is_refused_and_keeps_its_rows()
     {
@@ -116,7 +116,7 @@ public sealed class TargetTests(PostgresCluster cluster, Samples samples)
         Assert.Null(await cluster.TextAsync(target, "SELECT to_regclass('videos')::text"));
     }
 
-    // Flaw 20: --clean without a terminal died of EOFError.
+    // Guards against this: --clean without a terminal died of EOFError.
     [Theory]
     [InlineData("--clean")]
     [InlineData("--swap")]
@@ -206,7 +206,7 @@ public sealed class TargetTests(PostgresCluster cluster, Samples samples)
         Assert.Equal("1", await cluster.TextAsync(target, "SELECT count(*) FROM precious"));
     }
 
-    // Flaw 21: --clean on an empty database failed.
+    // Guards against this: --clean on an empty database failed.
     [Fact]
     public async Task Clean_on_an_empty_database_works_and_asks_nothing()
     {

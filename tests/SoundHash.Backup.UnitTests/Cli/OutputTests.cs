@@ -131,6 +131,28 @@ public sealed class OutputTests
     public void Progress_tells_rate_and_rest_and_is_never_done_before_it_is(long bytes, int seconds, long expected, string text) =>
         Assert.Equal(text, ProgressReporter.Describe(bytes, TimeSpan.FromSeconds(seconds), expected));
 
+    [Theory]
+    [InlineData(99, "[############............] about 50 %  100.0 MiB  10.0 MiB/s  10.0 s  about 10.0 s left")]
+    [InlineData(79, "about 50 %  100.0 MiB  10.0 MiB/s  10.0 s  about 10.0 s left")]
+    [InlineData(50, "about 50 %  100.0 MiB  10.0 s  about 10.0 s left")]
+    [InlineData(-5, "about 50 %  100.0 MiB  10.0 s  about 10.0 s left")]
+    public void On_a_narrow_terminal_progress_leaves_out_the_bar_first_and_then_the_rate(int width, string text) =>
+        Assert.Equal(text, ProgressReporter.Describe(104_857_600, TimeSpan.FromSeconds(10), 209_715_200, width));
+
+    [Fact]
+    public void A_status_line_is_never_wider_than_the_terminal()
+    {
+        using var error = new StringWriter();
+        var terminal = new Terminal(TextWriter.Null, error, noColor: true);
+
+        terminal.Status(new string('x', 5000));
+
+        Assert.Equal(new string('x', Terminal.StatusWidth), error.ToString());
+        Assert.Equal(119, Terminal.ColumnsOf(static () => 120));
+        Assert.Equal(79, Terminal.ColumnsOf(static () => 0));
+        Assert.Equal(79, Terminal.ColumnsOf(static () => throw new IOException("Inappropriate ioctl for device")));
+    }
+
     private sealed class ClosedTerminal : StringWriter
     {
         public override void WriteLine(string? value) => throw new IOException("Input/output error");

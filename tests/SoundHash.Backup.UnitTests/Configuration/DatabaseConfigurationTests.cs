@@ -103,7 +103,7 @@ public sealed class DatabaseConfigurationTests
         {
             ["DATABASE_URL"] = "postgresql://alice:s3cret@db/music?application_name=web&connect_timeout=3",
         };
-        var settings = new SettingsReader(new Dictionary<string, string?>(), environment, null, told.Add);
+        var settings = new SettingsReader([], environment, null, told.Add);
 
         DatabaseConfiguration.Read(settings);
 
@@ -238,5 +238,31 @@ public sealed class DatabaseConfigurationTests
         var connection = DatabaseConfiguration.Read(settings);
         settings.ThrowIfInvalid();
         return connection;
+    }
+
+    [Theory]
+    [InlineData("PGPORT", "x", "PGPORT='x' must be a port from 1 to 65535")]
+    [InlineData("PGHOST", "a,b", "PGHOST='a,b' must be one host")]
+    [InlineData("DATABASE_URL", "postgresql://db:99999/music", "DATABASE_URL has the port '99999', which must be a port from 1 to 65535")]
+    [InlineData("DATABASE_URL", "postgresql://db/music?host=a,b", "DATABASE_URL has the host 'a,b', which must be one host")]
+    [InlineData("DATABASE_URL", "postgresql://db/music?sslmode=on", "DATABASE_URL has the sslmode 'on', which must be disable or allow or ")]
+    public void A_problem_names_the_place_where_the_value_stands(string name, string value, string problem)
+    {
+        var settings = Settings.OfEnvironment((name, value));
+
+        DatabaseConfiguration.Read(settings);
+
+        Assert.StartsWith(problem, settings.Refused().Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void PGSERVICE_which_is_not_used_is_told_once()
+    {
+        var told = new List<string>();
+        var settings = new SettingsReader([], new Dictionary<string, string> { ["PGSERVICE"] = "music" }, null, told.Add);
+
+        DatabaseConfiguration.Read(settings);
+
+        Assert.StartsWith("PGSERVICE is not used", Assert.Single(told), StringComparison.Ordinal);
     }
 }

@@ -21,9 +21,23 @@ public sealed class RunConfigurationTests : IDisposable
         var cluster = RepositoryConfiguration.Read(Settings.OfEnvironment(("BACKUP_DIR", "/backups"), ("BACKUP_CLUSTER", "main")));
         Assert.Equal(new RepositoryConfiguration("/backups/main", "/backups/main/state", null), cluster);
 
-        var all = RepositoryConfiguration.Read(Settings.OfEnvironment(
-            ("BACKUP_DIR", "/backups"), ("BACKUP_CLUSTER", "main"), ("BACKUP_STATE_DIR", "/var/lib/shbackup"), ("BACKUP_GROUP", "backup")));
-        Assert.Equal(new RepositoryConfiguration("/backups/main", "/var/lib/shbackup", "backup"), all);
+        var all = RepositoryConfiguration.ReadForWriting(Settings.OfEnvironment(
+            ("BACKUP_DIR", "/backups"), ("BACKUP_CLUSTER", "main"), ("BACKUP_STATE_DIR", "/var/lib/shbackup"), ("BACKUP_GROUP", "root")));
+        Assert.Equal(new RepositoryConfiguration("/backups/main", "/var/lib/shbackup", "root"), all);
+    }
+
+    [Fact]
+    public void A_group_that_does_not_exist_is_one_of_the_problems_told_at_once_and_stops_no_verb_that_only_reads()
+    {
+        var writing = Settings.OfEnvironment(("BACKUP_GROUP", "no-such-group"), ("BACKUP_CLUSTER", "a/b"));
+        RepositoryConfiguration.ReadForWriting(writing);
+        var message = writing.Refused().Message;
+        Assert.Contains("BACKUP_GROUP='no-such-group' is no group of this machine", message, StringComparison.Ordinal);
+        Assert.Contains("BACKUP_CLUSTER='a/b'", message, StringComparison.Ordinal);
+
+        var reading = Settings.OfEnvironment(("BACKUP_GROUP", "no-such-group"));
+        Assert.Null(RepositoryConfiguration.Read(reading).Group);
+        reading.ThrowIfInvalid();
     }
 
     [Theory]

@@ -205,4 +205,36 @@ public sealed class SettingsReaderTests : IDisposable
     {
         Settings.OfEnvironment(("BACKUP_JOBS", "many"), ("DATABASE_PORT", "x")).ThrowIfInvalid();
     }
+
+    [Fact]
+    public void A_problem_with_an_option_names_the_option_and_where_to_correct_it()
+    {
+        var flag = Settings.Of([("BACKUP_JOBS", "0")], [("BACKUP_JOBS", "4")], null);
+        flag.Number("BACKUP_JOBS", 1, 64);
+        Assert.Equal("--jobs '0' must be a whole number from 1 to 64", flag.Refused().Message);
+        Assert.Equal("correct the command line", flag.Refused().Hint);
+
+        var both = Settings.Of([("BACKUP_JOBS", "0")], [("BACKUP_RATE_LIMIT", "fast")], null);
+        both.Number("BACKUP_JOBS", 1, 64);
+        both.Bytes("BACKUP_RATE_LIMIT");
+        Assert.StartsWith(
+            "--jobs '0' must be a whole number from 1 to 64; BACKUP_RATE_LIMIT='fast' ", both.Refused().Message, StringComparison.Ordinal);
+        Assert.Equal("correct the command line and the environment", both.Refused().Hint);
+
+        var setting = Settings.Of([("BACKUP_JOBS", null)], [("BACKUP_JOBS", "0")], null);
+        setting.Number("BACKUP_JOBS", 1, 64);
+        Assert.Equal("BACKUP_JOBS='0' must be a whole number from 1 to 64", setting.Refused().Message);
+        Assert.Equal("correct the environment", setting.Refused().Hint);
+    }
+
+    [Fact]
+    public void What_is_missing_and_an_option_can_give_is_asked_for_by_both_names()
+    {
+        var encrypt = Settings.Of([("BACKUP_ENCRYPTION_ENABLED", "true"), ("BACKUP_ENCRYPTION_KEY", null)], [], null);
+
+        EncryptionConfiguration.Read(encrypt);
+
+        Assert.StartsWith(
+            "--encryption_key or BACKUP_ENCRYPTION_KEY must name a recipient", encrypt.Refused().Message, StringComparison.Ordinal);
+    }
 }

@@ -6,7 +6,7 @@ namespace SoundHash.Backup.UnitTests.Infrastructure;
 /// <summary>Settings for tests, from flags, environment and a .env file that need not exist.</summary>
 internal static class Settings
 {
-    private static readonly Dictionary<string, string?> NoFlags = [];
+    private static readonly SettingFlag[] NoFlags = [];
 
     public static SettingsReader OfEnvironment(params (string Name, string Value)[] variables) =>
         new(NoFlags, variables.ToDictionary(static v => v.Name, static v => v.Value), null);
@@ -17,9 +17,13 @@ internal static class Settings
     public static SettingsReader Of(
         (string Name, string? Value)[] flags, (string Name, string Value)[] environment, EnvFile? file) =>
         new(
-            flags.ToDictionary(static f => f.Name, static f => f.Value),
+            flags.Select(static f => new SettingFlag(f.Name, Option(f.Name), f.Value)).ToList(),
             environment.ToDictionary(static v => v.Name, static v => v.Value),
             file);
+
+    // BACKUP_JOBS is --jobs.
+    private static string Option(string setting) =>
+        $"--{setting[(setting.IndexOf('_', StringComparison.Ordinal) + 1)..].ToLowerInvariant()}";
 
     /// <summary>Asserts that the settings are refused, and returns the error.</summary>
     public static BackupException Refused(this SettingsReader settings)

@@ -129,10 +129,10 @@ public sealed class RepositoryGuardTests : IDisposable
         await _store.AddSetAsync(TestSets.Manifest("newest", TestSets.Noon));
         var catalogue = await _store.CatalogueAsync();
 
-        RepositoryGuard.EnsureClockMovesOn(catalogue, "soundhash", TestSets.Noon);
-        RepositoryGuard.EnsureClockMovesOn(catalogue, "other", TestSets.Noon.AddDays(-100));
+        RepositoryGuard.EnsureClockMovesOn(catalogue, SetKind.Logical, "soundhash", TestSets.Noon);
+        RepositoryGuard.EnsureClockMovesOn(catalogue, SetKind.Logical, "other", TestSets.Noon.AddDays(-100));
         var e = Assert.Throws<BackupException>(
-            () => RepositoryGuard.EnsureClockMovesOn(catalogue, "soundhash", TestSets.Noon.AddSeconds(-1)));
+            () => RepositoryGuard.EnsureClockMovesOn(catalogue, SetKind.Logical, "soundhash", TestSets.Noon.AddSeconds(-1)));
 
         Assert.Equal(ErrorKind.Failed, e.Kind);
         Assert.Contains("set newest started at 2026-11-22 12:00:00Z: a clock went backwards", e.Message, StringComparison.Ordinal);

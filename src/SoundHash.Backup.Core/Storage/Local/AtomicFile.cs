@@ -60,8 +60,13 @@ public sealed class AtomicFile : WriteStage
     }
 
     /// <inheritdoc/>
-    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
-        _file.WriteAsync(buffer, cancellationToken);
+    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        // Into the kernel's cache, on this thread: .NET has no asynchronous writes to files on Linux, only another thread for them.
+        cancellationToken.ThrowIfCancellationRequested();
+        _file.Write(buffer.Span);
+        return ValueTask.CompletedTask;
+    }
 
     /// <summary>
     /// Publishes the file, durably. When it has appeared and only its directory can't be synced, that is an error too: the

@@ -91,7 +91,17 @@ public sealed class LocalObjectStore : IObjectStore
     }
 
     /// <inheritdoc/>
-    public Task<ObjectInfo?> StatAsync(string key, CancellationToken cancel) => Task.FromResult(Describe(key, new FileInfo(PathOf(key))));
+    public Task<ObjectInfo?> StatAsync(string key, CancellationToken cancel)
+    {
+        try
+        {
+            return Task.FromResult(LocalFiles.Stat(PathOf(key)) is { } found ? new ObjectInfo(key, found.Size, found.Modified) : null);
+        }
+        catch (IOException e)
+        {
+            throw Failed("read", key, e);
+        }
+    }
 
     /// <inheritdoc/>
     public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancel)

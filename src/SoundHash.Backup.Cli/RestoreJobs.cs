@@ -5,7 +5,7 @@ using SoundHash.Backup.Repository;
 using SoundHash.Backup.Restores;
 using SoundHash.Backup.Storage;
 
-namespace SoundHash.Backup.Cli.Commands;
+namespace SoundHash.Backup.Cli;
 
 /// <summary>One set or file to restore.</summary>
 /// <param name="From">The set's id, or the file's path.</param>
@@ -23,7 +23,7 @@ internal sealed record RestoreJob(
         RestoreRun run, SetReading reading, Manifest set, RestoreOptions options, RestorePace pace) => new(
         set.Id,
         options.Target,
-        set.Objects.Sum(static o => o.PlainBytes),
+        set.PlainBytes,
         async (confirm, cancel) =>
         {
             using var use = await reading.BeginAsync(set.Id, cancel);
@@ -44,7 +44,7 @@ internal sealed record SetReading(IObjectStore Store, string StateDirectory, Act
 }
 
 /// <summary>Restores one thing after the other between the hooks; one failure does not stop the rest.</summary>
-internal sealed class RestoreJobs(CliSession cli, HookScope hooks, TransferMeter meter, Func<string, bool> confirm)
+internal sealed class RestoreJobs(CliSession cli, HookScope hooks, RestoreRun run, TransferMeter meter, Func<string, bool> confirm)
 {
     /// <summary>Restores all, reports, and returns the exit code.</summary>
     public async Task<int> RunAsync(IReadOnlyList<RestoreJob> jobs, CancellationToken cancel)
@@ -58,7 +58,7 @@ internal sealed class RestoreJobs(CliSession cli, HookScope hooks, TransferMeter
             facts,
             async () =>
             {
-                await using (new ProgressReporter(cli, "restore", meter, () => jobs.Sum(static j => j.Bytes)))
+                await using (new ProgressReporter(cli, "restore", meter, () => jobs.Sum(static j => j.Bytes) + run.VerifyingBytes))
                 {
                     foreach (var job in jobs)
                     {

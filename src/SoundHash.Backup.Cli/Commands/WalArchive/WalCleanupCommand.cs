@@ -1,0 +1,106 @@
+using System.CommandLine;
+using SoundHash.Backup.Cli.OptionGroups;
+using SoundHash.Backup.Cli.Output;
+using SoundHash.Backup.Configuration;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Repository;
+using SoundHash.Backup.Wal;
+
+namespace SoundHash.Backup.Cli.Commands.WalArchive;
+
+/// <summary>shbackup wal-archive cleanup: removes WAL that no recovery needs any more.</summary>
+internal sealed class WalCleanupCommand : VerbCommand
+{
+    private const int DefaultDays = 30;
+
+    private readonly Option<int?> _days = WholeNumber.Option(
+        "--retention-days", "N", $"Recovery must be possible to every moment of the last N days (default: {DefaultDays})");
+
+    private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Show what would be removed; remove nothing" };
+
+    public WalCleanupCommand(CommonOptions common)
+        : base(
+            "cleanup",
+            "Remove WAL that neither a set needs nor recovery to a moment of the window; the set that it begins with is read back first",
+            common)
+    {
+        Options.Add(_days);
+        Options.Add(_dryRun);
+        Validators.Add(result =>
+        {
+            if (result.GetValue(_days) is < 1 or > 36500)
+            {
+                result.AddError("--retention-days takes a number from 1 to 36500");
+            }
+        });
+    }
+
+    public override IReadOnlyList<string> Examples { get; } =
+        ["shbackup wal-archive cleanup --dry-run", "shbackup wal-archive cleanup --retention-days 14"];
+
+    public override IReadOnlyList<ErrorKind> Failures { get; } = [ErrorKind.Storage, ErrorKind.Verification, ErrorKind.Locked];
+
+    protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
+    {
+        var settings = cli.Settings();
+        var own = WalSiteSettings.Read(cli, settings);
+        var jobs = RunConfiguration.ReadJobs(settings);
+        var meter = cli.Meter(settings);
+        settings.ThrowIfInvalid();
+
+        using var held = await RunLock.TakeAsync(
+            own.Repository.StateDirectory, "wal-cleanup", null, TimeSpan.Zero, cli.Time, cancel);
+        var sets = RepositoryAccess.OpenForReading(own.Repository);
+        var cleanup = new WalCleanup(
+            sets, RepositoryAccess.OpenWal(own.Wal), new SetVerifier(sets, cli.Launcher, meter), own.Providers, jobs, cli.Time, cli.Log);
+        var days = parse.GetValue(_days) ?? DefaultDays;
+        var dryRun = parse.GetValue(_dryRun);
+        IReadOnlyList<WalCleanupResult> results;
+        await using (new ProgressReporter(cli, "verify", meter, static () => 0))
+        {
+            results = await cleanup.RunAsync(days, held, dryRun, cancel);
+        }
+
+        var problems = results.Select(static r => r.Problem).OfType<BackupException>().ToList();
+        problems.ForEach(cli.ReportLines);
+        var code = ExitCodes.WorstOf(problems);
+        var document = new WalCleanupDocument(days, results.Select(ItemOf).ToList(), dryRun, code);
+        cli.Print(document, ResultJson.Default.WalCleanupDocument, Print);
+        return code;
+    }
+
+    private static WalCleanupItem ItemOf(WalCleanupResult result)
+    {
+        var removed = result.Decisions.Where(static d => d.Removes)
+            .Select(static d => new WalRemovalItem(d.Entry.Name.Name, d.Entry.StoredBytes, d.Entry.Stored, d.Reason)).ToList();
+        var kept = result.Decisions.Where(static d => !d.Removes).GroupBy(static d => d.Reason)
+            .Select(static g => new WalKeptItem(g.Key, g.Count())).ToList();
+        return new WalCleanupItem(
+            WalLayout.SystemFolder(result.SystemIdentifier),
+            removed,
+            removed.Sum(static r => r.StoredBytes),
+            kept.Sum(static k => k.Files),
+            kept);
+    }
+
+    private static void Print(Terminal terminal, WalCleanupDocument document)
+    {
+        var what = document.DryRun ? "would remove" : "removed";
+        foreach (var cluster in document.Clusters)
+        {
+            foreach (var item in cluster.Removed)
+            {
+                terminal.Line($"{what}  {item.Name}  {item.Reason}");
+            }
+
+            foreach (var kept in cluster.KeptFor)
+            {
+                terminal.Line($"keeps  {Sizes.Count(kept.Files, "file")}: {kept.Reason}");
+            }
+
+            terminal.Line(
+                $"cluster {cluster.SystemIdentifier}: {what} {Sizes.Count(cluster.Removed.Count, "file")} "
+                + $"({Sizes.Bytes(cluster.RemovedBytes)}), keeps {Sizes.Count(cluster.Kept, "file")}");
+        }
+    }
+}

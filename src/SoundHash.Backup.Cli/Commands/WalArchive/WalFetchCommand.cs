@@ -1,0 +1,105 @@
+using System.CommandLine;
+using Serilog.Events;
+using SoundHash.Backup.Cli.OptionGroups;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Wal;
+
+namespace SoundHash.Backup.Cli.Commands.WalArchive;
+
+/// <summary>shbackup wal-archive fetch NAME PATH: for restore_command.</summary>
+internal sealed class WalFetchCommand : VerbCommand
+{
+    private readonly Argument<string> _name = new("NAME") { Description = "The file, as %f names it" };
+    private readonly Argument<string> _path = new("PATH") { Description = "Where to, as %p names it" };
+    private readonly Option<string?> _from = new("--from") { Description = "Ask this store only", HelpName = "STORE" };
+
+    public WalFetchCommand(CommonOptions common)
+        : base("fetch", "Bring a file of WAL back, and fetch those behind it ahead (for restore_command)", common)
+    {
+        Arguments.Add(_name);
+        Arguments.Add(_path);
+        Options.Add(_from);
+    }
+
+    public override IReadOnlyList<string> Examples { get; } =
+        ["shbackup wal-archive fetch 000000010000000000000042 pg_wal/RECOVERYXLOG"];
+
+    public override IReadOnlyList<ErrorKind> Failures { get; } =
+        [ErrorKind.ToolMissing, ErrorKind.Storage, ErrorKind.Encryption, ErrorKind.Verification];
+
+    public override int ExitWith(int code) => FetchExitCode.For(code, Directory.GetCurrentDirectory());
+
+    protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
+    {
+        var access = WalReading.Read(cli, parse.GetValue(_from));
+        var name = WalFileName.Parse(parse.GetRequiredValue(_name));
+        var path = parse.GetRequiredValue(_path);
+        var data = DataDirectory.OfWalFile(path);
+        var spool = data is null ? null : WalSpool.Of(access.SpoolDirectory, data.SystemIdentifier, data.Path);
+        if (spool is not null && TryTakePrefetched(spool, name, path))
+        {
+            return ExitCodes.Success;
+        }
+
+        var archive = await access.ArchiveAsync(data, cancel);
+        if (!await new WalFetch([archive], access.Providers, cli.Time, cli.Log).RunAsync(name, path, cancel))
+        {
+            if (data is not null
+                && await new WalFetchPieces(access.Store, archive, access.Providers, cli.Log).TryAsync(name, data.Path, path, cancel))
+            {
+                return ExitCodes.Success;
+            }
+
+            // A standby asks every few seconds; only a person who asks by hand needs the words.
+            cli.Log.Write(data is null ? LogEventLevel.Information : LogEventLevel.Debug, "{Name:l} is not in the archive", name.Name);
+            return FetchExitCode.NotThere;
+        }
+
+        if (spool is not null && name.Kind == WalFileKind.Segment)
+        {
+            var bytes = new FileInfo(path).Length;
+            await WalPrefetchCommand.StartAsync(cli, spool, name, bytes, access.EnvFile, parse.GetValue(_from), cancel);
+        }
+
+        return ExitCodes.Success;
+    }
+
+    // It may have come between the shell's own look and ours.
+    private static bool TryTakePrefetched(WalSpool spool, WalFileName name, string path)
+    {
+        try
+        {
+            File.Move(Path.Combine(spool.FetchFolder, name.Name), path, overwrite: true);
+            return true;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+}
+
+/// <summary>What PostgreSQL is to understand (src/backend/access/transam/xlogarchive.c, RestoreArchivedFile).</summary>
+internal static class FetchExitCode
+{
+    /// <summary>No store has the file: the end of the log.</summary>
+    public const int NotThere = 250;
+
+    private const int EndOfLog = 1;
+    private const int StopRecovery = 200;
+
+    /// <summary>
+    /// The code for PostgreSQL. Up to 125 it takes any for "no such file" and ends recovery there, so that only a proven absence
+    /// may say that; above, it stops, which a standby must not: it is asked again.
+    /// </summary>
+    /// <param name="code">Ours.</param>
+    /// <param name="directory">The data directory, in which PostgreSQL runs its commands.</param>
+    public static int For(int code, string directory) => code switch
+    {
+        ExitCodes.Success => code,
+        NotThere => EndOfLog,
+        _ when File.Exists(Path.Combine(directory, "standby.signal")) => code <= 125 ? code : EndOfLog,
+        _ => StopRecovery,
+    };
+}

@@ -1,0 +1,85 @@
+using System.CommandLine;
+using SoundHash.Backup.Cli.OptionGroups;
+using SoundHash.Backup.Cli.Output;
+using SoundHash.Backup.Configuration;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Wal;
+
+namespace SoundHash.Backup.Cli.Commands.WalArchive;
+
+/// <summary>shbackup wal-archive generate-config: what postgresql.conf needs.</summary>
+internal sealed class WalGenerateConfigCommand : VerbCommand
+{
+    private readonly Option<bool> _apply = new("--apply") { Description = "Set it on the server (ALTER SYSTEM), and say what needs a restart" };
+
+    public WalGenerateConfigCommand(CommonOptions common)
+        : base("generate-config", "Print what postgresql.conf needs for WAL to be archived", common) => Options.Add(_apply);
+
+    public override IReadOnlyList<string> Examples { get; } =
+        ["shbackup wal-archive generate-config", "shbackup wal-archive generate-config --env-file /etc/shbackup/.env --apply"];
+
+    public override IReadOnlyList<ErrorKind> Failures { get; } = [ErrorKind.ChildFailed, ErrorKind.Storage];
+
+    protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
+    {
+        var settings = cli.Settings();
+        var server = DatabaseConfiguration.Read(settings);
+        var wal = WalConfiguration.ReadForArchiving(settings);
+        settings.ThrowIfInvalid();
+
+        await using var session = await Session.OpenAsync(server, cancel);
+        var data = await DataDirectoryOfAsync(session, cancel);
+        data.EnsureOutside("BACKUP_WAL_DIR", wal.Directory);
+        data.EnsureOutside("BACKUP_SPOOL_DIR", wal.SpoolDirectory);
+        var spool = WalSpool.Of(wal.SpoolDirectory, data.SystemIdentifier, data.Path);
+        var program = Environment.ProcessPath!;
+        var parameters = await ArchivingConfig.ReadAsync(
+            session, WalCommandText.Archive(program, settings.EnvFilePath, spool.Folder), cancel);
+        var restore = WalCommandText.Restore(program, settings.EnvFilePath, spool.FetchFolder, null);
+        if (settings.EnvFilePath is null)
+        {
+            cli.Log.Warning("no .env file is in use: PostgreSQL runs the commands without your environment; add --env-file FILE");
+        }
+
+        var apply = parse.GetValue(_apply);
+        if (apply)
+        {
+            await ArchivingConfig.ApplyAsync(session, parameters, cancel);
+        }
+
+        var items = parameters.Select(static p => new ParameterResult(p.Name, p.Value, p.Current, p.Differs, p.NeedsRestart)).ToList();
+        cli.Print(new ArchivingDocument(items, restore, apply), ResultJson.Default.ArchivingDocument, Print);
+        return ExitCodes.Success;
+    }
+
+    private static async Task<DataDirectory> DataDirectoryOfAsync(Session session, CancellationToken cancel)
+    {
+        var path = await session.TextAsync("SHOW data_directory", cancel);
+        if (!Directory.Exists(path))
+        {
+            throw new BackupException(
+                ErrorKind.Failed,
+                $"the data directory {path} of {session.Settings.Server} is not on this machine",
+                "run this on the server's machine, as the user that PostgreSQL runs as");
+        }
+
+        return DataDirectory.Open(path);
+    }
+
+    private static void Print(Terminal terminal, ArchivingDocument document)
+    {
+        foreach (var item in document.Parameters)
+        {
+            var was = item.Differs ? $"was {Quote(item.Current ?? string.Empty)}" : "as it is";
+            terminal.Line($"{item.Name} = {Quote(item.Value)}  # {(document.Applied && item.Differs ? $"set; {was}" : was)}{(item.Differs && item.NeedsRestart ? "; needs a restart" : string.Empty)}");
+        }
+
+        terminal.Line("# for recovery, which shbackup restore sets by itself:");
+        terminal.Line($"# restore_command = {Quote(document.RestoreCommand)}");
+    }
+
+    // As postgresql.conf has it: a quote is doubled, and so is a backslash.
+    private static string Quote(string text) =>
+        $"'{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("'", "''", StringComparison.Ordinal)}'";
+}

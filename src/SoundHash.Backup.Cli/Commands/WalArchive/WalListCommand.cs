@@ -1,0 +1,59 @@
+using System.CommandLine;
+using SoundHash.Backup.Cli.OptionGroups;
+using SoundHash.Backup.Cli.Output;
+using SoundHash.Backup.Errors;
+
+namespace SoundHash.Backup.Cli.Commands.WalArchive;
+
+/// <summary>shbackup wal-archive list</summary>
+internal sealed class WalListCommand(CommonOptions common)
+    : VerbCommand("list", "List what is archived, by cluster and timeline, with its gaps", common)
+{
+    public override IReadOnlyList<string> Examples { get; } = ["shbackup wal-archive list", "shbackup wal-archive list --json"];
+
+    public override IReadOnlyList<ErrorKind> Failures { get; } = [ErrorKind.Storage, ErrorKind.Verification];
+
+    protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
+    {
+        var settings = cli.Settings();
+        var own = WalSiteSettings.Read(cli, settings);
+        settings.ThrowIfInvalid();
+
+        var site = await WalSite.OpenAsync(cli, own, askServer: false, cancel);
+        var clusters = await site.ClustersAsync(cancel);
+        var problems = clusters.SelectMany(static c =>
+            c.Findings.Select(f => WalText.Problem(c.SystemIdentifier, f.Finding)).OfType<BackupException>()).ToList();
+        var code = ExitCodes.WorstOf(problems);
+        var document = new WalListDocument(own.Wal.Directory, clusters.Select(WalClusterResult.Of).ToList(), code);
+        cli.Print(document, ResultJson.Default.WalListDocument, (terminal, list) => Print(terminal, list, site));
+        problems.ForEach(cli.ReportLines);
+        foreach (var problem in clusters.SelectMany(static c => c.Wal.Problems))
+        {
+            cli.Log.Warning("{Message:l}; {Hint:l}", problem.Message, problem.Hint);
+        }
+
+        return code;
+    }
+
+    private static void Print(Terminal terminal, WalListDocument document, WalSite site)
+    {
+        if (document.Clusters.Count == 0)
+        {
+            terminal.Line(site.Nothing());
+        }
+
+        foreach (var cluster in document.Clusters)
+        {
+            terminal.Line($"cluster {cluster.SystemIdentifier}, segments of {Sizes.Bytes(cluster.SegmentBytes)}");
+            foreach (var line in TextTable.Lines(WalText.Header, cluster.Timelines.Select(WalText.Row)))
+            {
+                terminal.Line($"  {line}");
+            }
+
+            foreach (var gap in cluster.Gaps)
+            {
+                terminal.Line($"  not there ({gap.State}): {WalText.Of(gap)}");
+            }
+        }
+    }
+}

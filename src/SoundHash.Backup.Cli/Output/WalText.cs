@@ -1,0 +1,60 @@
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Wal;
+
+namespace SoundHash.Backup.Cli.Output;
+
+/// <summary>The WAL archive in words.</summary>
+internal static class WalText
+{
+    /// <summary>"segment X", or "segments X to Y (N)", and the time between their neighbours.</summary>
+    public static string Of(WalGapResult gap)
+    {
+        var which = gap.Segments == 1 ? $"segment {gap.First}" : $"segments {gap.First} to {gap.Last} ({gap.Segments})";
+        return $"{which}{Span(gap)}";
+    }
+
+    /// <summary>What is lost, as an error; null for what waits to be archived.</summary>
+    public static BackupException? Problem(ulong system, WalFinding finding)
+    {
+        var which = Of(WalGapResult.Of(finding));
+        return finding.State switch
+        {
+            WalGapState.Pending => null,
+            WalGapState.OnServer => new BackupException(
+                ErrorKind.Verification,
+                $"the WAL of {system} has a gap: {which}; the server still has it in pg_wal",
+                "shbackup wal-archive verify --repair"),
+            _ => new BackupException(
+                ErrorKind.Verification,
+                $"the WAL of {system} has a gap: {which}",
+                "shbackup wal-archive verify --repair fetches what is still in pg_wal; recovery past the gap needs a base backup that begins "
+                + "after it: take one"),
+        };
+    }
+
+    /// <summary>The summary of a timeline for a table.</summary>
+    public static IReadOnlyList<string> Row(WalTimelineResult timeline) =>
+    [
+        $"{timeline.Timeline}",
+        timeline.First ?? "-",
+        timeline.Last ?? "-",
+        $"{timeline.Segments}",
+        Sizes.Bytes(timeline.StoredBytes),
+        (timeline.Parent, timeline.History) switch
+        {
+            ({ } parent, _) => $"from {parent} at {timeline.SwitchLsn}",
+            (_, not null) => $"{timeline.History} can't be read",
+            _ => string.Empty,
+        },
+    ];
+
+    public static string[] Header { get; } = ["TIMELINE", "FIRST SEGMENT", "LAST SEGMENT", "SEGMENTS", "STORED", "ORIGIN"];
+
+    private static string Span(WalGapResult gap) => (gap.After, gap.Before) switch
+    {
+        ({ } after, { } before) => $", stored between {Sizes.Time(after)} and {Sizes.Time(before)}",
+        ({ } after, null) => $", after {Sizes.Time(after)}",
+        (null, { } before) => $", before {Sizes.Time(before)}",
+        _ => string.Empty,
+    };
+}

@@ -1,0 +1,60 @@
+using SoundHash.Backup.Configuration;
+using SoundHash.Backup.Encryption;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Repository;
+using SoundHash.Backup.Storage;
+
+namespace SoundHash.Backup.Cli;
+
+/// <summary>What verbs that read the WAL archive work with.</summary>
+/// <param name="Store">The store of the archive.</param>
+/// <param name="SpoolDirectory">BACKUP_SPOOL_DIR, absolute.</param>
+/// <param name="Jobs">Segments at once.</param>
+/// <param name="EnvFile">The .env file in use, absolute, or null.</param>
+/// <param name="Providers">Makes the provider of an encryption method.</param>
+internal sealed record WalReading(
+    IObjectStore Store, string SpoolDirectory, int Jobs, string? EnvFile, Func<EncryptionMethod, IEncryptionProvider> Providers)
+{
+    /// <summary>Reads the settings.</summary>
+    /// <param name="cli">The session.</param>
+    /// <param name="from">The only store to ask, or null for all.</param>
+    /// <exception cref="BackupException">They are wrong.</exception>
+    public static WalReading Read(CliSession cli, string? from)
+    {
+        var settings = cli.Settings();
+        var wal = WalConfiguration.Read(settings);
+        var encryption = EncryptionConfiguration.ReadForDecryption(settings);
+        var jobs = RunConfiguration.ReadJobs(settings);
+        settings.ThrowIfInvalid();
+        var store = RepositoryAccess.OpenWal(wal);
+        if (from is not null && from != store.Name)
+        {
+            throw new BackupException(ErrorKind.Configuration, $"there is no store '{from}'", $"there is: {store.Name}");
+        }
+
+        return new WalReading(store, wal.SpoolDirectory, jobs, settings.EnvFilePath, cli.Providers(encryption).For);
+    }
+
+    /// <summary>The archive of a data directory's cluster; without one, of the only cluster that there is.</summary>
+    /// <exception cref="BackupException">There are several, or none.</exception>
+    public async Task<WalArchive> ArchiveAsync(DataDirectory? data, CancellationToken cancel)
+    {
+        if (data is not null)
+        {
+            return new WalArchive(Store, data.SystemIdentifier);
+        }
+
+        var systems = await WalArchive.SystemsAsync(Store, cancel);
+        return systems switch
+        {
+            [var one] => new WalArchive(Store, one),
+            [] => throw new BackupException(
+                ErrorKind.Storage, $"store {Store.Name} has no WAL at all", "check BACKUP_WAL_DIR and BACKUP_CLUSTER"),
+            _ => throw new BackupException(
+                ErrorKind.Usage,
+                $"the archive holds WAL of {systems.Count} clusters ({string.Join(", ", systems)})",
+                "run this in the data directory, with pg_wal/NAME as the path"),
+        };
+    }
+}

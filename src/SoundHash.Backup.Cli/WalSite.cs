@@ -1,0 +1,142 @@
+using System.Globalization;
+using SoundHash.Backup.Configuration;
+using SoundHash.Backup.Encryption;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Repository;
+using SoundHash.Backup.Storage;
+using SoundHash.Backup.Wal;
+
+namespace SoundHash.Backup.Cli;
+
+/// <summary>The WAL of one cluster, with what needs it and what writes it.</summary>
+/// <param name="Wal">The archive.</param>
+/// <param name="Sets">The cluster's base backups, newest first.</param>
+/// <param name="Server">The server when it is this cluster's, or null.</param>
+/// <param name="Timelines">What should be there, and what is not.</param>
+internal sealed record WalCluster(
+    LoadedWal Wal, IReadOnlyList<Manifest> Sets, ServerWal? Server, IReadOnlyList<WalTimelineWalk> Timelines)
+{
+    public ulong SystemIdentifier => Wal.Archive.SystemIdentifier;
+
+    /// <summary>What is not in the archive, each once though it is missing for several timelines.</summary>
+    public IReadOnlyList<(WalFinding Finding, WalLine Line)> Findings { get; } = Timelines
+        .SelectMany(static t => t.Findings.Select(f => (Finding: f, t.Chain.Line)))
+        .DistinctBy(static f => (f.Finding.Gap.First, f.Finding.Gap.Last)).ToList();
+}
+
+/// <summary>What the verbs that look after the WAL archive work with.</summary>
+internal sealed class WalSite
+{
+    private readonly CliSession _cli;
+    private readonly Catalogue _catalogue;
+    private readonly ServerWal? _server;
+
+    private WalSite(CliSession cli, WalSiteSettings settings, Catalogue catalogue, ServerWal? server, string? serverProblem)
+    {
+        _cli = cli;
+        Settings = settings;
+        _catalogue = catalogue;
+        _server = server;
+        ServerProblem = serverProblem;
+        Store = RepositoryAccess.OpenWal(settings.Wal);
+    }
+
+    public WalSiteSettings Settings { get; }
+
+    /// <summary>The store of the archive.</summary>
+    public IObjectStore Store { get; }
+
+    /// <summary>Why the server could not be asked, or null.</summary>
+    public string? ServerProblem { get; }
+
+    /// <summary>Sets whose manifest can't be used: what they need is not known.</summary>
+    public IReadOnlyList<BackupException> BrokenSets => _catalogue.Sets.Select(static s => s.Problem).OfType<BackupException>().ToList();
+
+    public static async Task<WalSite> OpenAsync(CliSession cli, WalSiteSettings settings, bool askServer, CancellationToken cancel)
+    {
+        var catalogue = await Catalogue.LoadAsync(RepositoryAccess.OpenForReading(settings.Repository), cancel);
+        var (server, problem) = askServer ? await AskServerAsync(cli, cancel) : (null, null);
+        return new WalSite(cli, settings, catalogue, server, problem);
+    }
+
+    /// <summary>The clusters that the archive, the sets or the server know.</summary>
+    public async Task<IReadOnlyList<WalCluster>> ClustersAsync(CancellationToken cancel)
+    {
+        var ofSets = _catalogue.Sets.Where(static s => s.Manifest is { Physical: not null })
+            .Select(static s => ulong.TryParse(s.Manifest!.SystemIdentifier, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : 0)
+            .Where(static id => id > 0);
+        var systems = (await WalArchive.SystemsAsync(Store, cancel)).Concat(ofSets).Distinct().Order().ToList();
+        var clusters = new List<WalCluster>();
+        foreach (var system in systems)
+        {
+            clusters.Add(await LoadAsync(system, cancel));
+        }
+
+        return clusters;
+    }
+
+    /// <summary>Reads a cluster's archive.</summary>
+    public async Task<WalCluster> LoadAsync(ulong system, CancellationToken cancel)
+    {
+        var (sets, segmentBytes) = LoadedWal.SetsOf(_catalogue, system);
+        var server = _server?.SystemIdentifier == system ? _server : null;
+        var wal = await LoadedWal.LoadAsync(Store, system, segmentBytes ?? server?.SegmentBytes, Settings.Providers, cancel);
+        var manifests = sets.Select(static s => s.Manifest!).Where(m => m.Physical!.WalSegmentBytes == wal.Index.SegmentBytes).ToList();
+        return new WalCluster(wal, manifests, server, new WalWalk(wal, manifests, server, _cli.Time.GetUtcNow()).Timelines());
+    }
+
+    /// <summary>Where there is no WAL at all: a mistyped directory must not pass for an empty archive.</summary>
+    public string Nothing() =>
+        $"there is no WAL in {Settings.Wal.Directory}{(Directory.Exists(Settings.Wal.Directory) ? string.Empty : ", which does not exist")} (BACKUP_WAL_DIR, BACKUP_CLUSTER)";
+
+    // That the server, or the settings of its connection, can't be had must not keep us from looking at the archive.
+    private static async Task<(ServerWal? Server, string? Problem)> AskServerAsync(CliSession cli, CancellationToken cancel)
+    {
+        try
+        {
+            var settings = cli.Settings();
+            var server = DatabaseConfiguration.Read(settings);
+            settings.ThrowIfInvalid();
+            await using var session = await ConnectAsync(server, cancel);
+            return (await ServerWal.ReadAsync(session, cli.Log, cancel), null);
+        }
+        catch (BackupException e) when (!cancel.IsCancellationRequested)
+        {
+            return (null, e.Message);
+        }
+    }
+
+    // Any database of the server will do, and the one of the settings may be the one that was lost.
+    private static async Task<Session> ConnectAsync(ConnectionSettings server, CancellationToken cancel)
+    {
+        try
+        {
+            return await Session.OpenAsync(server, cancel);
+        }
+        catch (BackupException) when (server.Database != "postgres" && !cancel.IsCancellationRequested)
+        {
+            return await Session.OpenAsync(server with { Database = "postgres" }, cancel);
+        }
+    }
+}
+
+/// <summary>The settings of these verbs.</summary>
+/// <param name="Repository">Where the sets are.</param>
+/// <param name="Wal">Where the WAL is.</param>
+/// <param name="Providers">Makes the provider of an encryption method.</param>
+/// <param name="HasAgeKey">An age identity is given.</param>
+internal sealed record WalSiteSettings(
+    RepositoryConfiguration Repository, WalConfiguration Wal, Func<EncryptionMethod, IEncryptionProvider> Providers, bool HasAgeKey)
+{
+    /// <summary>Reads them; problems are left in the reader.</summary>
+    public static WalSiteSettings Read(CliSession cli, SettingsReader settings)
+    {
+        var encryption = EncryptionConfiguration.ReadForDecryption(settings);
+        return new WalSiteSettings(
+            RepositoryConfiguration.Read(settings),
+            WalConfiguration.Read(settings),
+            cli.Providers(encryption).For,
+            encryption.IdentityFiles.Count > 0);
+    }
+}

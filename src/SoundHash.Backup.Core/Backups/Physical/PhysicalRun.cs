@@ -1,0 +1,137 @@
+using Serilog;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Pipelines;
+using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Processes;
+using SoundHash.Backup.Repository;
+using SoundHash.Backup.Storage;
+
+namespace SoundHash.Backup.Backups.Physical;
+
+/// <summary>The WAL that a physical backup needs.</summary>
+/// <param name="Store">The archive's store.</param>
+/// <param name="Timeout">How long to wait for it after the files are copied.</param>
+public sealed record WalScope(IObjectStore Store, TimeSpan Timeout);
+
+/// <summary>Backs up a whole cluster into a set.</summary>
+public sealed class PhysicalRun(
+    IObjectStore store, ProcessLauncher launcher, PgToolFinder tools, TimeProvider time, TransferMeter meter, ILogger log)
+{
+    // Of the lock: one that no database of that name minds.
+    private const string Subject = "the whole cluster";
+    private const int DamageLines = 20;
+
+    private long _expected;
+
+    /// <summary>Bytes that the run will read, or 0 while that is unknown.</summary>
+    public long ExpectedBytes => Interlocked.Read(ref _expected);
+
+    /// <summary>Backs the cluster up. A set with damaged pages exists, and has an error beside it.</summary>
+    public async Task<BackupOutcome> RunAsync(BackupScope scope, WalScope wal, BackupOptions options, CancellationToken cancel)
+    {
+        try
+        {
+            using var held = await RunLock.TakeAsync(scope.StateDirectory, "backup", Subject, scope.LockWait, time, cancel);
+            await using var session = await Session.OpenAsync(scope.Server, cancel);
+            var (facts, system) = await PrepareAsync(session, scope, held, cancel);
+            var wait = new ArchiveWait(new WalArchive(wal.Store, system), session, wal.Timeout, time, log);
+            var copy = await ChooseAsync(session, facts, system, wal, options, cancel);
+            var seal = ShareThreads(options.Seal, copy.Streams);
+            var backup = new PhysicalBackup(store, session, facts, copy, wait, options with { Seal = seal }, time, log);
+            var set = await backup.RunAsync(system.ToString(System.Globalization.CultureInfo.InvariantCulture), held, cancel);
+            return new BackupOutcome(string.Empty, set, await DamageAsync(session, set, cancel));
+        }
+        catch (BackupException e) when (!cancel.IsCancellationRequested)
+        {
+            log.Debug(e, "the physical backup failed");
+            return new BackupOutcome(string.Empty, null, e);
+        }
+    }
+
+    // Streams that run at once share the compression threads that one alone would have.
+    private static Seal ShareThreads(Seal seal, int streams) =>
+        seal with { Compression = seal.Compression with { Workers = Math.Max(1, seal.Compression.Workers / streams) } };
+
+    private async Task<(ClusterFacts Facts, ulong System)> PrepareAsync(
+        Session session, BackupScope scope, RunLock held, CancellationToken cancel)
+    {
+        await PoolerCheck.EnsureDirectAsync(session, cancel);
+        var facts = await ClusterFacts.ReadAsync(session, cancel);
+        await ArchiveWait.EnsureArchivingAsync(facts, session, log, cancel);
+        var system = await session.TextAsync("SELECT system_identifier::text FROM pg_control_system()", cancel);
+        var guard = new RepositoryGuard(store, time, log);
+        await guard.AdmitAsync(system, scope.AllowNewSystem, cancel);
+        var catalogue = await Catalogue.LoadAsync(store, cancel);
+        await guard.RemoveLeftoversAsync(catalogue, held, dryRun: false, cancel);
+        RepositoryGuard.EnsureClockMovesOn(catalogue, SetKind.Physical, string.Empty, await ServerFacts.ClockAsync(session, cancel));
+        await guard.WarnOfSpaceAsync(catalogue, SetKind.Physical, string.Empty, cancel);
+        return (facts, ulong.Parse(system!, System.Globalization.CultureInfo.InvariantCulture));
+    }
+
+    // The files themselves where they are at hand, which is several times as fast; else PostgreSQL's own stream of them.
+    private async Task<IClusterCopy> ChooseAsync(
+        Session session, ClusterFacts facts, ulong system, WalScope wal, BackupOptions options, CancellationToken cancel)
+    {
+        if (facts.DataDirectory is { } path && OpenIfOurs(path, system) is { } data)
+        {
+            return new LocalCopy(
+                session, facts, data.Path, options.Jobs, time, meter, bytes => Interlocked.Exchange(ref _expected, bytes), log);
+        }
+
+        await StreamedCopy.EnsurePossibleAsync(session, cancel);
+        var chosen = await tools.ForServerAsync(session.ServerMajor, cancel);
+        return new StreamedCopy(session, facts, chosen, launcher, wal.Timeout, time, meter, log);
+    }
+
+    private DataDirectory? OpenIfOurs(string path, ulong system)
+    {
+        if (!Directory.Exists(path))
+        {
+            log.Information("the data directory {Path} is not on this machine: its files come through pg_basebackup", path);
+            return null;
+        }
+
+        try
+        {
+            var data = DataDirectory.Open(path);
+            if (data.SystemIdentifier == system)
+            {
+                return data;
+            }
+
+            log.Information("{Path} on this machine is another cluster's: the files come through pg_basebackup", path);
+        }
+        catch (BackupException e)
+        {
+            log.Warning("the data directory can't be read by this user ({Message:l}): its files come through pg_basebackup, more slowly", e.Message);
+        }
+
+        return null;
+    }
+
+    private async Task<BackupException?> DamageAsync(Session session, Manifest set, CancellationToken cancel)
+    {
+        var pages = set.Physical!.DamagedPages;
+        if (pages.Count == 0)
+        {
+            return null;
+        }
+
+        var names = await DamageNames.FindAsync(session, pages, cancel);
+        foreach (var file in pages.GroupBy(static p => p.Path).Take(DamageLines))
+        {
+            log.Error(
+                "damaged pages in {Relation:l} (file {Path:l}): blocks {Blocks:l}",
+                names.GetValueOrDefault(file.Key, "a relation"),
+                file.Key,
+                DamageNames.Ranges(file.Select(static p => p.Block)));
+        }
+
+        return new BackupException(
+            ErrorKind.Verification,
+            $"{pages.Count} pages of the cluster have a wrong checksum, the first in {names.GetValueOrDefault(pages[0].Path, pages[0].Path)}"
+            + $" (file {pages[0].Path}, block {pages[0].Block}); set {set.Id} is kept, and does not count as good",
+            "find out what damaged them (disk, memory) before more is; restore the relations named above from an older set, and keep those sets"
+            + ": shbackup backup keep ID");
+    }
+}

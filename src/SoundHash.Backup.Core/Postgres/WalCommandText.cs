@@ -1,0 +1,31 @@
+namespace SoundHash.Backup.Postgres;
+
+/// <summary>
+/// The commands that PostgreSQL runs for each file of WAL. Both try without us first, since to start a program for each
+/// 16 MiB costs more than the work. No exit code that PostgreSQL sees is above 125 unless it is meant: that would end it.
+/// </summary>
+public static class WalCommandText
+{
+    /// <summary>For archive_command: an acknowledgement that is newer than the segment says that it is archived.</summary>
+    /// <param name="shbackup">Absolute path of the program.</param>
+    /// <param name="envFile">Absolute path of its settings, or null.</param>
+    /// <param name="spoolFolder">The spool of the data directory.</param>
+    public static string Archive(string shbackup, string? envFile, string spoolFolder) =>
+        $"[ {Quote($"{spoolFolder}/")}%f -nt \"%p\" ] || {Program(shbackup, envFile)} wal-archive push \"%p\" || exit 1";
+
+    /// <summary>For restore_command: a segment that was fetched ahead only has to be moved.</summary>
+    /// <param name="shbackup">Absolute path of the program.</param>
+    /// <param name="envFile">Absolute path of its settings, or null.</param>
+    /// <param name="fetchFolder">Where the spool of the data directory keeps such segments.</param>
+    /// <param name="store">The only store to fetch from, or null for all.</param>
+    public static string Restore(string shbackup, string? envFile, string fetchFolder, string? store) =>
+        $"mv -f {Quote($"{fetchFolder}/")}%f \"%p\" 2>/dev/null || {Program(shbackup, envFile)} wal-archive fetch "
+        + $"{(store is null ? string.Empty : $"--from {Quote(store)} ")}%f \"%p\"";
+
+    private static string Program(string shbackup, string? envFile) =>
+        envFile is null ? Quote(shbackup) : $"{Quote(shbackup)} --env-file {Quote(envFile)}";
+
+    // For the shell, and for PostgreSQL, which takes %% for %.
+    private static string Quote(string text) =>
+        $"'{text.Replace("'", "'\\''", StringComparison.Ordinal).Replace("%", "%%", StringComparison.Ordinal)}'";
+}

@@ -1,0 +1,286 @@
+using System.Globalization;
+using System.Runtime.CompilerServices;
+using System.Text;
+using SoundHash.Backup.Encryption;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Pipelines;
+using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Storage;
+
+namespace SoundHash.Backup.Repository;
+
+/// <summary>What became of a file that was to be archived.</summary>
+public enum WalPutResult
+{
+    /// <summary>It is archived.</summary>
+    Stored,
+
+    /// <summary>It was archived before, with the same content.</summary>
+    AlreadyThere,
+}
+
+/// <summary>A file of the archive as a store lists it.</summary>
+/// <param name="Name">PostgreSQL's name of it.</param>
+/// <param name="StoredBytes">Its size as stored.</param>
+/// <param name="Stored">When it was stored, by the store's clock.</param>
+/// <param name="HasSum">The file that decides its content is there.</param>
+public sealed record WalEntry(WalFileName Name, long StoredBytes, DateTimeOffset Stored, bool HasSum);
+
+/// <summary>
+/// The WAL of one cluster in one store. A name has one content for ever: the SHA-256 of its plain bytes is written first,
+/// in a file of its own that is never replaced, and who comes later with the same name must bring the same bytes. A file
+/// is archived when its object is there, which appears whole or not at all.
+/// </summary>
+/// <param name="store">The store.</param>
+/// <param name="systemIdentifier">The cluster.</param>
+public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
+{
+    private const int Format = 1;
+
+    /// <summary>The store's name for messages.</summary>
+    public string StoreName => store.Name;
+
+    /// <summary>The cluster.</summary>
+    public ulong SystemIdentifier => systemIdentifier;
+
+    /// <summary>The clusters whose WAL a store holds.</summary>
+    public static async Task<IReadOnlyList<ulong>> SystemsAsync(IObjectStore store, CancellationToken cancel)
+    {
+        var found = new SortedSet<ulong>();
+        await foreach (var item in store.ListAsync(string.Empty, cancel))
+        {
+            if (ulong.TryParse(item.Key.Split('/')[0], NumberStyles.None, CultureInfo.InvariantCulture, out var system))
+            {
+                found.Add(system);
+            }
+        }
+
+        return found.ToList();
+    }
+
+    /// <summary>Makes sure that the archive of the cluster is there; a first one is made.</summary>
+    /// <param name="hasArchived">It has been there before: an empty one is then a disk that is not mounted, say, and no new archive.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="cancel">Cancels.</param>
+    /// <exception cref="BackupException">It is gone, or of a newer format.</exception>
+    public async Task AdmitAsync(bool hasArchived, DateTimeOffset now, CancellationToken cancel)
+    {
+        var key = $"{WalLayout.SystemFolder(systemIdentifier)}/{WalLayout.ArchiveFile}";
+        var isThere = await store.StatAsync(key, cancel) is not null;
+        if (isThere && hasArchived)
+        {
+            // Looked at when it was first used from here: what this costs is paid for every call of PostgreSQL's.
+            return;
+        }
+
+        if (isThere)
+        {
+            var known = await store.ReadJsonAsync(key, RepositoryJson.Default.WalArchiveRecord, cancel);
+            if (known is null || known.FormatVersion > Format)
+            {
+                throw new BackupException(
+                    ErrorKind.Configuration,
+                    $"the WAL archive in store {store.Name} has format version {known?.FormatVersion}; this shbackup knows {Format}",
+                    "use the newer shbackup that made it");
+            }
+
+            return;
+        }
+
+        if (hasArchived)
+        {
+            throw new StorageException(
+                $"the WAL archive of system identifier {systemIdentifier} is gone from store {store.Name}, where it was before",
+                "see whether the disk is mounted and BACKUP_WAL_DIR is right; when it was removed on purpose, remove the file 'archived' "
+                + "in the spool of the data directory (BACKUP_SPOOL_DIR) and take a new physical backup");
+        }
+
+        try
+        {
+            await store.WriteJsonAsync(
+                key, new WalArchiveRecord(Format, now), RepositoryJson.Default.WalArchiveRecord, WriteMode.CreateNew, cancel);
+        }
+        catch (ObjectExistsException)
+        {
+            // Another first push was faster.
+        }
+    }
+
+    /// <summary>Archives a file. When it returns, the file is there, whole and durable.</summary>
+    /// <param name="source">The file.</param>
+    /// <param name="seal">How to compress and encrypt it.</param>
+    /// <param name="beforeCommit">Runs when all bytes are written and before they count; throws to stop that.</param>
+    /// <param name="cancel">Cancels.</param>
+    /// <exception cref="WalConflictException">The archive has other bytes under that name; nothing was touched.</exception>
+    /// <exception cref="StorageException">The store can't be written.</exception>
+    public async Task<WalPutResult> PutAsync(WalSource source, Seal seal, Action? beforeCommit, CancellationToken cancel)
+    {
+        var key = WalLayout.KeyOf(systemIdentifier, source.Name);
+        if (await ReserveAsync(source, key, beforeCommit, cancel) && await store.StatAsync(key, cancel) is not null)
+        {
+            return WalPutResult.AlreadyThere;
+        }
+
+        try
+        {
+            await using var writer = await store.OpenWriteAsync(key, WriteMode.CreateNew, cancel);
+            await using var sealing = seal.Compression.Compress(seal.Encryption?.Encrypt(writer) ?? writer);
+            await source.CopyToAsync(sealing, cancel);
+            beforeCommit?.Invoke();
+            await sealing.CompleteAsync(cancel);
+            return WalPutResult.Stored;
+        }
+        catch (ObjectExistsException)
+        {
+            // Somebody archived it since we looked, and the sum is the same: so is the content.
+            return WalPutResult.AlreadyThere;
+        }
+    }
+
+    /// <summary>SHA-256 of a file's plain bytes, in lower-case hex; null when nothing of that name was ever begun.</summary>
+    /// <exception cref="BackupException">The sum is there and can't be read.</exception>
+    public Task<string?> SumOfAsync(WalFileName name, CancellationToken cancel) =>
+        WalSum.ReadAsync(store, WalLayout.KeyOf(systemIdentifier, name), cancel);
+
+    /// <summary>True when a file is archived.</summary>
+    public async Task<bool> ContainsAsync(WalFileName name, CancellationToken cancel) =>
+        await store.StatAsync(WalLayout.KeyOf(systemIdentifier, name), cancel) is not null;
+
+    /// <summary>
+    /// Opens the plain bytes of a file, whatever its form; null when the archive surely does not have it. A difference from
+    /// its sum is thrown in place of the end.
+    /// </summary>
+    /// <param name="name">The file.</param>
+    /// <param name="providers">Makes the provider of a method.</param>
+    /// <param name="cancel">Cancels.</param>
+    /// <exception cref="BackupException">It is there and can't be read.</exception>
+    public async Task<Stream?> OpenAsync(WalFileName name, Func<EncryptionMethod, IEncryptionProvider> providers, CancellationToken cancel)
+    {
+        var key = WalLayout.KeyOf(systemIdentifier, name);
+        Stream stored;
+        try
+        {
+            stored = await store.OpenReadAsync(key, 0, cancel);
+        }
+        catch (ObjectMissingException)
+        {
+            return null;
+        }
+
+        try
+        {
+            var sum = await SumOfAsync(name, cancel) ?? throw new BackupException(
+                ErrorKind.Verification,
+                $"{key} in store {store.Name} has no {WalLayout.SumSuffix} beside it, so that its content can't be checked",
+                "restore that file from another copy of the archive");
+            var subject = $"WAL file {name} in store {store.Name}";
+            stored = await SealedForm.OpenAsync(stored, subject, providers, cancel);
+            return new VerifyingReadStage(stored, subject, null, sum);
+        }
+        catch
+        {
+            await stored.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Reads a small file (a history) as text; null when the archive does not have it.</summary>
+    public async Task<string?> ReadTextAsync(
+        WalFileName name, Func<EncryptionMethod, IEncryptionProvider> providers, CancellationToken cancel)
+    {
+        if (await OpenAsync(name, providers, cancel) is not { } plain)
+        {
+            return null;
+        }
+
+        await using (plain)
+        {
+            using var reader = new StreamReader(plain, Encoding.UTF8);
+            return await reader.ReadToEndAsync(cancel);
+        }
+    }
+
+    /// <summary>The archived files of the cluster, in no certain order; pieces of segments are not among them.</summary>
+    /// <param name="timeline">Only this timeline's files, or null for all.</param>
+    /// <param name="cancel">Cancels.</param>
+    public async IAsyncEnumerable<WalEntry> ListAsync(uint? timeline, [EnumeratorCancellation] CancellationToken cancel)
+    {
+        var folder = $"{WalLayout.SystemFolder(systemIdentifier)}/";
+        var prefix = timeline is null ? folder : string.Create(CultureInfo.InvariantCulture, $"{folder}{timeline:X8}/");
+        var sums = new HashSet<string>();
+        var files = new List<(WalFileName Name, ObjectInfo Info)>();
+        await foreach (var item in store.ListAsync(prefix, cancel))
+        {
+            if (item.Key.EndsWith(WalLayout.SumSuffix, StringComparison.Ordinal))
+            {
+                sums.Add(item.Key[..^WalLayout.SumSuffix.Length]);
+            }
+            else if (WalFileName.TryParse(item.Key[(item.Key.LastIndexOf('/') + 1)..]) is { } name
+                && WalLayout.KeyOf(systemIdentifier, name) == item.Key)
+            {
+                files.Add((name, item));
+            }
+        }
+
+        foreach (var (name, info) in files)
+        {
+            yield return new WalEntry(name, info.Size, info.Modified, sums.Contains(info.Key));
+        }
+    }
+
+    /// <summary>What clean-ups have removed.</summary>
+    /// <exception cref="BackupException">The record of it is there and can't be read.</exception>
+    public async Task<IReadOnlyList<WalRemovedRange>> ReadRemovedAsync(CancellationToken cancel) =>
+        (await store.ReadJsonAsync(RemovedKey, RepositoryJson.Default.WalRemovedRecord, cancel))?.Ranges ?? [];
+
+    /// <summary>Replaces the record of what clean-ups have removed; before they do, so that a killed one makes nothing look lost.</summary>
+    public Task WriteRemovedAsync(IReadOnlyList<WalRemovedRange> ranges, CancellationToken cancel) => store.WriteJsonAsync(
+        RemovedKey, new WalRemovedRecord(ranges), RepositoryJson.Default.WalRemovedRecord, WriteMode.Replace, cancel);
+
+    /// <summary>Removes a file: the object first, so that what is left for an instant is a sum without an object, which is no file.</summary>
+    public async Task DeleteAsync(WalFileName name, CancellationToken cancel)
+    {
+        var key = WalLayout.KeyOf(systemIdentifier, name);
+        await store.DeleteAsync(key, cancel);
+        await store.DeleteAsync(key + WalLayout.SumSuffix, cancel);
+    }
+
+    private string RemovedKey => $"{WalLayout.SystemFolder(systemIdentifier)}/{WalLayout.RemovedFile}";
+
+    // True when the name was taken before, by the same content.
+    private async Task<bool> ReserveAsync(WalSource source, string key, Action? beforeCommit, CancellationToken cancel)
+    {
+        if (await store.StatAsync(key + WalLayout.SumSuffix, cancel) is not null)
+        {
+            EnsureSame(source, await SumOfAsync(source.Name, cancel));
+            return true;
+        }
+
+        beforeCommit?.Invoke();
+        try
+        {
+            await WalSum.WriteAsync(store, key, source.Sha256, cancel);
+            return false;
+        }
+        catch (ObjectExistsException)
+        {
+            EnsureSame(source, await SumOfAsync(source.Name, cancel));
+            return true;
+        }
+    }
+
+    private void EnsureSame(WalSource source, string? known)
+    {
+        if (known != source.Sha256)
+        {
+            throw new WalConflictException(source.Name, store.Name, source.Sha256, known ?? "nothing");
+        }
+    }
+}
+
+/// <summary>The archive holds other bytes under the name of a file that was to be archived; nothing was touched.</summary>
+public sealed class WalConflictException(WalFileName name, string store, string ours, string theirs) : BackupException(
+    ErrorKind.Verification,
+    $"WAL file {name} is archived in store {store} with other content (SHA-256 {theirs}, here {ours}); nothing was touched",
+    "two servers archive to one place, or this one was taken back to an earlier state: give this cluster its own BACKUP_CLUSTER, "
+    + "or make a new timeline (recover it with a target and promote it)");

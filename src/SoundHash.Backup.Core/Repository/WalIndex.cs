@@ -1,0 +1,113 @@
+using System.Runtime.InteropServices;
+using SoundHash.Backup.Postgres;
+
+namespace SoundHash.Backup.Repository;
+
+/// <summary>An archived whole segment.</summary>
+/// <param name="Segment">The segment.</param>
+/// <param name="Entry">Its file.</param>
+[StructLayout(LayoutKind.Auto)]
+public readonly record struct WalIndexed(WalSegment Segment, WalEntry Entry);
+
+/// <summary>The archived files of one cluster in order. Only whole segments count, and only those whose content can be checked.</summary>
+public sealed class WalIndex
+{
+    private readonly Dictionary<uint, List<WalIndexed>> _segments;
+    private readonly Dictionary<uint, TimelineHistory> _histories;
+
+    /// <param name="segmentBytes">The cluster's segment size.</param>
+    /// <param name="entries">All archived files.</param>
+    /// <param name="histories">The histories that could be read.</param>
+    /// <param name="removed">What clean-ups have removed.</param>
+    public WalIndex(
+        int segmentBytes, IEnumerable<WalEntry> entries, IEnumerable<TimelineHistory> histories, IEnumerable<WalRange>? removed = null)
+    {
+        SegmentBytes = segmentBytes;
+        Removed = removed?.ToList() ?? [];
+        Entries = entries.OrderBy(static e => e.Name.Name, StringComparer.Ordinal).ToList();
+        _histories = histories.ToDictionary(static h => h.Timeline);
+        var whole = new List<WalIndexed>();
+        foreach (var entry in Entries.Where(static e => e.Name.Kind == WalFileKind.Segment))
+        {
+            if (entry.HasSum && WalSegment.TryParse(entry.Name.Name, segmentBytes, out var segment))
+            {
+                whole.Add(new WalIndexed(segment, entry));
+            }
+        }
+
+        _segments = whole.GroupBy(static w => w.Segment.Timeline)
+            .ToDictionary(static g => g.Key, static g => g.OrderBy(static w => w.Segment.Number).ToList());
+        var named = Entries.Where(static e => e.Name.Kind == WalFileKind.TimelineHistory)
+            .Select(static e => Convert.ToUInt32(e.Name.Timeline, 16)).ToHashSet();
+        Timelines = named.Concat(_segments.Keys).Concat(_histories.Keys).Distinct().Order().ToList();
+        Unread = Timelines.Where(t => t > 1 && !_histories.ContainsKey(t)).ToList();
+    }
+
+    /// <summary>The cluster's segment size.</summary>
+    public int SegmentBytes { get; }
+
+    /// <summary>All archived files, by name.</summary>
+    public IReadOnlyList<WalEntry> Entries { get; }
+
+    /// <summary>What clean-ups have removed.</summary>
+    public IReadOnlyList<WalRange> Removed { get; }
+
+    /// <summary>All timelines that something is known of, in order.</summary>
+    public IReadOnlyList<uint> Timelines { get; }
+
+    /// <summary>Timelines whose history is missing, or could not be read: where they come from is not known.</summary>
+    public IReadOnlyList<uint> Unread { get; }
+
+    /// <summary>The whole segments of a timeline, in order.</summary>
+    public IReadOnlyList<WalIndexed> Of(uint timeline) => _segments.GetValueOrDefault(timeline) ?? [];
+
+    /// <summary>The whole segments of a range, in order.</summary>
+    public IEnumerable<WalIndexed> Within(WalRange range)
+    {
+        var segments = Of(range.Timeline);
+        var (low, high) = (0, segments.Count);
+        while (low < high)
+        {
+            var middle = (low + high) / 2;
+            (low, high) = segments[middle].Segment.Number < range.First ? (middle + 1, high) : (low, middle);
+        }
+
+        return segments.Skip(low).TakeWhile(s => s.Segment.Number <= range.Last);
+    }
+
+    /// <summary>True when a whole segment is archived.</summary>
+    public bool Has(WalSegment segment) => Within(new WalRange(segment.Timeline, segment.Number, segment.Number)).Any();
+
+    /// <summary>The history of a timeline; null when it is not known. The first timeline has no ancestors.</summary>
+    public TimelineHistory? HistoryOf(uint timeline) =>
+        _histories.GetValueOrDefault(timeline) ?? (timeline == 1 ? new TimelineHistory(1, []) : null);
+
+    /// <summary>The line to a timeline: of itself alone when its history is not known.</summary>
+    public WalLine LineTo(uint timeline) => new(HistoryOf(timeline) ?? new TimelineHistory(timeline, []), SegmentBytes);
+
+    /// <summary>The timelines that a base backup can surely be recovered to, its own first and the newest last.</summary>
+    public IReadOnlyList<uint> DescendantsOf(PhysicalFacts facts) => Timelines.Append(facts.Timeline)
+        .Where(t => LineTo(t).DescendsFrom(facts.Timeline, facts.Stop)).Distinct().Order().ToList();
+
+    /// <summary>The newest timeline that a base backup can be recovered to.</summary>
+    public uint NewestFrom(PhysicalFacts facts) => DescendantsOf(facts)[^1];
+
+    /// <summary>The chain from the first segment that a base backup needs to what is archived of a timeline.</summary>
+    public WalChain ChainOf(PhysicalFacts facts, uint timeline, ulong? through = null) => WalChain.Of(
+        this,
+        facts.FirstSegment,
+        LineTo(timeline),
+        Math.Max(facts.LastSegment.Number, through ?? 0));
+
+    /// <summary>
+    /// The first missing segment of the log that makes a base backup consistent, on the line that has most of it; null when
+    /// all of it is there.
+    /// </summary>
+    public WalSegment? FirstMissingFor(PhysicalFacts facts)
+    {
+        var best = DescendantsOf(facts).Select(t => ChainOf(facts, t))
+            .MaxBy(static c => c.ContiguousEnd is { } end ? end.Number + 1 : c.First.Number)!;
+        var next = best.ContiguousEnd is { } end ? end.Number + 1 : best.First.Number;
+        return next <= facts.LastSegment.Number ? best.Line.At(next) : null;
+    }
+}

@@ -1,0 +1,154 @@
+using System.Globalization;
+using SoundHash.Backup.Postgres;
+
+namespace SoundHash.Backup.Repository;
+
+/// <summary>A base backup as a clean-up of the WAL archive sees it.</summary>
+/// <param name="Manifest">Its manifest.</param>
+/// <param name="IsGood">Complete, without damaged pages, with the log that makes it consistent.</param>
+/// <param name="IsInUse">Somebody restores it.</param>
+public sealed record WalSet(Manifest Manifest, bool IsGood, bool IsInUse)
+{
+    /// <summary>Its facts.</summary>
+    public PhysicalFacts Facts => Manifest.Physical!;
+}
+
+/// <summary>What becomes of an archived file, and why.</summary>
+/// <param name="Entry">The file.</param>
+/// <param name="Removes">True when it is to be removed.</param>
+/// <param name="Reason">In words, for people.</param>
+public sealed record WalDecision(WalEntry Entry, bool Removes, string Reason);
+
+/// <summary>The decisions for an archive.</summary>
+/// <param name="Decisions">One for each file, in order.</param>
+/// <param name="Anchors">The sets in whose stead older ones lose the log after their end: they must be read back first.</param>
+public sealed record WalRetentionPlan(IReadOnlyList<WalDecision> Decisions, IReadOnlyList<Manifest> Anchors)
+{
+    /// <summary>What is to be removed, in order.</summary>
+    public IReadOnlyList<WalEntry> Removals => Decisions.Where(static d => d.Removes).Select(static d => d.Entry).ToList();
+}
+
+/// <summary>
+/// Decides by need and not by age alone. A file goes only when it was stored before the recovery window began, and
+/// - no set that is there needs it to be consistent;
+/// - recovery to no moment of the window needs it: on each timeline that was written in the window, or is the newest, all log
+///   stays from the start of the newest good set that ended before the window began, or of all sets where there is none;
+/// - no set that is being written needs it.
+/// Histories always stay. Where a timeline comes from is unknown while its history can't be read (it is encrypted, say): then
+/// every older timeline counts as its ancestor, and none as one that leads a set to it.
+/// </summary>
+public static class WalRetention
+{
+    /// <summary>Why all is kept where nothing could be recovered without it, or with it.</summary>
+    public const string NoGoodSet = "there is no good base backup";
+
+    /// <summary>Decides.</summary>
+    /// <param name="index">The archive.</param>
+    /// <param name="sets">All base backups of the cluster.</param>
+    /// <param name="windowStart">When the recovery window begins.</param>
+    /// <param name="writingFrom">What sets that are being written need: all from this position on; null for nothing.</param>
+    public static WalRetentionPlan Decide(WalIndex index, IReadOnlyList<WalSet> sets, DateTimeOffset windowStart, Lsn? writingFrom)
+    {
+        if (!sets.Any(static s => s.IsGood))
+        {
+            return new WalRetentionPlan(KeepAll(index, NoGoodSet), []);
+        }
+
+        if (sets.Any(s => s.Facts.WalSegmentBytes != index.SegmentBytes))
+        {
+            return new WalRetentionPlan(KeepAll(index, "the base backups have different segment sizes"), []);
+        }
+
+        var anchors = new List<Manifest>();
+        var needs = sets.Select(s => OfSet(index, s)).ToList();
+        foreach (var timeline in Surviving(index, windowStart))
+        {
+            var anchor = sets.Where(s => s.IsGood && s.Manifest.Stopped < windowStart && SurelyLeadsTo(index, s, timeline))
+                .MaxBy(static s => s.Manifest.Stopped);
+            if (anchor is not null)
+            {
+                anchors.Add(anchor.Manifest);
+            }
+
+            needs.AddRange(sets
+                .Where(s => anchor is null || s.IsInUse || s.Manifest.Stopped >= anchor.Manifest.Stopped)
+                .Where(s => MayLeadTo(index, s, timeline))
+                .Select(s => OfWindow(index, s, timeline)));
+        }
+
+        if (writingFrom is { } from)
+        {
+            var first = from.Value / (ulong)index.SegmentBytes;
+            needs.Add(new Need("a set that is being written", segment => segment.Number >= first));
+        }
+
+        return new WalRetentionPlan(
+            index.Entries.Select(e => Decide(index, e, needs, windowStart)).ToList(), anchors.DistinctBy(static a => a.Id).ToList());
+    }
+
+    private static WalDecision Decide(WalIndex index, WalEntry entry, List<Need> needs, DateTimeOffset windowStart)
+    {
+        if (entry.Name.Kind == WalFileKind.TimelineHistory)
+        {
+            return new WalDecision(entry, false, "a history");
+        }
+
+        if (entry.Stored >= windowStart)
+        {
+            return new WalDecision(entry, false, "stored within the recovery window");
+        }
+
+        // A partial segment and the history of a base backup go with the segment that they are named after.
+        if (!WalSegment.TryParse(entry.Name.Name[..24], index.SegmentBytes, out var segment))
+        {
+            return new WalDecision(entry, false, "no segment of this size has that name");
+        }
+
+        return needs.Find(n => n.Covers(segment)) is { } need
+            ? new WalDecision(entry, false, need.Reason)
+            : new WalDecision(
+                entry,
+                true,
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"stored {entry.Stored.UtcDateTime:yyyy-MM-dd}, before the recovery window; no set needs it"));
+    }
+
+    private static List<WalDecision> KeepAll(WalIndex index, string reason) =>
+        index.Entries.Select(e => new WalDecision(e, false, reason)).ToList();
+
+    // No moment of the window lies on a timeline to which nothing was written since it began. The newest may only have been idle.
+    private static IEnumerable<uint> Surviving(WalIndex index, DateTimeOffset windowStart) => index.Timelines.Where(t =>
+        t == index.Timelines[^1]
+        || index.Entries.Any(e => e.Stored >= windowStart && Convert.ToUInt32(e.Name.Timeline, 16) == t));
+
+    private static Need OfSet(WalIndex index, WalSet set)
+    {
+        var (first, last) = (set.Facts.FirstSegment.Number, set.Facts.LastSegment.Number);
+        return new Need(
+            $"set {set.Manifest.Id} needs it to be consistent",
+            segment => segment.Number >= first && segment.Number <= last
+                && (segment.Timeline == set.Facts.Timeline || MayLeadTo(index, set, segment.Timeline)));
+    }
+
+    private static Need OfWindow(WalIndex index, WalSet set, uint timeline)
+    {
+        var first = set.Facts.FirstSegment.Number;
+        var history = index.HistoryOf(timeline);
+        bool IsOnLine(WalSegment segment) => history is null
+            ? segment.Timeline <= timeline
+            : segment.Timeline == timeline
+                || (history.SwitchFrom(segment.Timeline) is { } end && segment.Number <= end.Value / (ulong)index.SegmentBytes);
+        return new Need(
+            $"recovery from set {set.Manifest.Id} needs it", segment => segment.Number >= first && IsOnLine(segment));
+    }
+
+    private static bool SurelyLeadsTo(WalIndex index, WalSet set, uint timeline) =>
+        index.LineTo(timeline).DescendsFrom(set.Facts.Timeline, set.Facts.Stop);
+
+    private static bool MayLeadTo(WalIndex index, WalSet set, uint timeline) => index.HistoryOf(timeline) is null
+        ? set.Facts.Timeline <= timeline
+        : SurelyLeadsTo(index, set, timeline);
+
+    private sealed record Need(string Reason, Func<WalSegment, bool> Covers);
+}

@@ -1,0 +1,202 @@
+using Serilog;
+using SoundHash.Backup.Encryption;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Repository;
+using SoundHash.Backup.Storage;
+
+namespace SoundHash.Backup.Wal;
+
+/// <summary>What a clean-up did, or would do, to the WAL of one cluster.</summary>
+/// <param name="SystemIdentifier">The cluster.</param>
+/// <param name="Decisions">One for each file, in order.</param>
+/// <param name="Problem">Why nothing can be removed though there is something old; else null.</param>
+public sealed record WalCleanupResult(ulong SystemIdentifier, IReadOnlyList<WalDecision> Decisions, BackupException? Problem);
+
+/// <summary>Removes WAL that no recovery needs any more, as <see cref="WalRetention"/> decides.</summary>
+/// <param name="sets">The store of the sets.</param>
+/// <param name="store">The store of the WAL archive.</param>
+/// <param name="verifier">Reads the sets back in whose stead older ones lose their log.</param>
+/// <param name="providers">Makes the provider of a method: histories may be encrypted.</param>
+/// <param name="jobs">Objects to read at once.</param>
+/// <param name="time">The clock.</param>
+/// <param name="log">Says what is done.</param>
+public sealed class WalCleanup(
+    IObjectStore sets,
+    IObjectStore store,
+    SetVerifier verifier,
+    Func<EncryptionMethod, IEncryptionProvider> providers,
+    int jobs,
+    TimeProvider time,
+    ILogger log)
+{
+    private static readonly TimeSpan AbandonedAge = TimeSpan.FromDays(1);
+
+    /// <summary>Cleans the archives of all clusters.</summary>
+    /// <param name="days">Length of the recovery window.</param>
+    /// <param name="held">The lock of this verb.</param>
+    /// <param name="dryRun">Only says what it would do.</param>
+    /// <param name="cancel">Cancels.</param>
+    /// <exception cref="BackupException">What is needed can't be told, so that nothing was removed.</exception>
+    public async Task<IReadOnlyList<WalCleanupResult>> RunAsync(int days, RunLock held, bool dryRun, CancellationToken cancel)
+    {
+        var now = time.GetUtcNow();
+        var windowStart = now - TimeSpan.FromDays(days);
+        var results = new List<WalCleanupResult>();
+        foreach (var system in await WalArchive.SystemsAsync(store, cancel))
+        {
+            if (!dryRun)
+            {
+                await StoreClock.CompareAsync(store, $"{WalLayout.SystemFolder(system)}/.clock-probe", now, cancel);
+            }
+
+            var (wal, plan) = await PlanAsync(system, windowStart, now, held, cancel);
+            if (!dryRun)
+            {
+                await RemoveAsync(wal, plan, cancel);
+            }
+
+            results.Add(new WalCleanupResult(system, plan.Decisions, ProblemOf(wal, plan, windowStart)));
+        }
+
+        return results;
+    }
+
+    // Reading a set back may take hours: what is needed is decided anew after it.
+    private async Task<(LoadedWal Wal, WalRetentionPlan Plan)> PlanAsync(
+        ulong system, DateTimeOffset windowStart, DateTimeOffset now, RunLock held, CancellationToken cancel)
+    {
+        var checks = new Dictionary<string, VerificationResult>();
+        while (true)
+        {
+            var catalogue = await Catalogue.LoadAsync(sets, cancel);
+            EnsureReadable(catalogue);
+            StoreClock.EnsureNoFuture(catalogue, now);
+            var writingFrom = await WritingFromAsync(catalogue, cancel);
+            var (own, segmentBytes) = LoadedWal.SetsOf(catalogue, system);
+            var wal = await LoadedWal.LoadAsync(store, system, segmentBytes, providers, cancel);
+            EnsureRemovalsKnown(wal);
+            var candidates = own.Select(s => ToWalSet(s, wal.Index, checks, held)).ToList();
+            var plan = WalRetention.Decide(wal.Index, candidates, windowStart, writingFrom);
+            if (plan.Removals.Count == 0 || plan.Anchors.FirstOrDefault(a => !checks.ContainsKey(a.Id)) is not { } anchor)
+            {
+                return (wal, plan);
+            }
+
+            log.Information("verifying set {Id} ({MiB} MiB), from which recovery is to begin", anchor.Id, anchor.StoredBytes >> 20);
+            checks[anchor.Id] = await verifier.VerifyStoredAsync(anchor, jobs, cancel);
+            foreach (var finding in checks[anchor.Id].Findings)
+            {
+                log.Warning("{Message:l}", finding.Message);
+            }
+        }
+    }
+
+    private static WalSet ToWalSet(
+        CatalogueEntry set, WalIndex index, Dictionary<string, VerificationResult> checks, RunLock held)
+    {
+        var manifest = set.Manifest!;
+        var isWhole = checks.TryGetValue(set.Id, out var check) ? check.Findings.Count == 0 : set.IsComplete;
+        var isGood = isWhole && manifest.Physical!.DamagedPages.Count == 0 && index.FirstMissingFor(manifest.Physical) is null;
+        using var alone = SetUse.TryExclude(held.StateDirectory, set.Id);
+        return new WalSet(manifest, isGood, alone is null);
+    }
+
+    private static void EnsureReadable(Catalogue catalogue)
+    {
+        if (catalogue.Sets.FirstOrDefault(static s => s.Manifest is null) is { } broken)
+        {
+            throw new BackupException(
+                ErrorKind.Verification,
+                $"what WAL is needed can't be told, so that nothing is removed: {broken.Problem!.Message}",
+                broken.Problem.Hint);
+        }
+
+        if (catalogue.Leftovers.FirstOrDefault(static l => l.Keys.Contains(RepositoryLayout.InSet(l.Id, RepositoryLayout.KeepFile))) is { } pinned)
+        {
+            throw new BackupException(
+                ErrorKind.Verification,
+                $"what WAL is needed can't be told, so that nothing is removed: set {pinned.Id} is pinned and has no manifest",
+                $"restore its manifest from another copy, or move the folder sets/{pinned.Id} out of the repository");
+        }
+    }
+
+    private static void EnsureRemovalsKnown(LoadedWal wal)
+    {
+        if (wal.Problems.FirstOrDefault(static p => p.Message.Contains(WalLayout.RemovedFile, StringComparison.Ordinal)) is { } problem)
+        {
+            throw problem;
+        }
+    }
+
+    /// <summary>What sets that are being written need: null for nothing, and the beginning of the log where they do not say.</summary>
+    private async Task<Lsn?> WritingFromAsync(Catalogue catalogue, CancellationToken cancel)
+    {
+        Lsn? from = null;
+        foreach (var leftover in catalogue.Leftovers)
+        {
+            var key = RepositoryLayout.InSet(leftover.Id, RepositoryLayout.IntentFile);
+            if (!leftover.Keys.Contains(key))
+            {
+                continue;
+            }
+
+            var needs = await NeedsOfAsync(key, cancel);
+            if (needs is { } position && (from is null || position < from))
+            {
+                from = position;
+            }
+        }
+
+        return from;
+    }
+
+    private async Task<Lsn?> NeedsOfAsync(string intentKey, CancellationToken cancel)
+    {
+        try
+        {
+            var intent = await sets.ReadJsonAsync(intentKey, RepositoryJson.Default.IntentRecord, cancel);
+            return intent?.WalFrom switch
+            {
+                IntentRecord.NoWal => null,
+                _ => Lsn.TryParse(intent?.WalFrom, out var from) ? from : default(Lsn),
+            };
+        }
+        catch (BackupException e) when (e.Kind == ErrorKind.Verification)
+        {
+            log.Warning("{Message:l}", e.Message);
+            return default(Lsn);
+        }
+    }
+
+    private async Task RemoveAsync(LoadedWal wal, WalRetentionPlan plan, CancellationToken cancel)
+    {
+        if (plan.Removals.Count > 0)
+        {
+            await wal.Archive.WriteRemovedAsync(WalRemovals.Merge(wal.Index, plan), cancel);
+        }
+
+        foreach (var entry in plan.Removals)
+        {
+            cancel.ThrowIfCancellationRequested();
+            await wal.Archive.DeleteAsync(entry.Name, CancellationToken.None);
+            log.Debug("removed {Name}", entry.Name.Name);
+        }
+
+        var folder = $"{WalLayout.SystemFolder(wal.Archive.SystemIdentifier)}/";
+        await store.RemoveAbandonedWritesAsync(folder, time.GetUtcNow() - AbandonedAge, cancel);
+    }
+
+    private static BackupException? ProblemOf(LoadedWal wal, WalRetentionPlan plan, DateTimeOffset windowStart)
+    {
+        var isStuck = plan.Removals.Count == 0 && plan.Anchors.Count == 0
+            && plan.Decisions.Any(d => d.Reason == WalRetention.NoGoodSet && d.Entry.Stored < windowStart);
+        return isStuck
+            ? new BackupException(
+                ErrorKind.Verification,
+                $"system identifier {wal.Archive.SystemIdentifier} has no good base backup: its WAL is all kept",
+                "check BACKUP_DIR; take a physical backup (shbackup backup --kind physical), or when that cluster is gone for good, remove "
+                + $"the folder {wal.Archive.SystemIdentifier} of the archive by hand")
+            : null;
+    }
+}

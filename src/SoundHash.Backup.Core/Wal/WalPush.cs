@@ -1,0 +1,171 @@
+using Serilog;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Repository;
+using SoundHash.Backup.Storage;
+using SoundHash.Backup.Storage.Local;
+
+namespace SoundHash.Backup.Wal;
+
+/// <summary>What one push did.</summary>
+/// <param name="Result">What became of the file that PostgreSQL asked for.</param>
+/// <param name="Ahead">How many further segments were archived and acknowledged.</param>
+public sealed record WalPushOutcome(WalPutResult Result, int Ahead);
+
+/// <summary>
+/// Archives the file that PostgreSQL's archive_command asks for, and while it is at work the segments that wait behind it:
+/// each of those leaves an acknowledgement, so that PostgreSQL's next commands need not start us again.
+/// </summary>
+/// <param name="store">The store of the archive.</param>
+/// <param name="seal">How to compress and encrypt.</param>
+/// <param name="settings">Where the spool is.</param>
+/// <param name="time">The clock.</param>
+/// <param name="log">For what is out of the ordinary.</param>
+public sealed class WalPush(IObjectStore store, Seal seal, WalPushSettings settings, TimeProvider time, ILogger log)
+{
+    // PostgreSQL waits for the end of a command before it asks for the next file, and shows no progress before that.
+    private const int MostAhead = 1000;
+
+    /// <summary>Archives a file. When it returns, the file is durable in the archive.</summary>
+    /// <param name="path">The file: what %p stands for.</param>
+    /// <param name="name">The name to archive it under, or null for the file's own.</param>
+    /// <param name="cancel">Cancels.</param>
+    /// <exception cref="BackupException">It is not archived.</exception>
+    public async Task<WalPushOutcome> RunAsync(string path, string? name, CancellationToken cancel)
+    {
+        var file = WalFileName.Parse(name ?? Path.GetFileName(path));
+        var data = DataDirectory.OfWalFile(path);
+        data?.EnsureOutside("BACKUP_WAL_DIR", settings.ArchiveDirectory);
+        data?.EnsureOutside("BACKUP_SPOOL_DIR", settings.SpoolDirectory);
+        var source = await WalSource.ReadAsync(file, path, cancel);
+        var system = data?.SystemIdentifier ?? WalHeader.TryRead(source.First.Span)?.SystemIdentifier ?? throw new BackupException(
+            ErrorKind.Usage,
+            $"which cluster {path} belongs to can't be told: it is not in the pg_wal of a data directory",
+            "give the path as PostgreSQL does, pg_wal/NAME in the data directory");
+        var archive = new WalArchive(store, system);
+        if (data is null)
+        {
+            await EnsureGenuineAsync(source, system, null, cancel);
+            return new WalPushOutcome(await archive.PutAsync(source, seal, null, cancel), 0);
+        }
+
+        var spool = WalSpool.Of(settings.SpoolDirectory, system, data.Path);
+        spool.Make();
+        using var alone = await RunLock.TakeAsync(spool.Folder, "wal-archive push", null, settings.LockWait, time, cancel);
+        await archive.AdmitAsync(spool.HasArchived, time.GetUtcNow(), cancel);
+        await EnsureGenuineAsync(source, system, data, cancel);
+        return await PushAsync(archive, source, data, spool, cancel);
+    }
+
+    private async Task<WalPushOutcome> PushAsync(
+        WalArchive archive, WalSource asked, DataDirectory data, WalSpool spool, CancellationToken cancel)
+    {
+        var ready = ReadySegments.Of(data);
+        spool.RemoveSpent(ready.Names);
+        // Histories say which segments belong together: they are never later than those.
+        foreach (var history in ready.Histories.Where(h => h != asked.Name))
+        {
+            await archive.PutAsync(await WalSource.ReadAsync(history, data.PathOf(history), cancel), seal, null, cancel);
+        }
+
+        var behind = asked.Name.Kind == WalFileKind.Segment
+            ? ready.Behind(asked.Name).Where(n => !File.Exists(spool.AcknowledgementOf(n))).Take(MostAhead).ToList()
+            : [];
+        // Alone, it may use every core; beside others, each has its own.
+        var own = behind.Count == 0 ? seal : seal with { Compression = seal.Compression with { Workers = 0 } };
+        var result = archive.PutAsync(asked, own, null, cancel);
+        var ahead = PushAheadAsync(archive, own, behind, data, spool, result, cancel);
+        await Task.WhenAll(result, ahead);
+        spool.RememberArchive();
+        return new WalPushOutcome(await result, await ahead);
+    }
+
+    // In order, several at once. The first failure ends it: PostgreSQL will ask for that segment and see the reason.
+    private async Task<int> PushAheadAsync(
+        WalArchive archive,
+        Seal own,
+        List<WalFileName> names,
+        DataDirectory data,
+        WalSpool spool,
+        Task<WalPutResult> asked,
+        CancellationToken cancel)
+    {
+        var count = 0;
+        var next = -1;
+        var failed = false;
+        async Task WorkAsync()
+        {
+            while (!failed && !asked.IsFaulted && Interlocked.Increment(ref next) is var mine && mine < names.Count)
+            {
+                try
+                {
+                    await PushAheadAsync(archive, own, names[mine], data, spool, cancel);
+                    Interlocked.Increment(ref count);
+                }
+                catch (BackupException e)
+                {
+                    failed = true;
+                    log.Warning("{Name} could not be archived ahead: {Message:l}", names[mine].Name, e.Message);
+                }
+            }
+        }
+
+        await Task.WhenAll(Enumerable.Range(0, Math.Min(settings.Jobs, names.Count)).Select(_ => Task.Run(WorkAsync, cancel)));
+        return count;
+    }
+
+    private static async Task PushAheadAsync(
+        WalArchive archive, Seal own, WalFileName name, DataDirectory data, WalSpool spool, CancellationToken cancel)
+    {
+        var path = data.PathOf(name);
+        var before = LocalFiles.Identity(path);
+        var source = await WalSource.ReadAsync(name, path, cancel);
+        await EnsureGenuineAsync(source, archive.SystemIdentifier, data, cancel);
+        // PostgreSQL may have recycled the file under another name since: what was read would then be two segments mixed.
+        await archive.PutAsync(source, own, () => EnsureStillReady(name, path, before, data), cancel);
+        spool.Acknowledge(name);
+    }
+
+    private static void EnsureStillReady(WalFileName name, string path, (ulong Device, ulong Inode)? before, DataDirectory data)
+    {
+        if (before is null || LocalFiles.Identity(path) != before || !File.Exists(data.ReadyMarkOf(name)))
+        {
+            throw new BackupException(ErrorKind.Failed, $"{name} changed while it was archived ahead", "PostgreSQL asks for it when it is its turn");
+        }
+    }
+
+    // Backup history files and timeline histories are text, and have no header.
+    private static async Task EnsureGenuineAsync(WalSource source, ulong system, DataDirectory? data, CancellationToken cancel)
+    {
+        if (source.Name.Kind is not (WalFileKind.Segment or WalFileKind.Partial))
+        {
+            return;
+        }
+
+        var header = WalHeader.TryRead(source.First.Span) ?? throw new BackupException(
+            ErrorKind.Verification, $"WAL file {source.Name} does not begin like one", "see which server writes to that pg_wal directory");
+        var timeline = Convert.ToUInt32(source.Name.Timeline, 16);
+        var history = header.Timeline == timeline || data is null ? null : await ReadHistoryAsync(timeline, data, cancel);
+        header.EnsureIs(source.Name, system, history, source.Length);
+    }
+
+    private static async Task<TimelineHistory?> ReadHistoryAsync(uint timeline, DataDirectory data, CancellationToken cancel)
+    {
+        var path = Path.Combine(data.WalFolder, TimelineHistory.NameOf(timeline));
+        try
+        {
+            return File.Exists(path) ? TimelineHistory.Parse(timeline, await File.ReadAllTextAsync(path, cancel)) : null;
+        }
+        catch (Exception e) when (e is IOException or FormatException)
+        {
+            throw new BackupException(ErrorKind.Verification, $"{path} can't be read: {e.Message}", inner: e);
+        }
+    }
+}
+
+/// <summary>Where a push works.</summary>
+/// <param name="ArchiveDirectory">The local archive, absolute.</param>
+/// <param name="SpoolDirectory">BACKUP_SPOOL_DIR, absolute.</param>
+/// <param name="Jobs">Segments at once.</param>
+/// <param name="LockWait">How long to wait for another push of the same cluster.</param>
+public sealed record WalPushSettings(string ArchiveDirectory, string SpoolDirectory, int Jobs, TimeSpan LockWait);

@@ -1,0 +1,64 @@
+using Serilog;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Repository;
+
+namespace SoundHash.Backup.Wal;
+
+/// <summary>Fills gaps of an archive with what a data directory still has in pg_wal.</summary>
+/// <param name="wal">The archive.</param>
+/// <param name="data">The data directory.</param>
+/// <param name="seal">How to compress and encrypt.</param>
+/// <param name="log">Says what was filled.</param>
+public sealed class WalRepair(LoadedWal wal, DataDirectory data, Seal seal, ILogger log)
+{
+    /// <summary>Archives those segments of a gap that the data directory has whole.</summary>
+    /// <returns>The names of what is archived now.</returns>
+    /// <exception cref="BackupException">The data directory is another cluster's, or the archive can't be written.</exception>
+    public async Task<IReadOnlyList<WalSegment>> FillAsync(WalGap gap, WalLine line, CancellationToken cancel)
+    {
+        if (data.SystemIdentifier != wal.Archive.SystemIdentifier)
+        {
+            throw new BackupException(
+                ErrorKind.Verification,
+                $"{data.Path} is of system identifier {data.SystemIdentifier}, and the archive of {wal.Archive.SystemIdentifier}: nothing is filled",
+                "give the data directory of the right cluster: --pgdata DIR");
+        }
+
+        var filled = new List<WalSegment>();
+        foreach (var path in Directory.EnumerateFiles(data.WalFolder).Order(StringComparer.Ordinal))
+        {
+            if (WalSegment.TryParse(Path.GetFileName(path), wal.Index.SegmentBytes, out var segment)
+                && segment.Number >= gap.First.Number && segment.Number <= gap.Last.Number
+                && line.At(segment.Number) == segment
+                && await TryPutAsync(segment, path, cancel))
+            {
+                filled.Add(segment);
+            }
+        }
+
+        return filled;
+    }
+
+    private async Task<bool> TryPutAsync(WalSegment segment, string path, CancellationToken cancel)
+    {
+        var name = WalFileName.Parse(segment.Name);
+        var source = await WalSource.ReadAsync(name, path, cancel);
+        try
+        {
+            // A file that waits to be used again has an older segment's header.
+            var header = WalHeader.TryRead(source.First.Span) ?? throw new BackupException(
+                ErrorKind.Verification, $"{path} does not begin like a WAL segment");
+            header.EnsureIs(name, wal.Archive.SystemIdentifier, wal.Index.HistoryOf(segment.Timeline), source.Length);
+        }
+        catch (BackupException e) when (e.Kind == ErrorKind.Verification)
+        {
+            log.Warning("{Path} does not fill the gap: {Message:l}", path, e.Message);
+            return false;
+        }
+
+        await wal.Archive.PutAsync(source, seal, null, cancel);
+        log.Information("archived {Name} from {Path}", name.Name, path);
+        return true;
+    }
+}

@@ -1,0 +1,97 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Postgres;
+
+namespace SoundHash.Backup.Wal;
+
+/// <summary>
+/// The local folder of one data directory: acknowledgements of segments that were archived ahead of PostgreSQL's asking, and
+/// segments that were fetched ahead. Nothing in it is needed: whoever loses it only works again.
+/// </summary>
+public sealed class WalSpool
+{
+    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
+    private WalSpool(string folder) => Folder = folder;
+
+    /// <summary>Its path, as the generated commands name it too.</summary>
+    public string Folder { get; }
+
+    /// <summary>Segments that were fetched ahead.</summary>
+    public string FetchFolder => Path.Combine(Folder, "fetch");
+
+    /// <summary>
+    /// The spool of a data directory: named by cluster and path, since two copies of one cluster may run on one machine.
+    /// </summary>
+    /// <param name="root">BACKUP_SPOOL_DIR.</param>
+    /// <param name="systemIdentifier">The cluster.</param>
+    /// <param name="dataDirectory">Its path without symbolic links, as PostgreSQL's own working directory is.</param>
+    public static WalSpool Of(string root, ulong systemIdentifier, string dataDirectory)
+    {
+        var hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(dataDirectory)))[..12];
+        return new WalSpool(Path.Combine(root, string.Create(CultureInfo.InvariantCulture, $"{systemIdentifier}-{hash}")));
+    }
+
+    /// <summary>Makes the folders where they are missing.</summary>
+    /// <exception cref="BackupException">They can't be made.</exception>
+    public void Make()
+    {
+        try
+        {
+            Directory.CreateDirectory(FetchFolder, OwnerOnly);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new BackupException(
+                ErrorKind.Configuration,
+                $"can't make the spool {Folder}: {e.Message}",
+                "set BACKUP_SPOOL_DIR to a directory that PostgreSQL's user may write",
+                e);
+        }
+    }
+
+    /// <summary>The acknowledgement of a segment. PostgreSQL's command believes it only when it is newer than the segment.</summary>
+    public string AcknowledgementOf(WalFileName name) => Path.Combine(Folder, name.Name);
+
+    /// <summary>Says that a segment is archived. Without it, PostgreSQL's command only asks again.</summary>
+    public void Acknowledge(WalFileName name) => File.WriteAllBytes(AcknowledgementOf(name), []);
+
+    /// <summary>True when WAL of the data directory has been archived before.</summary>
+    public bool HasArchived => File.Exists(ArchivedMark);
+
+    private string ArchivedMark => Path.Combine(Folder, "archived");
+
+    /// <summary>Remembers that WAL of the data directory is in an archive, so that one that is empty later is not taken for a new one.</summary>
+    public void RememberArchive()
+    {
+        if (!HasArchived)
+        {
+            File.WriteAllBytes(ArchivedMark, []);
+        }
+    }
+
+    /// <summary>Removes acknowledgements that PostgreSQL has used, or that are of no use.</summary>
+    /// <param name="waiting">Segments that still wait for PostgreSQL to ask.</param>
+    public void RemoveSpent(IReadOnlySet<string> waiting)
+    {
+        foreach (var path in Directory.EnumerateFiles(Folder))
+        {
+            var name = Path.GetFileName(path);
+            if (WalFileName.TryParse(name) is not null && !waiting.Contains(name))
+            {
+                File.Delete(path);
+            }
+        }
+    }
+
+    /// <summary>Forgets everything: acknowledgements and prefetched segments of an earlier life of the data directory.</summary>
+    public void Clear()
+    {
+        if (Directory.Exists(Folder))
+        {
+            Directory.Delete(Folder, recursive: true);
+        }
+    }
+}

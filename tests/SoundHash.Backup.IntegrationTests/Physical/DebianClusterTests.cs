@@ -1,0 +1,51 @@
+using System.Globalization;
+using SoundHash.Backup.IntegrationTests.Infrastructure;
+
+namespace SoundHash.Backup.IntegrationTests.Physical;
+
+/// <summary>Debian keeps a cluster's configuration in /etc/postgresql: it belongs to the backup.</summary>
+public sealed class DebianClusterTests
+{
+    [Fact]
+    public async Task Configuration_outside_the_data_directory_is_kept_with_its_includes()
+    {
+        var name = $"shbackup_{Environment.ProcessId.ToString(CultureInfo.InvariantCulture)}";
+        using var folder = new TempFolder("debian");
+        using var work = new Workspace(new PostgresCluster(), "postgres");
+        var archive = Path.Combine(work.Folder, "backups", "wal");
+        try
+        {
+            await Command.ShellAsync(
+                $"""
+                chmod 755 '{folder.Path}' '{work.Folder}'; mkdir -p '{archive}' '{folder.Path}/socket'; chown -R postgres: '{folder.Path}' '{work.Folder}'
+                pg_createcluster --datadir='{folder.Path}/data' --socketdir='{folder.Path}/socket' --start-conf=manual 15 {name} -- --auth=trust --no-sync
+                etc=/etc/postgresql/15/{name}
+                echo '# nothing is set here' > $etc/conf.d/empty.conf
+                printf '%s\n' "listen_addresses = ''" 'fsync = off' 'archive_mode = on' > $etc/conf.d/own.conf
+                echo "archive_command = 'd={archive}/\$(od -An -tu8 -N8 global/pg_control | tr -d \" \")/00000001; mkdir -p \$d && echo \"\$(sha256sum < %p | cut -c1-64)  %f\" > \$d/%f.sha256 && cp %p \$d/%f'" >> $etc/conf.d/own.conf
+                chown -R postgres: $etc
+                pg_ctlcluster 15 {name} start
+                """);
+            var port = (await Command.ShellAsync($"pg_lsclusters --no-header | awk '$2 == \"{name}\" {{ print $3 }}'")).Output.Trim();
+            work.Set("DATABASE_HOST", folder["socket"]).Set("DATABASE_PORT", port);
+
+            var id = await work.BackupPhysicalAsync();
+
+            var outside = (await work.ContentsAsync(id))["outsideFiles"]!.AsArray().Select(static f => (string)f!).ToList();
+            var edit = new SetEditor(work.SetFolder(id));
+            var stored = (await Command.ShellAsync($"zstd -dc '{edit[edit.Key("final")]}' | tar -t")).Output.Split('\n');
+            foreach (var file in new[] { "postgresql.conf", "pg_hba.conf", "pg_ident.conf", "start.conf", "conf.d/own.conf", "conf.d/empty.conf" })
+            {
+                Assert.Contains($"/etc/postgresql/15/{name}/{file}", outside);
+                Assert.Contains($"outside/etc/postgresql/15/{name}/{file}", stored);
+            }
+
+            Assert.Equal("global/pg_control", stored.Last(static l => l.Length > 0));
+            (await work.RunAsync("backup", "verify", id, "--deep")).Expect(0);
+        }
+        finally
+        {
+            await Command.RunAsync("pg_dropcluster", "--stop", "15", name);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+using SoundHash.Backup.IntegrationTests.Infrastructure;
+
+namespace SoundHash.Backup.IntegrationTests.Physical;
+
+/// <summary>However a physical backup fails, no set is listed, the error says why, and the next run works.</summary>
+public sealed class PhysicalFailureTests(ScriptArchivingCluster cluster, PostgresCluster silent) : IClassFixture<ScriptArchivingCluster>
+{
+    [Theory]
+    [InlineData("--database", "a")]
+    [InlineData("--all-databases")]
+    [InlineData("--fingerprint")]
+    public async Task Options_of_logical_backups_are_refused(params string[] options)
+    {
+        using var work = cluster.Workspace();
+
+        (await work.RunAsync([.. PhysicalProbe.Arguments, .. options])).Expect(2).Says("--kind physical takes the whole cluster");
+        (await work.RunAsync("backup", "--archive-timeout", "3")).Expect(2).Says("--archive-timeout needs --kind physical");
+    }
+
+    [Fact]
+    public async Task A_dry_run_writes_nothing()
+    {
+        using var work = cluster.Workspace();
+
+        var result = (await work.RunAsync([.. PhysicalProbe.Arguments, "--dry-run"])).Expect(0);
+
+        Assert.Contains("would back up the whole cluster", result.Output, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(work.Repository));
+    }
+
+    [Fact]
+    public async Task A_cluster_that_archives_nothing_is_refused_before_anything_is_copied()
+    {
+        using var work = new Workspace(silent, "postgres");
+
+        (await work.RunAsync(PhysicalProbe.Arguments)).Expect(3).Says("does not archive its WAL").Says("shbackup wal-archive generate-config");
+
+        Assert.Empty(await work.SetsAsync());
+        Assert.False(Directory.Exists(Path.Combine(work.Repository, "sets")));
+        using var off = cluster.Workspace().Set("BACKUP_WAL_ARCHIVING_ENABLED", "false");
+        (await off.RunAsync(PhysicalProbe.Arguments)).Expect(3).Says("BACKUP_WAL_ARCHIVING_ENABLED");
+    }
+
+    [Fact]
+    public async Task WAL_that_is_not_archived_in_time_fails_the_backup_and_says_what_is_missing()
+    {
+        // In this cluster archiving works; in this archive nothing arrives.
+        using var work = cluster.Workspace();
+        work.Set("BACKUP_WAL_DIR", "./elsewhere");
+
+        var result = (await work.RunAsync([.. PhysicalProbe.Arguments, "--archive-timeout", "1"])).Expect(5);
+
+        result.Says("was not archived in store local within 1 s").Says("last archived").Says("BACKUP_WAL_DIR");
+        Assert.Matches("WAL file 0000000100000000000000[0-9A-F]{2} was not", result.Error);
+        Assert.Empty(await work.SetsAsync());
+        work.Set("BACKUP_WAL_DIR", cluster.WalArchive);
+        await work.BackupPhysicalAsync();
+    }
+
+    [Theory]
+    [InlineData("KILL", 137)]
+    [InlineData("TERM", 130)]
+    public async Task A_backup_that_is_ended_leaves_no_set_and_no_backup_mode_and_the_next_one_works(string signal, int code)
+    {
+        using var work = cluster.Workspace().Set("BACKUP_RATE_LIMIT", "1M");
+        await work.UseAgeAsync();
+        using (var backup = work.Start(PhysicalProbe.Arguments))
+        {
+            await Eventually.TrueAsync(
+                async () => await cluster.TextAsync(
+                    "postgres",
+                    $"SELECT 'yes' FROM pg_stat_activity WHERE application_name = 'shbackup' AND query ~ 'pg_(start_)?backup' AND state = 'idle'") is not null,
+                "the server is in backup mode");
+            await Command.RunAsync("kill", $"-{signal}", $"{backup.Id}");
+            Assert.Equal(code, (await Command.FinishAsync(backup)).ExitCode);
+        }
+
+        Assert.Empty(await work.SetsAsync());
+        await Eventually.TrueAsync(
+            async () => await cluster.TextAsync("postgres", "SELECT 'yes' FROM pg_stat_activity WHERE application_name = 'shbackup'") is null,
+            "the session ends, and backup mode with it");
+        work.Unset("BACKUP_RATE_LIMIT");
+
+        var id = await work.BackupPhysicalAsync();
+
+        Assert.Equal([work.SetFolder(id)], Directory.GetDirectories(Path.Combine(work.Repository, "sets")));
+        (await work.RunAsync("backup", "verify", id, "--deep")).Expect(0);
+    }
+
+    [Fact]
+    public async Task A_file_that_can_not_be_read_fails_the_backup_by_its_name()
+    {
+        await using var own = new ScriptArchivingCluster();
+        await own.InitializeAsync();
+        using var work = own.Workspace();
+        var secret = Path.Combine(own.DataDirectory, "base", "1", "unreadable");
+        var folder = Path.GetDirectoryName(Workspace.Executable);
+        // As root everything can be read: then the program runs as the server's user, and the file is another's.
+        var asRoot = Environment.UserName == "root";
+        await Command.ShellAsync(
+            $"""
+            echo secret > '{secret}'; chmod 000 '{secret}'; cp -r '{folder}' '{work.Folder}/program'
+            {(asRoot ? $"chown -R postgres: '{work.Folder}'" : string.Empty)}
+            """);
+        (await work.RunAsync("backup", "list")).Expect(0);
+
+        var drop = asRoot ? "setpriv --reuid=postgres --regid=postgres --init-groups --" : string.Empty;
+        var result = await Command.RunAsync(
+            "/bin/bash",
+            ["-c", $"{drop} ./program/shbackup {string.Join(' ', PhysicalProbe.Arguments)}"],
+            work.CleanEnvironment(),
+            work.Folder);
+
+        result.Expect(1).Says($"can't read {secret}");
+        Assert.Empty(await work.SetsAsync());
+    }
+}

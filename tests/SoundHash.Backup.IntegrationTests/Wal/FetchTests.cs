@@ -1,0 +1,74 @@
+using SoundHash.Backup.IntegrationTests.Infrastructure;
+
+namespace SoundHash.Backup.IntegrationTests.Wal;
+
+/// <summary>PostgreSQL gets its WAL back by restore_command, and what its exit codes mean to it.</summary>
+public sealed class FetchTests(ArchivedCluster cluster) : IClassFixture<ArchivedCluster>
+{
+    [Fact]
+    public async Task What_is_fetched_is_the_segment_and_what_is_absent_is_code_1_and_leaves_nothing()
+    {
+        var segment = await cluster.SwitchWalAsync();
+        await cluster.ArchivedAsync(segment);
+        using var folder = new TempFolder();
+        await ArchivingCluster.GiveToPostgresAsync(folder.Path);
+
+        (await cluster.RunAsync("wal-archive", "fetch", segment, folder["segment"], "--env-file", cluster.EnvFile)).Expect(0);
+        (await cluster.RunAsync("wal-archive", "fetch", "0000000100000000000000FF", folder["absent"], "--env-file", cluster.EnvFile))
+            .Expect(1).Says("not in the archive");
+
+        await Command.ShellAsync($"cmp '{folder["segment"]}' '{cluster.DataDirectory}/pg_wal/{segment}'");
+        Assert.Equal(["segment"], Directory.GetFileSystemEntries(folder.Path).Select(Path.GetFileName));
+    }
+
+    [Fact]
+    public async Task Anything_but_a_proven_absence_stops_recovery_and_never_a_standby()
+    {
+        var segment = await cluster.SwitchWalAsync();
+        await cluster.ArchivedAsync(segment);
+        using var damaged = new TempFolder("damaged");
+        await Command.ShellAsync($"cp -a \"{cluster.Archive}\" '{damaged["wal"]}'");
+        SetEditor.FlipBit(Directory.GetFiles(damaged["wal"], segment, SearchOption.AllDirectories).Single());
+        File.WriteAllLines(damaged[".env"], [$"BACKUP_WAL_DIR={damaged["wal"]}", $"BACKUP_SPOOL_DIR={damaged["spool"]}"]);
+        var data = damaged["data"];
+        await Command.ShellAsync($"mkdir -p '{data}/global' '{data}/pg_wal'; cp '{cluster.DataDirectory}/global/pg_control' '{data}/global'");
+        await ArchivingCluster.GiveToPostgresAsync(damaged.Path);
+        string[] good = ["wal-archive", "fetch", segment, "pg_wal/RECOVERYXLOG", "--env-file", damaged[".env"]];
+        string[] usage = ["wal-archive", "fetch", segment, "--env-file", damaged[".env"]];
+        string[] configuration = ["wal-archive", "fetch", segment, "pg_wal/RECOVERYXLOG", "--env-file", damaged["missing.env"]];
+
+        foreach (var arguments in (string[][])[good, usage, configuration])
+        {
+            (await ArchivingCluster.RunInAsync(data, arguments)).Expect(200);
+        }
+
+        File.WriteAllText(Path.Combine(data, "standby.signal"), string.Empty);
+        foreach (var arguments in (string[][])[good, usage, configuration])
+        {
+            Assert.InRange((await ArchivingCluster.RunInAsync(data, arguments)).ExitCode, 2, 125);
+        }
+
+        Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(data, "pg_wal")));
+    }
+
+    /// <summary>PostgreSQL's first segment of a new timeline begins with pages of the old one, and so does the last of the old.</summary>
+    [Fact]
+    public async Task A_promoted_copy_archives_its_history_first_and_its_segments_beside_the_old_timeline_s()
+    {
+        await using var copy = await ClusterCopy.OfAsync(cluster);
+        await cluster.ArchivedAsync(await cluster.SwitchWalAsync());
+        await copy.RecoverAsync(cluster, "archive_mode = on");
+
+        await copy.ExecuteAsync("CREATE TABLE afterwards AS SELECT 1 AS x; SELECT pg_switch_wal()");
+
+        var archive = await cluster.ArchiveOfClusterAsync();
+        var timeline = await copy.TextAsync("SELECT lpad(to_hex(timeline_id), 8, '0') FROM pg_control_checkpoint()");
+        await Eventually.TrueAsync(
+            () => Directory.Exists(Path.Combine(archive, timeline!)) && Directory.GetFiles(Path.Combine(archive, timeline!), "*.sha256").Length > 0,
+            "a segment of the new timeline is archived");
+        Assert.True(File.Exists(Path.Combine(archive, $"{timeline}.history")));
+        Assert.True(
+            File.GetLastWriteTimeUtc(Path.Combine(archive, $"{timeline}.history"))
+            <= Directory.GetFiles(Path.Combine(archive, timeline!)).Min(File.GetLastWriteTimeUtc));
+    }
+}

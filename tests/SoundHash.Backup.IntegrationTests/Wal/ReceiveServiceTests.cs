@@ -1,0 +1,140 @@
+using System.Net.Sockets;
+using System.Text;
+using SoundHash.Backup.IntegrationTests.Infrastructure;
+
+namespace SoundHash.Backup.IntegrationTests.Wal;
+
+/// <summary>A receiver is a good service: systemd hears of it, and what it acknowledged can be recovered.</summary>
+public sealed class ReceiveServiceTests(ReceivingCluster cluster) : IClassFixture<ReceivingCluster>
+{
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Systemd_hears_when_it_streams_how_it_goes_and_that_it_stops(bool isAbstract)
+    {
+        var name = Path.Combine(cluster.Host, $"notify-{Guid.NewGuid():n}");
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+        socket.Bind(new UnixDomainSocketEndPoint(isAbstract ? $"\0{name}" : name));
+        if (!isAbstract)
+        {
+            File.SetUnixFileMode(name, (UnixFileMode)0x1FF);
+        }
+
+        using var process = cluster.StartShbackup(
+            [$"NOTIFY_SOCKET={(isAbstract ? "@" : string.Empty)}{name}", "WATCHDOG_USEC=1000000"],
+            ["wal-archive", "receive", "--env-file", cluster.EnvFile]);
+        await using var receiver = new Receiver(process);
+        await receiver.StreamsAsync();
+
+        await UntilAsync(socket, "READY=1");
+        await UntilAsync(socket, "WATCHDOG=1");
+        await UntilAsync(socket, "WATCHDOG=1");
+        Assert.Equal(0, await receiver.EndAsync("TERM"));
+        await UntilAsync(socket, "STOPPING=1");
+        Assert.Empty(cluster.Programs("pg_receivewal"));
+        Assert.DoesNotContain("error", receiver.Said, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_server_is_recovered_from_pieces_up_to_the_last_commit_that_was_flushed()
+    {
+        await using var receiver = await cluster.ReceiveAsync();
+        await using var copy = await ClusterCopy.OfAsync(cluster);
+        await cluster.FillAsync();
+        var lsn = await cluster.CommitAsync("the last one before the loss");
+        await Eventually.TrueAsync(async () => await FlushedAsync(lsn), "the commit is in a piece");
+
+        await copy.RecoverAsync(cluster);
+
+        Assert.Equal("1", await copy.TextAsync("SELECT count(*)::text FROM marker WHERE t = 'the last one before the loss'"));
+        Assert.Contains("bytes of it are from pieces", await copy.LogAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_standby_gets_no_pieces()
+    {
+        await using var receiver = await cluster.ReceiveAsync();
+        await cluster.SwitchWalAsync();
+        var lsn = await cluster.CommitAsync("not for a standby");
+        await Eventually.TrueAsync(async () => await FlushedAsync(lsn), "the commit is in a piece");
+        var segment = (await cluster.TextAsync("postgres", "SELECT pg_walfile_name(pg_current_wal_lsn())"))!;
+        using var folder = new TempFolder("standby");
+        await Command.ShellAsync($"mkdir -p '{folder["data/global"]}' '{folder["data/pg_wal"]}'; cp '{cluster.DataDirectory}/global/pg_control' '{folder["data/global"]}'");
+        File.WriteAllText(folder["data/standby.signal"], string.Empty);
+        await ArchivingCluster.GiveToPostgresAsync(folder.Path);
+        string[] fetch = ["wal-archive", "fetch", segment, "pg_wal/RECOVERYXLOG", "--env-file", cluster.EnvFile];
+
+        (await ArchivingCluster.RunInAsync(folder["data"], fetch)).Expect(1);
+
+        File.Delete(folder["data/standby.signal"]);
+        (await ArchivingCluster.RunInAsync(folder["data"], fetch)).Expect(1);
+        File.WriteAllText(folder["data/recovery.signal"], string.Empty);
+        (await ArchivingCluster.RunInAsync(folder["data"], fetch)).Expect(0);
+        Assert.Equal(16 * 1024 * 1024, new FileInfo(folder["data/pg_wal/RECOVERYXLOG"]).Length);
+    }
+
+    [Fact]
+    public async Task With_synchronous_a_commit_waits_for_the_receiver_and_none_that_was_acknowledged_is_lost_with_the_server()
+    {
+        await using var copy = await StartedCopyAsync();
+        await cluster.ExecuteAsync("postgres", "CREATE TABLE IF NOT EXISTS acknowledged (n int)");
+        await cluster.ExecuteAsync("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'shbackup_wal'; SELECT pg_reload_conf()");
+        var receiver = await cluster.ReceiveAsync("--synchronous");
+        var last = 0;
+        var commits = CommitUntilItFailsAsync(n => Volatile.Write(ref last, n));
+        await Eventually.TrueAsync(() => Volatile.Read(ref last) > 20, "commits are acknowledged");
+        await receiver.EndAsync("KILL");
+        await Eventually.TrueAsync(
+            async () => await cluster.TextAsync("postgres", "SELECT count(*)::text FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == "1",
+            "a commit waits for the receiver that is gone");
+
+        await cluster.CrashAsync();
+        await Assert.ThrowsAnyAsync<Exception>(() => commits);
+        // The server is gone: what it acknowledged is on the receiver's machine, and is archived without it.
+        (await cluster.RunAsync("wal-archive", "receive", "--env-file", cluster.EnvFile)).Expect(5);
+        await receiver.DisposeAsync();
+
+        await cluster.StartAgainAsync();
+        await copy.RecoverAsync(cluster);
+        Assert.Equal($"{last}", await copy.TextAsync($"SELECT count(DISTINCT n)::text FROM acknowledged WHERE n <= {last}"));
+        await cluster.ExecuteAsync("postgres", "ALTER SYSTEM RESET synchronous_standby_names; SELECT pg_reload_conf()");
+    }
+
+    private async Task CommitUntilItFailsAsync(Action<int> onAcknowledged)
+    {
+        for (var n = 1; ; n++)
+        {
+            await cluster.ExecuteAsync("postgres", $"INSERT INTO acknowledged VALUES ({n})");
+            onAcknowledged(n);
+        }
+    }
+
+    // A base backup, all of whose WAL is in the archive.
+    private async Task<ClusterCopy> StartedCopyAsync()
+    {
+        await using var receiver = await cluster.ReceiveAsync();
+        var copy = await ClusterCopy.OfAsync(cluster);
+        await cluster.ConvergesAsync(await cluster.SwitchWalAsync());
+        await receiver.EndAsync();
+        return copy;
+    }
+
+    private async Task<bool> FlushedAsync(string lsn)
+    {
+        // SEGMENT.FROM-TO
+        var name = (await cluster.TextAsync("postgres", $"SELECT file_name || '.' || file_offset FROM pg_walfile_name_offset('{lsn}')"))!;
+        var pieces = await cluster.PiecesAsync(name[..24]);
+        var offset = int.Parse(name[25..], System.Globalization.CultureInfo.InvariantCulture);
+        // A record is padded with zeros to a multiple of eight, which a piece need not have.
+        return Array.Exists(pieces, p => Convert.ToInt32(p[^8..], 16) > offset - 8);
+    }
+
+    private static async Task UntilAsync(Socket socket, string expected)
+    {
+        var buffer = new byte[4096];
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        while (Encoding.UTF8.GetString(buffer, 0, await socket.ReceiveAsync(buffer, limit.Token)) != expected)
+        {
+        }
+    }
+}
