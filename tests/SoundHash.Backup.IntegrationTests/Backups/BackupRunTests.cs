@@ -196,33 +196,6 @@ public sealed class BackupRunTests(PostgresCluster cluster)
         (await work.RunAsync("backup", "verify", id)).Expect(0);
     }
 
-    // Such a set would be refused afterwards, and stop every restore of the newest one.
-    [Fact]
-    public async Task A_clock_that_goes_backwards_during_the_backup_fails_it()
-    {
-        // The clock of this database alone, moved by a sequence, since that is seen across transactions.
-        var database = await cluster.CreateDatabaseAsync(
-            """
-            CREATE TABLE t AS SELECT 1 AS id;
-            CREATE SEQUENCE hours_back MINVALUE 0;
-            SELECT setval('hours_back', 0);
-            CREATE OR REPLACE FUNCTION pg_catalog.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS
-              $$ SELECT timeofday()::timestamptz - make_interval(hours => (SELECT last_value FROM public.hours_back)::int) $$;
-            """);
-        using var work = new Workspace(cluster, database);
-        var good = await work.BackupAsync();
-        using var gate = new DumpGate(work, Moment.BeforeDump);
-        using var backup = work.Start("backup");
-        await gate.ReachedAsync(backup);
-        await cluster.ExecuteAsync(database, "SELECT setval('hours_back', 1)");
-        gate.Open();
-
-        (await Command.FinishAsync(backup)).Expect(1).Says("the database's clock said").Says("it went backwards").Says("hint: correct the clock");
-
-        Assert.Equal([good], await work.ListedAsync());
-        (await work.RunAsync("restore", "--latest", "--target-db", "never_made", "--plan")).Expect(0);
-    }
-
     // Guards against this: clean-up removed the last backup there was, by one age for all tiers.
     [Fact]
     public async Task Expiry_goes_by_recorded_time_and_tier_and_never_takes_the_newest_set()
