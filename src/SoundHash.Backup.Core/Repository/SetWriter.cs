@@ -41,7 +41,7 @@ public sealed class SetWriter : IAsyncDisposable
         ILogger log,
         CancellationToken cancel)
     {
-        var intent = new IntentRecord(held.Instance, held.Name, Environment.MachineName, Environment.ProcessId, time.GetUtcNow());
+        var intent = IntentOf(held, time);
         for (var attempt = 1; ; attempt++)
         {
             var id = SetId.Make(name, started, attempt);
@@ -53,6 +53,9 @@ public sealed class SetWriter : IAsyncDisposable
             log.Debug("set id {Id} is taken", id);
         }
     }
+
+    private static IntentRecord IntentOf(RunLock held, TimeProvider time) =>
+        new(held.Instance, held.Name, Environment.MachineName, Environment.ProcessId, time.GetUtcNow());
 
     private static async Task<bool> TryReserveAsync(IObjectStore store, string id, IntentRecord intent, CancellationToken cancel)
     {
@@ -150,6 +153,18 @@ public sealed class SetWriter : IAsyncDisposable
     /// <summary>Says that the writer is still at work.</summary>
     public Task RefreshIntentAsync(CancellationToken cancel) => _store.WriteJsonAsync(
         RepositoryLayout.InSet(Id, RepositoryLayout.IntentFile), _intent, RepositoryJson.Default.IntentRecord, WriteMode.Replace, cancel);
+
+    /// <summary>
+    /// Says that a set is about to be removed, so that a removal that is killed in its middle is known for one and finished later.
+    /// Beside a manifest an intent means nothing.
+    /// </summary>
+    public static Task BeginRemovalAsync(IObjectStore store, string id, RunLock held, TimeProvider time, CancellationToken cancel) =>
+        store.WriteJsonAsync(
+            RepositoryLayout.InSet(id, RepositoryLayout.IntentFile),
+            IntentOf(held, time) with { WalFrom = IntentRecord.NoWal },
+            RepositoryJson.Default.IntentRecord,
+            WriteMode.Replace,
+            cancel);
 
     /// <summary>Removes all of a set: the manifest first, so that it stops to exist before it stops to be whole.</summary>
     public static async Task RemoveFolderAsync(IObjectStore store, string id, CancellationToken cancel)

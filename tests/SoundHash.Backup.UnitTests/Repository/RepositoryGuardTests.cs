@@ -83,6 +83,7 @@ public sealed class RepositoryGuardTests : IDisposable
     [InlineData("")]
     [InlineData("{")]
     [InlineData("[]")]
+    [InlineData("null")]
     [InlineData("""{"formatVersion": 1, "created": "2026-11-22T00:00:00Z", "systems": null}""")]
     public async Task A_damaged_description_is_refused_and_never_written_anew(string text)
     {
