@@ -159,4 +159,31 @@ public sealed class ChangedTablesTests(PostgresCluster cluster)
         Assert.Equal("500", await cluster.TextAsync(copy, "SELECT count(*) FROM z_parent"));
         Assert.Null(await cluster.TextAsync(copy, "SELECT to_regclass('later')::text"));
     }
+
+    /// <summary>pg_dump takes the rows of an extension's configuration tables: emptied in between, they would be lost without a word.</summary>
+    [Fact]
+    public async Task Configuration_tables_of_extensions_are_locked_with_the_others()
+    {
+        var database = await cluster.CreateDatabaseAsync(
+            """
+            CREATE EXTENSION citext; CREATE TABLE conf AS SELECT 1 AS id; CREATE TABLE internal AS SELECT 1 AS id;
+            ALTER EXTENSION citext ADD TABLE conf; ALTER EXTENSION citext ADD TABLE internal;
+            UPDATE pg_extension SET extconfig = ARRAY['conf'::regclass::oid], extcondition = ARRAY[''] WHERE extname = 'citext';
+            """);
+        using var work = new Workspace(cluster, database);
+        await using var other = await cluster.OpenAsync(database);
+        await using var command = other.CreateCommand();
+        command.CommandText = "BEGIN; LOCK TABLE conf IN ACCESS EXCLUSIVE MODE; LOCK TABLE internal IN ACCESS EXCLUSIVE MODE";
+        await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+
+        using var backup = work.Start("backup");
+        await cluster.LockIsAwaitedAsync(database);
+        var waiting = await cluster.TextAsync(
+            "postgres", $"SELECT query FROM pg_stat_activity WHERE datname = '{database}' AND wait_event_type = 'Lock'");
+        command.CommandText = "COMMIT";
+        await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+
+        (await Command.FinishAsync(backup)).Expect(0);
+        Assert.Equal("LOCK TABLE ONLY \"public\".\"conf\" IN ACCESS SHARE MODE", waiting);
+    }
 }
