@@ -2,7 +2,7 @@
 
 # The .NET SDK is not in Debian; everything else is.
 need_dotnet() {
-  if ! command -v dotnet >/dev/null || ! dotnet --list-sdks | grep -q '^10\.'; then
+  if ! command -v dotnet >/dev/null || ! [[ $'\n'$(dotnet --list-sdks) == *$'\n10.'* ]]; then
     echo "error: the .NET SDK 10 is missing" >&2
     echo "hint: install it from https://dotnet.microsoft.com/download/dotnet/10.0, then run this again" >&2
     exit 4
@@ -40,7 +40,7 @@ need_programs() {
   need_packages 'test -x /usr/lib/postgresql/15/bin/initdb' postgresql-15
   need_packages 'command -v age' age
   need_packages 'command -v gpg' gnupg
-  need_packages 'command -v zstd && ldconfig -p | grep -q libzstd.so.1' zstd libzstd1
+  need_packages 'command -v zstd && compgen -G "/usr/lib/*/libzstd.so.1"' zstd libzstd1
 }
 
 # Publishes the executable as it is shipped: compiled ahead of time, which takes a linker; elsewhere than on x64 it is compiled at run time.

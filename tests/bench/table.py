@@ -1,4 +1,4 @@
-"""Prints the medians of logical.sh's results as the tables of docs/performance.md, with the ratios that the targets are about."""
+"""Prints the medians of a benchmark's results as the tables of docs/performance.md, with the ratios that the targets are about."""
 import statistics
 import sys
 
@@ -12,6 +12,19 @@ NAMES = {
     "pg_restore-j2": "`pg_restore -j2`, local uncompressed custom dump",
     "shbackup-restore": "`shbackup restore --jobs 2`, loading",
     "shbackup-restore-whole": "the same with ANALYZE and comparison",
+    "pgbackrest-one": "pgBackRest, zst 3, one cold segment",
+    "shbackup-one": "`wal-archive push`, one cold segment",
+    "pgbackrest-sync": "pgBackRest, zst 3, 77 segments, one after the other",
+    "pgbackrest-async": "pgBackRest, zst 3, 77 segments, archive-async",
+    "shbackup-burst": "`wal-archive push`, 77 segments",
+    "shbackup-burst-3": "the same, level 3",
+    "pgbackrest-full": "pgBackRest full, zst 3, aes-256-cbc, 2 processes",
+    "shbackup-full": "`backup --kind physical`, age",
+    "shbackup-full-3": "the same, level 3",
+    "pgbackrest-default": "pgBackRest full, its defaults",
+    "shbackup-default": "`backup --kind physical`, not encrypted",
+    "pgbackrest-restore": "pgBackRest restore of the first",
+    "shbackup-restore-physical": "`restore --target-dir` of ours with age",
     "version": "`shbackup --version`",
     "list-500": "`shbackup backup list`, 500 sets",
 }
@@ -21,10 +34,17 @@ RATIOS = [
     ("backup with age / the same", "shbackup-age", "pg_dump-zstd", "≤ 1.10"),
     ("backup / `pg_dump -Fc`", "shbackup", "pg_dump-Fc", "≤ 0.28 at ≤ 0.92"),
     ("restore, loading / `pg_restore -j2`", "shbackup-restore", "pg_restore-j2", "≤ 1.05"),
+    ("one cold segment / pgBackRest", "shbackup-one", "pgbackrest-one", "≤ 1.0"),
+    ("77 segments / pgBackRest async", "shbackup-burst", "pgbackrest-async", "≤ 0.67 at ≤ 1.06"),
+    ("77 segments, level 3 / the same", "shbackup-burst-3", "pgbackrest-async", "≤ 0.91"),
+    ("full with age / pgBackRest with its cipher", "shbackup-full", "pgbackrest-full", "≤ 0.60 at ≤ 1.03"),
+    ("the same at level 3", "shbackup-full-3", "pgbackrest-full", "≤ 0.90"),
+    ("full at both tools' defaults", "shbackup-default", "pgbackrest-default", "≤ 0.15"),
+    ("restore / pgBackRest restore", "shbackup-restore-physical", "pgbackrest-restore", "≤ 0.90"),
 ]
 
 # The size of what these write says nothing.
-WITHOUT_SIZE = {"pg_restore-j2", "version", "list-500"}
+WITHOUT_SIZE = {"pg_restore-j2", "version", "list-500", "pgbackrest-restore", "shbackup-restore-physical"}
 
 rows = {}
 for line in open(sys.argv[1]):

@@ -30,7 +30,7 @@ internal sealed class LogicalBackup(
     {
         var settings = session.Settings;
         await using var snapshot = await SnapshotSession.OpenAsync(session, log, cancel);
-        // From here on the snapshot's session only holds; this one asks.
+        // From here on the snapshot's session holds and counts; this one asks.
         await using var side = await Session.OpenAsync(settings, cancel);
         await using var shared = await SharedCatalogs.OpenAsync(side, log, cancel);
         var inspector = new DatabaseInspector(side, shared);
@@ -63,6 +63,7 @@ internal sealed class LogicalBackup(
 
         var databaseBytes = await DatabaseInspector.ReadSizeAsync(side, cancel);
         var stopped = await snapshot.FinishAsync(cancel);
+        RepositoryGuard.EnsureClockMovedOn(snapshot.Started, stopped);
         var tier = options.Tier ?? SetId.TierOf(name);
         var manifest = new Manifest
         {
@@ -110,8 +111,7 @@ internal sealed class LogicalBackup(
                 objects[stream.Name] = record;
             }
         });
-        var counter = new RowCounter(settings, snapshot.Snapshot, options.Fingerprint, log);
-        var counting = counter.CountAsync(snapshot.Relations, stop.Token);
+        var counting = snapshot.CountAsync(options.Fingerprint, log, stop.Token);
         var watching = snapshot.WatchAsync(time, done.Token);
         var refreshing = IntentRefresh.RunAsync(set, time, log, done.Token);
 

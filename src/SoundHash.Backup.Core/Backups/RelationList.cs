@@ -9,13 +9,14 @@ namespace SoundHash.Backup.Backups;
 /// <param name="Name">Its name.</param>
 /// <param name="Kind">What it is.</param>
 /// <param name="OfExtension">It belongs to an extension.</param>
-public sealed record Relation(long Oid, string Schema, string Name, RelationKind Kind, bool OfExtension)
+/// <param name="OfConfiguration">It is an extension's configuration table: its rows are dumped, unlike those of its other tables.</param>
+public sealed record Relation(long Oid, string Schema, string Name, RelationKind Kind, bool OfExtension, bool OfConfiguration = false)
 {
     /// <summary>Quoted schema and name.</summary>
     public string Sql => SqlText.Identifier(Schema, Name);
 
     /// <summary>True for what pg_dump locks and we lock before it.</summary>
-    public bool NeedsLock => Kind is RelationKind.Table or RelationKind.Partitioned && !OfExtension;
+    public bool NeedsLock => Kind is RelationKind.Table or RelationKind.Partitioned && (!OfExtension || OfConfiguration);
 
     /// <summary>True when a restore must have exactly its rows.</summary>
     public bool IsCompared => Kind is RelationKind.Table && !OfExtension;
@@ -28,7 +29,8 @@ internal static class RelationList
         $"""
         SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text,
                EXISTS (SELECT FROM pg_depend d
-                       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+                       WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'),
+               EXISTS (SELECT FROM pg_extension e WHERE c.oid = ANY (e.extconfig))
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind IN ('r', 'p', 'm', 'f') AND c.relpersistence <> 't'
           AND {SqlText.UserSchemas}
@@ -39,7 +41,7 @@ internal static class RelationList
 
     public static Task<IReadOnlyList<Relation>> ReadAsync(Session session, CancellationToken cancel) => session.QueryAsync(
         Query,
-        static r => new Relation(r.GetInt64(0), r.GetString(1), r.GetString(2), Kind(r.GetString(3)), r.GetBoolean(4)),
+        static r => new Relation(r.GetInt64(0), r.GetString(1), r.GetString(2), Kind(r.GetString(3)), r.GetBoolean(4), r.GetBoolean(5)),
         cancel);
 
     /// <summary>Bytes of each table with its TOAST, without indexes. The tables must be locked: this would wait otherwise.</summary>

@@ -5,22 +5,25 @@ using SoundHash.Backup.Repository;
 
 namespace SoundHash.Backup.Backups;
 
-/// <summary>Counts the rows of every table in the snapshot, in a session of its own beside the streams.</summary>
-internal sealed class RowCounter(ConnectionSettings settings, string snapshot, bool fingerprint, ILogger log)
+/// <summary>
+/// Counts the rows of every table, beside the streams and in the session that holds the locks: another one would have to
+/// lock each table again. It would queue behind a TRUNCATE that waits for us, we would wait for it, and the server would see
+/// no deadlock in that.
+/// </summary>
+/// <param name="session">The session in its transaction, used by nobody else meanwhile.</param>
+/// <param name="fingerprint">True hashes every table's rows too.</param>
+/// <param name="log">Told of what could not be counted.</param>
+internal sealed class RowCounter(Session session, bool fingerprint, ILogger log)
 {
     public async Task<IReadOnlyList<TableRecord>> CountAsync(IReadOnlyList<Relation> relations, CancellationToken cancel)
     {
-        await using var session = await Session.OpenAsync(settings, cancel);
-        await session.ExecuteAsync("SET row_security = off", cancel);
-        await session.ExecuteAsync("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", cancel);
-        await session.ExecuteAsync($"SET TRANSACTION SNAPSHOT {SqlText.Literal(snapshot)}", cancel);
         var records = new List<TableRecord>(relations.Count);
         foreach (var relation in relations)
         {
             var measure = relation switch
             {
                 { IsCompared: true } => await TableMeasure.ReadAsync(session, relation.Sql, fingerprint, cancel),
-                { Kind: RelationKind.Table or RelationKind.MaterializedView } => await TryMeasureAsync(session, relation, cancel),
+                { Kind: RelationKind.Table or RelationKind.MaterializedView } => await TryMeasureAsync(relation, cancel),
                 _ => null,
             };
             records.Add(new TableRecord
@@ -34,12 +37,11 @@ internal sealed class RowCounter(ConnectionSettings settings, string snapshot, b
             });
         }
 
-        await session.ExecuteAsync("COMMIT", cancel);
         return records;
     }
 
     // Recorded, not judged: it is not locked, may be unpopulated or unreadable, and none of that fails the backup.
-    private async Task<TableMeasureResult?> TryMeasureAsync(Session session, Relation relation, CancellationToken cancel)
+    private async Task<TableMeasureResult?> TryMeasureAsync(Relation relation, CancellationToken cancel)
     {
         await session.ExecuteAsync("SAVEPOINT one; SET LOCAL lock_timeout = 1000", cancel);
         try

@@ -3,6 +3,7 @@ using Npgsql;
 using Serilog;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Repository;
 
 namespace SoundHash.Backup.Backups;
 
@@ -25,6 +26,7 @@ public sealed class SnapshotSession : IAsyncDisposable
     private static readonly TimeSpan WatchInterval = TimeSpan.FromSeconds(10);
 
     private readonly Session _session;
+    private Task _counting = Task.CompletedTask;
 
     private SnapshotSession(
         Session session, string snapshot, DateTimeOffset started, IReadOnlyList<Relation> relations, IReadOnlyDictionary<long, long> sizes)
@@ -83,12 +85,25 @@ public sealed class SnapshotSession : IAsyncDisposable
             "run the backup when the schema rests");
     }
 
+    /// <summary>Counts the rows of every table in the snapshot; until it has ended, it alone uses the session.</summary>
+    /// <param name="fingerprint">True hashes them too.</param>
+    /// <param name="log">Told of what could not be counted.</param>
+    /// <param name="cancel">Cancels, and ends the transaction with it.</param>
+    /// <exception cref="BackupException">A table can't be read, or the session was lost: the backup must not be trusted.</exception>
+    public Task<IReadOnlyList<TableRecord>> CountAsync(bool fingerprint, ILogger log, CancellationToken cancel)
+    {
+        var counting = CountOrLoseAsync(new RowCounter(_session, fingerprint, log), cancel);
+        _counting = counting;
+        return counting;
+    }
+
     /// <summary>
-    /// Asks the session every few seconds whether it still lives, until cancelled. Fails as soon as it does not, since
-    /// the locks are gone with it.
+    /// Asks the session every few seconds whether it still lives, from the end of the count until cancelled. Fails as soon
+    /// as it does not, since the locks are gone with it.
     /// </summary>
     public async Task WatchAsync(TimeProvider time, CancellationToken cancel)
     {
+        await _counting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         using var timer = new PeriodicTimer(WatchInterval, time);
         while (await timer.WaitForNextTickAsync(cancel))
         {
@@ -111,6 +126,18 @@ public sealed class SnapshotSession : IAsyncDisposable
     /// <inheritdoc/>
     public ValueTask DisposeAsync() => _session.DisposeAsync();
 
+    private async Task<IReadOnlyList<TableRecord>> CountOrLoseAsync(RowCounter counter, CancellationToken cancel)
+    {
+        try
+        {
+            return await counter.CountAsync(Relations, cancel);
+        }
+        catch (BackupException e) when (ServerErrors.IsLoss(e) && !cancel.IsCancellationRequested)
+        {
+            throw Lost(e);
+        }
+    }
+
     private async Task EnsureHeldAsync(CancellationToken cancel)
     {
         try
@@ -119,13 +146,15 @@ public sealed class SnapshotSession : IAsyncDisposable
         }
         catch (Exception e) when (e is BackupException or InvalidOperationException)
         {
-            throw new BackupException(
-                ErrorKind.ChildFailed,
-                $"the session that held the snapshot of \"{_session.Settings.Database}\" was lost: {e.Message}",
-                "see the server's log for why it ended the session, then run the backup again",
-                e);
+            throw Lost(e);
         }
     }
+
+    private BackupException Lost(Exception e) => new(
+        ErrorKind.ChildFailed,
+        $"the session that held the snapshot of \"{_session.Settings.Database}\" was lost: {e.Message}",
+        "see the server's log for why it ended the session, then run the backup again",
+        e);
 
     private static async Task<bool> TryLockAsync(
         Session session, IReadOnlyList<Relation> relations, TimeSpan lockTimeout, CancellationToken cancel)

@@ -6,6 +6,9 @@ namespace SoundHash.Backup.Postgres;
 /// <summary>Turns errors of the server and the connection into ours, with a hint where the next step is known.</summary>
 internal static class ServerErrors
 {
+    private const string RenameThose =
+        "its encoding is SQL_ASCII, it seems (psql -l): rename what is not in UTF-8, or keep that database with pg_dump yourself";
+
     public static BackupException CannotConnect(ConnectionSettings settings, Exception e)
     {
         var hint = (e as PostgresException)?.SqlState switch
@@ -31,6 +34,13 @@ internal static class ServerErrors
         "see the server's log for why it ended the session",
         e);
 
+    /// <summary>A name or text that the server sent is no UTF-8, which is all that a database in SQL_ASCII knows of it.</summary>
+    public static BackupException NotUtf8(ConnectionSettings settings, Exception e) => new(
+        ErrorKind.ChildFailed,
+        $"database \"{settings.Database}\" on {settings.Server} has names that are not in UTF-8, so that they can't be told ({e.Message})",
+        RenameThose,
+        e);
+
     public static BackupException Failed(ConnectionSettings settings, NpgsqlException e)
     {
         var hint = e.SqlState switch
@@ -40,6 +50,7 @@ internal static class ServerErrors
             PostgresErrorCodes.InsufficientPrivilege =>
                 "GRANT the role what is missing (for backups pg_read_all_data, from PostgreSQL 14 on), or connect as a superuser",
             PostgresErrorCodes.LockNotAvailable => "another session holds a conflicting lock (a schema change?); run again when it is done",
+            PostgresErrorCodes.CharacterNotInRepertoire => RenameThose,
             PostgresErrorCodes.OutOfMemory => "raise max_locks_per_transaction on the server",
             _ => null,
         };
@@ -52,6 +63,14 @@ internal static class ServerErrors
     /// </summary>
     public static bool IsOfStatement(this BackupException e) =>
         e.InnerException is PostgresException { SqlState: { Length: 5 } state } && state[..2] is not ("08" or "53" or "57" or "58" or "XX");
+
+    /// <summary>True when the session is gone with the error: its connection broke, or the server ended it.</summary>
+    public static bool IsLoss(BackupException e) => e.InnerException switch
+    {
+        PostgresException p => p.SqlState.StartsWith("57P", StringComparison.Ordinal),
+        NpgsqlException or InvalidOperationException => true,
+        _ => false,
+    };
 
     private static string Message(Exception e) => e switch
     {

@@ -1,5 +1,7 @@
 using System.Data;
 using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
 using Npgsql;
 using SoundHash.Backup.Errors;
 
@@ -54,7 +56,9 @@ public sealed class Session : IAsyncDisposable
         {
             await (connection?.DisposeAsync() ?? ValueTask.CompletedTask);
             await source.DisposeAsync();
-            if (e is NpgsqlException or System.Net.Sockets.SocketException or TimeoutException)
+            // Files of certificates and keys that are missing or none come as errors of their own.
+            if (e is NpgsqlException or System.Net.Sockets.SocketException or TimeoutException
+                or IOException or UnauthorizedAccessException or CryptographicException or ArgumentException)
             {
                 throw ServerErrors.CannotConnect(settings, e);
             }
@@ -78,6 +82,10 @@ public sealed class Session : IAsyncDisposable
         catch (InvalidOperationException e) when (_connection.State != ConnectionState.Open)
         {
             throw ServerErrors.Lost(Settings, e);
+        }
+        catch (DecoderFallbackException e)
+        {
+            throw ServerErrors.NotUtf8(Settings, e);
         }
     }
 
@@ -109,6 +117,10 @@ public sealed class Session : IAsyncDisposable
         catch (InvalidOperationException e) when (_connection.State != ConnectionState.Open)
         {
             throw ServerErrors.Lost(Settings, e);
+        }
+        catch (DecoderFallbackException e)
+        {
+            throw ServerErrors.NotUtf8(Settings, e);
         }
     }
 

@@ -16,15 +16,14 @@ internal sealed class StderrTail(string tool, ILogger log)
     private readonly Lock _lock = new();
     private readonly char[] _ring = new char[Limit];
     private readonly StringBuilder _line = new();
+    private readonly StatementMask _logged = new(tool);
     private long _total;
 
+    /// <summary>What is kept, without the text of SQL statements, which may hold passwords.</summary>
     public override string ToString()
     {
-        lock (_lock)
-        {
-            var end = (int)(_total % Limit);
-            return _total <= Limit ? new string(_ring, 0, (int)_total) : string.Concat(_ring.AsSpan(end), _ring.AsSpan(0, end));
-        }
+        var mask = new StatementMask(tool);
+        return string.Join('\n', Kept().Split('\n').Select(mask.Show).OfType<string>());
     }
 
     /// <summary>The last lines, without empty ones, each cut to a length that a log can bear.</summary>
@@ -39,6 +38,15 @@ internal sealed class StderrTail(string tool, ILogger log)
                 .Select(static l => l.Length > LongestLine ? $"{l[..LongestLine]} …" : l)
                 .TakeLast(MostLines)
                 .ToList();
+        }
+    }
+
+    private string Kept()
+    {
+        lock (_lock)
+        {
+            var end = (int)(_total % Limit);
+            return _total <= Limit ? new string(_ring, 0, (int)_total) : string.Concat(_ring.AsSpan(end), _ring.AsSpan(0, end));
         }
     }
 
@@ -97,7 +105,11 @@ internal sealed class StderrTail(string tool, ILogger log)
     {
         if (_line.Length > 0)
         {
-            log.Debug("{Tool}: {Line}", tool, _line.ToString().TrimEnd('\r'));
+            if (_logged.Show(_line.ToString().TrimEnd('\r')) is { } shown)
+            {
+                log.Debug("{Tool}: {Line}", tool, shown);
+            }
+
             _line.Clear();
         }
     }

@@ -99,11 +99,13 @@ public sealed class Expiry(
             return decision with { Expires = false, Reason = "its manifest is gone: somebody else removes it" };
         }
 
+        await SetWriter.BeginRemovalAsync(store, decision.Set.Id, held, time, cancel);
         // From here to its end no cancellation: the set must not be left without a manifest when it was pinned.
         await store.DeleteAsync(manifest, CancellationToken.None);
         if (await store.StatAsync(keep, CancellationToken.None) is not null)
         {
             await PutBackAsync(decision.Set.Id, manifest, bytes);
+            await store.DeleteAsync(RepositoryLayout.InSet(decision.Set.Id, RepositoryLayout.IntentFile), CancellationToken.None);
             return pinned;
         }
 

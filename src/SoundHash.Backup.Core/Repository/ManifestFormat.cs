@@ -12,8 +12,12 @@ public static class ManifestFormat
 
     // Sums of sizes, and times plus any retention, stay within their types.
     private const long MaxTotalBytes = 1L << 60;
-    private static readonly DateTimeOffset Earliest = new(2000, 1, 1, 0, 0, 0, TimeSpan.Zero);
-    private static readonly DateTimeOffset Latest = new(3000, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    /// <summary>No set started before.</summary>
+    public static DateTimeOffset Earliest { get; } = new(2000, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    /// <summary>No set stops after.</summary>
+    public static DateTimeOffset Latest { get; } = new(3000, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     /// <summary>The manifest's bytes.</summary>
     public static byte[] Write(Manifest manifest) => JsonSerializer.SerializeToUtf8Bytes(manifest, RepositoryJson.Default.Manifest);

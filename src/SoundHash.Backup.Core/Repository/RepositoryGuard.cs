@@ -68,7 +68,8 @@ public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogg
 
     /// <summary>
     /// Removes leftovers: at once those of dead holders, on this machine, of the lock that we hold now, others when they and
-    /// their intent have not been touched for a day. One that is pinned was a set, and stays.
+    /// their intent have not been touched for a day. One that is pinned was a set, and stays; and what has no intent is none of
+    /// a killed run, but a set that somebody is copying here, or whose manifest was lost: its objects may be all there is.
     /// </summary>
     public async Task RemoveLeftoversAsync(Catalogue catalogue, RunLock held, bool dryRun, CancellationToken cancel)
     {
@@ -77,6 +78,13 @@ public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogg
             if (leftover.Keys.Contains(RepositoryLayout.InSet(leftover.Id, RepositoryLayout.KeepFile)))
             {
                 log.Warning("set {Id} is pinned and has no manifest; it is left as it is", leftover.Id);
+            }
+            else if (!leftover.Keys.Contains(RepositoryLayout.InSet(leftover.Id, RepositoryLayout.IntentFile)))
+            {
+                log.Warning(
+                    "folder sets/{Id:l} has no manifest, and no run of shbackup left it so; it is left as it is:"
+                    + " finish copying it, fetch its manifest.json from another copy, or remove the folder when it is of no use",
+                    leftover.Id);
             }
             else if (await IsAbandonedAsync(leftover, held, cancel) && !await IsCommittedAsync(leftover, cancel))
             {
@@ -108,6 +116,20 @@ public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogg
                 ErrorKind.Failed,
                 $"the database's clock says {databaseClock:yyyy-MM-dd HH:mm:ss}Z, but set {newest.Id} started at {newest.Started:yyyy-MM-dd HH:mm:ss}Z: a clock went backwards",
                 $"correct the clock; when it is right now and was wrong then, move the folder sets/{newest.Id} out of the repository");
+        }
+    }
+
+    /// <summary>Refuses a set whose times no reader would believe.</summary>
+    /// <exception cref="BackupException">The database's clock went back during the backup, or is wrong by decades.</exception>
+    public static void EnsureClockMovedOn(DateTimeOffset started, DateTimeOffset stopped)
+    {
+        if (stopped < started || started < ManifestFormat.Earliest || stopped > ManifestFormat.Latest)
+        {
+            throw new BackupException(
+                ErrorKind.Failed,
+                $"the database's clock said {started:yyyy-MM-dd HH:mm:ss}Z when the backup began and {stopped:yyyy-MM-dd HH:mm:ss}Z at its end: "
+                + (stopped < started ? "it went backwards" : "it is wrong"),
+                "correct the clock of the database's machine (timedatectl), then run the backup again");
         }
     }
 

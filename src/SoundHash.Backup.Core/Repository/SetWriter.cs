@@ -41,7 +41,7 @@ public sealed class SetWriter : IAsyncDisposable
         ILogger log,
         CancellationToken cancel)
     {
-        var intent = new IntentRecord(held.Instance, held.Name, Environment.MachineName, Environment.ProcessId, time.GetUtcNow());
+        var intent = IntentOf(held, time);
         for (var attempt = 1; ; attempt++)
         {
             var id = SetId.Make(name, started, attempt);
@@ -53,6 +53,9 @@ public sealed class SetWriter : IAsyncDisposable
             log.Debug("set id {Id} is taken", id);
         }
     }
+
+    private static IntentRecord IntentOf(RunLock held, TimeProvider time) =>
+        new(held.Instance, held.Name, Environment.MachineName, Environment.ProcessId, time.GetUtcNow());
 
     private static async Task<bool> TryReserveAsync(IObjectStore store, string id, IntentRecord intent, CancellationToken cancel)
     {
@@ -86,10 +89,15 @@ public sealed class SetWriter : IAsyncDisposable
     public Task<SealedObject> CreateAsync(string name, ObjectRole role, CancellationToken cancel) =>
         SealedObject.CreateAsync(_store, Id, name, role, _seal, cancel);
 
-    /// <summary>Makes the set exist. Every object is looked at again first.</summary>
-    /// <exception cref="BackupException">An object is not there as it was written; the set does not exist then.</exception>
+    /// <summary>Makes the set exist. Every object is looked at again first, and the manifest read as its readers will.</summary>
+    /// <exception cref="BackupException">
+    /// An object is not there as it was written, or the manifest could not be used; the set does not exist then.
+    /// </exception>
     public async Task CommitAsync(Manifest manifest, CancellationToken cancel)
     {
+        var bytes = ManifestFormat.Write(manifest);
+        // One that is refused later on would be no backup, and would stop every choice of the newest set besides.
+        _ = ManifestFormat.Read(bytes, Id);
         foreach (var item in manifest.Objects)
         {
             var found = await _store.StatAsync(RepositoryLayout.InSet(Id, item.Key), cancel);
@@ -104,7 +112,7 @@ public sealed class SetWriter : IAsyncDisposable
         var sums = string.Concat(manifest.Objects.Select(static o => $"{o.StoredSha256}  {o.Key}\n"));
         await _store.WriteAsync(
             RepositoryLayout.InSet(Id, RepositoryLayout.SumsFile), Encoding.ASCII.GetBytes(sums), WriteMode.CreateNew, cancel);
-        await WriteManifestAsync(manifest, cancel);
+        await WriteManifestAsync(bytes, cancel);
         _committed = true;
         // A leftover intent beside a manifest means nothing; failing to remove it must not fail a good backup.
         try
@@ -117,13 +125,13 @@ public sealed class SetWriter : IAsyncDisposable
         }
     }
 
-    private async Task WriteManifestAsync(Manifest manifest, CancellationToken cancel)
+    private async Task WriteManifestAsync(byte[] bytes, CancellationToken cancel)
     {
         try
         {
             _mayHaveManifest = true;
             await _store.WriteAsync(
-                RepositoryLayout.InSet(Id, RepositoryLayout.ManifestFile), ManifestFormat.Write(manifest), WriteMode.CreateNew, cancel);
+                RepositoryLayout.InSet(Id, RepositoryLayout.ManifestFile), bytes, WriteMode.CreateNew, cancel);
         }
         catch (ObjectExistsException)
         {
@@ -145,6 +153,18 @@ public sealed class SetWriter : IAsyncDisposable
     /// <summary>Says that the writer is still at work.</summary>
     public Task RefreshIntentAsync(CancellationToken cancel) => _store.WriteJsonAsync(
         RepositoryLayout.InSet(Id, RepositoryLayout.IntentFile), _intent, RepositoryJson.Default.IntentRecord, WriteMode.Replace, cancel);
+
+    /// <summary>
+    /// Says that a set is about to be removed, so that a removal that is killed in its middle is known for one and finished later.
+    /// Beside a manifest an intent means nothing.
+    /// </summary>
+    public static Task BeginRemovalAsync(IObjectStore store, string id, RunLock held, TimeProvider time, CancellationToken cancel) =>
+        store.WriteJsonAsync(
+            RepositoryLayout.InSet(id, RepositoryLayout.IntentFile),
+            IntentOf(held, time) with { WalFrom = IntentRecord.NoWal },
+            RepositoryJson.Default.IntentRecord,
+            WriteMode.Replace,
+            cancel);
 
     /// <summary>Removes all of a set: the manifest first, so that it stops to exist before it stops to be whole.</summary>
     public static async Task RemoveFolderAsync(IObjectStore store, string id, CancellationToken cancel)

@@ -63,7 +63,7 @@ internal static class StoreFiles
 
         try
         {
-            return JsonSerializer.Deserialize(bytes, type);
+            return JsonSerializer.Deserialize(bytes, type) ?? throw new JsonException("it is null");
         }
         catch (JsonException e)
         {

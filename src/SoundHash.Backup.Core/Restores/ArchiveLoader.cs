@@ -206,7 +206,8 @@ internal sealed class ArchiveLoader(RestoreContext run, ConnectionSettings datab
         }
     }
 
-    private static ChildProcessException Explain(ChildProcessException e) => new(e.Tool, e.ExitCode, e.StderrTail, e.StderrTail switch
+    /// <summary>The same failure with the next step, where its words tell one.</summary>
+    internal static ChildProcessException Explain(ChildProcessException e) => new(e.Tool, e.ExitCode, e.StderrTail, e.StderrTail switch
     {
         var text when text.Contains("max_locks_per_transaction", StringComparison.Ordinal) =>
             "restore into a new database (--target-db) or with --clean: then it is not one transaction; or raise max_locks_per_transaction",

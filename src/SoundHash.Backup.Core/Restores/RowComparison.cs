@@ -25,6 +25,7 @@ internal static class RowComparison
         """
         SELECT n.nspname::text, c.relname::text, pg_partition_root(c.oid)::regclass::text
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relispartition AND c.relkind = 'r'
+          AND EXISTS (SELECT FROM pg_partition_ancestors(c.oid) a JOIN pg_partitioned_table p ON p.partrelid = a.relid WHERE p.partstrat = 'h')
         """;
 
     /// <exception cref="BackupException">The comparison itself failed: nothing is known of the tables then.</exception>

@@ -39,7 +39,14 @@ internal sealed class SqlScript : IAsyncDisposable
             }
         }
 
-        await _psql.WriteInputAsync(sql, cancel);
+        try
+        {
+            await _psql.WriteInputAsync(sql, cancel);
+        }
+        catch (ChildProcessException e)
+        {
+            throw ArchiveLoader.Explain(e);
+        }
     }
 
     public ValueTask WriteAsync(string sql, CancellationToken cancel) => WriteAsync(Encoding.UTF8.GetBytes(sql), cancel);
@@ -74,6 +81,10 @@ internal sealed class SqlScript : IAsyncDisposable
             var output = await _output.WaitAsync(cancel);
             await _psql.EnsureSuccessAsync(cancel);
             return output;
+        }
+        catch (ChildProcessException e)
+        {
+            throw ArchiveLoader.Explain(e);
         }
         catch (OperationCanceledException e) when (_transaction)
         {

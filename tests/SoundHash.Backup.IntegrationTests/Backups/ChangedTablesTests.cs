@@ -70,6 +70,42 @@ public sealed class ChangedTablesTests(PostgresCluster cluster)
         Assert.Equal(0, (await work.ContentsAsync(await work.BackupAsync())).RowsOf("z_target"));
     }
 
+    // Whoever counts in a session without locks queues behind the change, which waits for the backup, which waits for the count.
+    [Fact]
+    public async Task A_schema_change_that_waits_before_its_table_is_counted_does_not_stop_the_backup()
+    {
+        var database = await cluster.CreateDatabaseAsync(
+            Tables + "CREATE TABLE a_slow AS SELECT g AS id, repeat('x', 100) AS note FROM generate_series(1, 300000) g");
+        using var work = new Workspace(cluster, database);
+        using var gate = new DumpGate(work, Moment.InTheMiddle);
+        using var backup = work.Start("backup", "--fingerprint");
+        string? counter = null;
+        await Eventually.TrueAsync(
+            async () => (counter = await cluster.TextAsync(
+                "postgres",
+                $"SELECT pid FROM pg_stat_activity WHERE datname = '{database}' AND query LIKE '%count(*)%a_slow%' AND state = 'active'"))
+                is not null,
+            "the first table is counted");
+        await Command.ShellAsync($"kill -STOP {counter}");
+        Task changing;
+        try
+        {
+            await gate.ReachedAsync(backup);
+            changing = cluster.ExecuteAsync(database, "TRUNCATE z_target");
+            await cluster.LockIsAwaitedAsync(database);
+        }
+        finally
+        {
+            await Command.ShellAsync($"kill -CONT {counter}");
+        }
+
+        gate.Open();
+        (await Command.FinishAsync(backup)).Expect(0);
+        await changing;
+
+        Assert.Equal(1000, (await work.ContentsAsync(Assert.Single(await work.ListedAsync()))).RowsOf("z_target"));
+    }
+
     [Theory]
     [InlineData("CREATE TABLE z_added AS SELECT 1 AS id", "z_added", 1, true)]
     [InlineData("DROP TABLE z_target; CREATE TABLE z_target AS SELECT 1 AS id, ''::text AS note", "z_target", 1, true)]
@@ -122,5 +158,32 @@ public sealed class ChangedTablesTests(PostgresCluster cluster)
             await cluster.TextAsync(copy, "SELECT count(*) || ' ' || count(*) FILTER (WHERE note = 'changed') FROM z_target"));
         Assert.Equal("500", await cluster.TextAsync(copy, "SELECT count(*) FROM z_parent"));
         Assert.Null(await cluster.TextAsync(copy, "SELECT to_regclass('later')::text"));
+    }
+
+    /// <summary>pg_dump takes the rows of an extension's configuration tables: emptied in between, they would be lost without a word.</summary>
+    [Fact]
+    public async Task Configuration_tables_of_extensions_are_locked_with_the_others()
+    {
+        var database = await cluster.CreateDatabaseAsync(
+            """
+            CREATE EXTENSION citext; CREATE TABLE conf AS SELECT 1 AS id; CREATE TABLE internal AS SELECT 1 AS id;
+            ALTER EXTENSION citext ADD TABLE conf; ALTER EXTENSION citext ADD TABLE internal;
+            UPDATE pg_extension SET extconfig = ARRAY['conf'::regclass::oid], extcondition = ARRAY[''] WHERE extname = 'citext';
+            """);
+        using var work = new Workspace(cluster, database);
+        await using var other = await cluster.OpenAsync(database);
+        await using var command = other.CreateCommand();
+        command.CommandText = "BEGIN; LOCK TABLE conf IN ACCESS EXCLUSIVE MODE; LOCK TABLE internal IN ACCESS EXCLUSIVE MODE";
+        await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+
+        using var backup = work.Start("backup");
+        await cluster.LockIsAwaitedAsync(database);
+        var waiting = await cluster.TextAsync(
+            "postgres", $"SELECT query FROM pg_stat_activity WHERE datname = '{database}' AND wait_event_type = 'Lock'");
+        command.CommandText = "COMMIT";
+        await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+
+        (await Command.FinishAsync(backup)).Expect(0);
+        Assert.Equal("LOCK TABLE ONLY \"public\".\"conf\" IN ACCESS SHARE MODE", waiting);
     }
 }

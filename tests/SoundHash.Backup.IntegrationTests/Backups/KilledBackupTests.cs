@@ -229,7 +229,7 @@ public sealed class KilledBackupTests(PostgresCluster cluster, ITestOutputHelper
     {
         const string Holder = "FROM pg_stat_activity WHERE datname = '{0}' AND application_name = 'shbackup' AND state = 'idle in transaction'";
         var holder = string.Format(System.Globalization.CultureInfo.InvariantCulture, Holder, database);
-        // The counting session has ended when one is left.
+        // It is idle when it has counted.
         await Eventually.TrueAsync(
             async () => await cluster.TextAsync("postgres", $"SELECT count(*) {holder}") == "1",
             "one session holds the snapshot");

@@ -18,6 +18,14 @@ public class ScriptArchivingCluster : PostgresCluster
         + "[ \"${f%%.history}\" != \"$f\" ] || d=$d/$(echo $f | cut -c1-8); mkdir -p $d && { [ -e $d/$f.sha256 ] || "
         + "{ echo \"$(sha256sum < %p | cut -c1-64)  $f\" > $d/.s && mv $d/.s $d/$f.sha256; }; } && cp %p $d/.t && mv $d/.t $d/$f";
 
+    /// <inheritdoc/>
+    public override async ValueTask InitializeAsync()
+    {
+        await base.InitializeAsync();
+        Directory.CreateDirectory(WalArchive);
+        await ArchivingCluster.GiveToPostgresAsync(WalArchive);
+    }
+
     /// <summary>A workspace whose archive is this cluster's.</summary>
     public Workspace Workspace(string database = "postgres") => new Workspace(this, database).Set("BACKUP_WAL_DIR", WalArchive);
 

@@ -83,4 +83,33 @@ public sealed class OneTransactionTests(PostgresCluster cluster)
     }
 
     private const string Objects = "SELECT (SELECT count(*) FROM pg_largeobject_metadata) || ' ' || (SELECT count(*) FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace)";
+
+    /// <summary>Each large object of one transaction takes a lock: into a new database they come one by one.</summary>
+    [Fact]
+    public async Task More_large_objects_than_one_transaction_can_lock_fail_with_what_to_do_instead_and_a_new_database_takes_them()
+    {
+        await using var small = new ClusterOfFewLocks();
+        await small.InitializeAsync();
+        var source = await small.CreateDatabaseAsync("SELECT 1");
+        for (var i = 0; i < 10; i++)
+        {
+            await small.ExecuteAsync(source, "SELECT count(lo_from_bytea(0, 'x')) FROM generate_series(1, 400)");
+        }
+
+        using var work = new Workspace(small, source);
+        await work.BackupAsync();
+        var target = await small.CreateDatabaseAsync("SELECT 1");
+
+        (await work.RunAsync("restore", "--latest", "--target-db", target))
+            .Expect(5).Says("max_locks_per_transaction").Says("hint: restore into a new database (--target-db)");
+
+        Assert.Equal("0", await small.TextAsync(target, "SELECT count(*) FROM pg_largeobject_metadata"));
+        (await work.RunAsync("restore", "--latest", "--target-db", "fresh")).Expect(0);
+        Assert.Equal("4000", await small.TextAsync("fresh", "SELECT count(*) FROM pg_largeobject_metadata"));
+    }
+
+    private sealed class ClusterOfFewLocks : PostgresCluster
+    {
+        public override string Settings => "max_locks_per_transaction = 10\nmax_connections = 20";
+    }
 }

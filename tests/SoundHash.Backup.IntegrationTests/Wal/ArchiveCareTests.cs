@@ -56,7 +56,6 @@ public sealed class ArchiveCareTests : IAsyncLifetime
     public async Task A_gap_is_told_by_name_and_repair_fills_it_with_what_the_server_still_has()
     {
         var lost = _segments[_segments.IndexOf(_first) + 1];
-        var stored = File.ReadAllBytes(Path.Combine(_archive, lost));
         Remove(lost);
 
         (await RunAsync("verify")).Expect(8).Says($"has a gap: segment {lost}").Says("--repair");
@@ -66,7 +65,7 @@ public sealed class ArchiveCareTests : IAsyncLifetime
 
         var repaired = Cluster(await JsonAsync(0, "verify", "--repair"));
         Assert.Equal(lost, Assert.Single(repaired.GetProperty("repaired").EnumerateArray()).GetString());
-        Assert.Equal(stored, File.ReadAllBytes(Path.Combine(_archive, lost)));
+        await Command.ShellAsync($"zstd -dcq \"{Path.Combine(_archive, lost)}\" | cmp - '{_cluster.DataDirectory}/pg_wal/{lost}'");
         (await RunAsync("status")).Expect(0);
     }
 

@@ -36,6 +36,30 @@ public sealed class StderrTailTests
         Assert.EndsWith("xxx FATAL: the reason", tail.ToString().TrimEnd('\n'), StringComparison.Ordinal);
     }
 
+    // src/bin/pg_dump/pg_backup_db.c prints the whole statement after an error.
+    [Fact]
+    public async Task The_text_of_a_failed_statement_with_its_passwords_is_neither_kept_nor_logged()
+    {
+        var log = new RecordingLog();
+        const string Said =
+            """
+            pg_restore: error: could not execute query: ERROR:  permission denied
+            Command was: CREATE USER MAPPING FOR bob SERVER other OPTIONS (
+                password 'verysecret',
+                "user" 'bob'
+            );
+            pg_restore: error: could not execute query: ERROR:  no such thing
+            Command was: CREATE SUBSCRIPTION s CONNECTION 'password=verysecret' PUBLICATION p;
+            """;
+        var tail = new StderrTail("pg_restore", log.Log);
+
+        await tail.DrainAsync(new StreamReader(new MemoryStream(Encoding.UTF8.GetBytes(Said))));
+
+        Assert.DoesNotContain(tail.Lines().Concat(log.Messages(LogEventLevel.Debug)).Append(tail.ToString()), static l => l.Contains("verysecret", StringComparison.Ordinal));
+        Assert.Contains("Command was: CREATE USER MAPPING …", tail.ToString(), StringComparison.Ordinal);
+        Assert.Contains("no such thing", tail.ToString(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task What_a_child_says_is_logged_line_by_line_and_a_line_without_end_in_pieces()
     {

@@ -159,15 +159,32 @@ public sealed class LeftoverTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task A_removal_that_was_killed_in_the_middle_is_finished_by_a_later_run()
+    public async Task A_removal_that_was_killed_in_the_middle_is_finished_by_the_next_run()
     {
         await _repository.Store.AddSetAsync(TestSets.Manifest("old"));
-        _repository.MakeOlder("old", TimeSpan.FromDays(400));
+        await SetWriter.BeginRemovalAsync(_repository.Store, "old", _repository.Held, TimeProvider.System, Cancel);
         await _repository.Store.DeleteAsync("sets/old/manifest.json", Cancel);
 
         await RemoveAsync(_repository.Held);
 
         Assert.Empty(_repository.Files());
+    }
+
+    /// <summary>Somebody copies an old set here file by file, or its manifest alone was lost: what is there may be all that there is.</summary>
+    [Fact]
+    public async Task A_folder_that_no_run_left_without_a_manifest_is_kept_however_old_and_said()
+    {
+        await _repository.Store.AddSetAsync(TestSets.Manifest("copied"));
+        await _repository.Store.DeleteAsync("sets/copied/manifest.json", Cancel);
+        _repository.MakeOlder("copied", TimeSpan.FromDays(400));
+        var before = _repository.Files();
+        var log = new RecordingLog();
+
+        await new RepositoryGuard(_repository.Store, TimeProvider.System, log.Log)
+            .RemoveLeftoversAsync(await _repository.Store.CatalogueAsync(), _repository.Held, dryRun: false, Cancel);
+
+        Assert.Equal(before, _repository.Files());
+        Assert.Contains("sets/copied has no manifest", Assert.Single(log.Messages(Serilog.Events.LogEventLevel.Warning)), StringComparison.Ordinal);
     }
 
     // A writer that is never disposed of is what a kill leaves: intent, a whole object, a half written file.

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using Serilog.Core;
 using SoundHash.Backup.Errors;
@@ -82,6 +83,7 @@ public sealed class RepositoryGuardTests : IDisposable
     [InlineData("")]
     [InlineData("{")]
     [InlineData("[]")]
+    [InlineData("null")]
     [InlineData("""{"formatVersion": 1, "created": "2026-11-22T00:00:00Z", "systems": null}""")]
     public async Task A_damaged_description_is_refused_and_never_written_anew(string text)
     {
@@ -142,4 +144,18 @@ public sealed class RepositoryGuardTests : IDisposable
         (await _store.ReadJsonAsync(RepositoryLayout.RepositoryFile, RepositoryJson.Default.RepositoryRecord, Cancel))!;
 
     private Task WriteAsync(string text) => _store.WriteAsync("repository.json", Encoding.UTF8.GetBytes(text), WriteMode.CreateNew, Cancel);
+
+    /// <summary>A set that stopped before it started would be refused by every reader, and stop every choice of the newest one.</summary>
+    [Theory]
+    [InlineData("2026-11-22T02:00:00Z", "2026-11-22T01:59:59Z", "it went backwards")]
+    [InlineData("1999-12-31T23:59:59Z", "2026-11-22T02:00:00Z", "it is wrong")]
+    [InlineData("2026-11-22T02:00:00Z", "3000-01-01T00:00:01Z", "it is wrong")]
+    public void A_clock_that_goes_backwards_during_the_backup_fails_it(string started, string stopped, string how)
+    {
+        var e = Assert.Throws<BackupException>(() => RepositoryGuard.EnsureClockMovedOn(
+            DateTimeOffset.Parse(started, CultureInfo.InvariantCulture), DateTimeOffset.Parse(stopped, CultureInfo.InvariantCulture)));
+
+        Assert.Contains(how, e.Message, StringComparison.Ordinal);
+        Assert.Contains("correct the clock", e.Hint, StringComparison.Ordinal);
+    }
 }

@@ -1,3 +1,4 @@
+using SoundHash.Backup.Errors;
 using SoundHash.Backup.Repository;
 using SoundHash.Backup.Storage;
 
@@ -126,6 +127,21 @@ public sealed class SetWriterTests : IAsyncLifetime
         foreach (var writer in writers)
         {
             await writer.DisposeAsync();
+        }
+
+        Assert.Empty(_repository.Files());
+    }
+
+    [Fact]
+    public async Task A_manifest_that_would_be_refused_is_never_written()
+    {
+        await using (var writer = await _repository.BeginAsync())
+        {
+            var record = await _repository.WriteObjectAsync(writer, "database.dump", "dump");
+            var manifest = Manifest(writer, record);
+
+            await Assert.ThrowsAsync<BackupException>(
+                () => writer.CommitAsync(manifest with { Stopped = manifest.Started.AddSeconds(-1) }, Cancel));
         }
 
         Assert.Empty(_repository.Files());
