@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The main job in one go: a scratch PostgreSQL with tables like SoundHash's is backed up encrypted, dropped and restored.
+# The main job in one go: a scratch PostgreSQL with tables like SoundHash's is backed up encrypted, dropped and restored; then rows are
+# deleted by accident, and the whole cluster is recovered to the second before.
 # Installs what is missing (Debian 12, root or sudo; the .NET SDK must be there). Leaves nothing behind but what it installed and built.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -24,7 +25,9 @@ if [ "$(id -u)" -eq 0 ]; then
 fi
 
 finish() {
-  "${as_postgres[@]}" "$bin/pg_ctl" --pgdata="$dir/data" --mode=immediate --silent stop 2>/dev/null || true
+  for data in data recovered; do
+    "${as_postgres[@]}" "$bin/pg_ctl" --pgdata="$dir/$data" --mode=immediate --silent stop 2>/dev/null || true
+  done
   cd /
   rm -rf "$dir"
 }
@@ -53,8 +56,8 @@ SQL
 
 start_server() {
   "${as_postgres[@]}" "$bin/initdb" --pgdata="$dir/data" --username=postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 >/dev/null
-  "${as_postgres[@]}" "$bin/pg_ctl" --pgdata="$dir/data" --log="$dir/server.log" --silent --wait \
-    --options="-c listen_addresses='' -c unix_socket_directories='$dir' -c max_wal_size=2GB" start
+  printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '$dir'" 'max_wal_size = 2GB' 'archive_mode = on' >>"$dir/data/postgresql.conf"
+  "${as_postgres[@]}" "$bin/pg_ctl" --pgdata="$dir/data" --log="$dir/server.log" --silent --wait start
 }
 
 fill_database() {
@@ -106,3 +109,52 @@ if [ "$before" != "$after" ]; then
   exit 8
 fi
 echo "the same rows are back"
+
+# The whole cluster, as PostgreSQL's own user: its commands for WAL run as that one too.
+{ sed 's|=./backups$|=./cluster|' .env; echo BACKUP_WAL_DIR=./cluster/wal; } > cluster.env
+[ "$(id -u)" -ne 0 ] || chown postgres: cluster.env identity.txt
+cluster() { "${as_postgres[@]}" "$shbackup" "$@" --env-file "$dir/cluster.env"; }
+
+# Waits until all that was committed so far is archived.
+archive_all() {
+  local segment
+  segment=$(sql --dbname=postgres --tuples-only --no-align --command='SELECT pg_walfile_name(pg_switch_wal())')
+  until [ "$(sql --dbname=postgres --tuples-only --no-align --command="SELECT last_archived_wal >= '$segment' FROM pg_stat_archiver")" = t ]; do
+    sleep 0.1
+  done
+}
+
+delete_by_accident() {
+  sql --dbname=soundhash --command="INSERT INTO channels (name) SELECT 'after the backup ' || g FROM generate_series(1, 25) g"
+  good=$(counts)
+  sleep 1.5
+  moment=$(sql --dbname=soundhash --tuples-only --no-align --command="
+    DELETE FROM processing_jobs; DELETE FROM audio_fingerprints WHERE video_id % 2 = 0;
+    SELECT to_char(now() AT TIME ZONE 'UTC' - interval '1 second', 'YYYY-MM-DD HH24:MI:SS.US') || 'Z'")
+  damaged=$(counts)
+  archive_all
+}
+
+recover() {
+  "${as_postgres[@]}" "$bin/pg_ctl" --pgdata="$dir/data" --mode=fast --silent stop
+  cluster restore --target-dir "$dir/recovered" --to-time "$moment" --action promote --start
+}
+
+step "shbackup wal-archive generate-config --apply" cluster wal-archive generate-config --apply
+step "shbackup backup --kind physical (encrypted with age)" cluster backup --kind physical
+step "an accident: rows are deleted" delete_by_accident
+step "shbackup restore --to-time '$moment' --start (the second before)" recover
+recovered=$(counts)
+
+echo
+echo "rows before the accident:"
+echo "$good"
+echo "rows after it:"
+echo "$damaged"
+echo "rows now:"
+echo "$recovered"
+if [ "$good" != "$recovered" ] || [ "$good" = "$damaged" ]; then
+  echo "error: the rows are not those before the accident" >&2
+  exit 8
+fi
+echo "the cluster is back where it was a second before the accident"

@@ -77,7 +77,8 @@ internal sealed class ServerStart(string directory, DataOwner? owner, PgTools to
             {
                 Directory = directory,
                 Environment = Foreign.ToDictionary(static n => n, static _ => (string?)null)
-                    .Append(new KeyValuePair<string, string?>("PGCONNECT_TIMEOUT", "5")).ToDictionary(),
+                    .Append(new KeyValuePair<string, string?>("PGCONNECT_TIMEOUT", "5"))
+                    .Append(new KeyValuePair<string, string?>("PGTZ", "UTC")).ToDictionary(),
             },
             cancel);
     }
