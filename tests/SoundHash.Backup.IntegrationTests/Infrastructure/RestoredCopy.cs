@@ -30,7 +30,7 @@ public sealed class RestoredCopy : IAsyncDisposable
         environment["WAL"] = Directory.GetDirectories(cluster.WalArchive).Single();
         environment["IDENTITY"] = work.IdentityFile;
         environment["PATH"] = $"{PostgresPrograms.Directory}:{Environment.GetEnvironmentVariable("PATH")}";
-        await Command.ShellAsync(Recipe(), environment, work.Folder);
+        await Command.ShellAsync(Recipes.Read("formats.md", "physical recipe"), environment, work.Folder);
         await File.AppendAllTextAsync(
             Path.Combine(copy.Data, "postgresql.auto.conf"),
             $"\nlisten_addresses = ''\nunix_socket_directories = '{copy._folder}'\narchive_mode = off\n");
@@ -114,19 +114,5 @@ public sealed class RestoredCopy : IAsyncDisposable
         var log = Path.Combine(_folder, "log");
         var text = File.Exists(log) ? await File.ReadAllTextAsync(log) : string.Empty;
         Assert.False(text.Contains("database system is shut down", StringComparison.Ordinal), text);
-    }
-
-    private static string Recipe()
-    {
-        const string Begin = "<!-- physical recipe: begin -->\n```bash\n", End = "```\n<!-- physical recipe: end -->";
-        var folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "SoundHash.Backup.sln")))
-        {
-            folder = Path.GetDirectoryName(folder)!;
-        }
-
-        var text = File.ReadAllText(Path.Combine(folder, "docs", "formats.md"));
-        var start = text.IndexOf(Begin, StringComparison.Ordinal) + Begin.Length;
-        return text[start..text.IndexOf(End, StringComparison.Ordinal)];
     }
 }

@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using SoundHash.Backup.Cli.Output;
 using SoundHash.Backup.Restores;
+using SoundHash.Backup.Restores.Physical;
 
 namespace SoundHash.Backup.UnitTests.Cli;
 
@@ -46,6 +47,10 @@ public sealed partial class DocumentationTests
     [InlineData("`backup keep`, `backup unkeep`", typeof(PinDocument))]
     [InlineData("`restore`", typeof(RestoreDocument))]
     [InlineData("`restore --plan`", typeof(PlanDocument))]
+    [InlineData("`restore --target-dir`", typeof(PhysicalRestoreDocument))]
+    [InlineData("`restore --target-dir --plan`", typeof(PhysicalRestorePlan))]
+    [InlineData("`restore` of `restore --target-dir`", typeof(PhysicalRestoreResult))]
+    [InlineData("`reached`", typeof(ReachedMoment))]
     [InlineData("`restore --list`", typeof(RestoreListDocument))]
     [InlineData("`encrypt`, `decrypt`", typeof(FileDocument))]
     [InlineData("`error`", typeof(ErrorResult))]

@@ -3,26 +3,6 @@ using SoundHash.Backup.IntegrationTests.Infrastructure;
 
 namespace SoundHash.Backup.IntegrationTests.Restores.Physical;
 
-/// <summary>A cluster whose server is gone; its archive and one set are left, with rows 1 to 4 of which the first two are in the set.</summary>
-public sealed class LostCluster : ArchivingCluster
-{
-    public string SecondXid { get; private set; } = string.Empty;
-
-    /// <inheritdoc/>
-    public override async ValueTask InitializeAsync()
-    {
-        await base.InitializeAsync();
-        await StartArchivingAsync();
-        await ExecuteAsync("postgres", "CREATE TABLE rows AS SELECT generate_series(1, 2) AS id");
-        HistoryCluster.Id(await RunAsync("backup", "--kind", "physical", "--env-file", EnvFile, "--json"));
-        SecondXid = (await TextAsync("postgres", "INSERT INTO rows VALUES (3) RETURNING pg_current_xact_id()::text"))!;
-        await ArchivedAsync(await SwitchWalAsync());
-        await ExecuteAsync("postgres", "INSERT INTO rows VALUES (4)");
-        await ArchivedAsync(await SwitchWalAsync());
-        await RestoredServer.StopAsync(DataDirectory, "immediate");
-    }
-}
-
 /// <summary>With --start the server is started as its owner, followed to its target, and the moment it reached is told.</summary>
 public sealed class StartTests(LostCluster cluster) : IClassFixture<LostCluster>
 {
@@ -49,14 +29,14 @@ public sealed class StartTests(LostCluster cluster) : IClassFixture<LostCluster>
     public async Task It_pauses_or_shuts_down_as_asked_and_says_where()
     {
         await using var pausing = await RestoredServer.PlaceAsync();
-        var paused = (await RestoreAsync(pausing, "--start", "--to-xid", cluster.SecondXid, "--exclusive")).Expect(0);
+        var paused = (await RestoreAsync(pausing, "--start", "--to-xid", cluster.ThirdXid, "--exclusive")).Expect(0);
         Assert.Contains("the server pauses: replayed to ", paused.Output, StringComparison.Ordinal);
-        Assert.Contains($"recovery stopping before commit of transaction {cluster.SecondXid}, time 20", paused.Output, StringComparison.Ordinal);
+        Assert.Contains($"recovery stopping before commit of transaction {cluster.ThirdXid}, time 20", paused.Output, StringComparison.Ordinal);
         Assert.Equal("1,2", await RowsAsync());
         await pausing.StopAsync();
 
         await using var stopping = await RestoredServer.PlaceAsync();
-        var shut = (await RestoreAsync(stopping, "--start", "--to-xid", cluster.SecondXid, "--action", "shutdown")).Expect(0);
+        var shut = (await RestoreAsync(stopping, "--start", "--to-xid", cluster.ThirdXid, "--action", "shutdown")).Expect(0);
         Assert.Contains("the server is shut down: replayed to ", shut.Output, StringComparison.Ordinal);
         Assert.False(File.Exists(Path.Combine(stopping.Data, "postmaster.pid")));
     }
