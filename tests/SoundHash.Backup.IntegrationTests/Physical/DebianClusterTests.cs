@@ -7,7 +7,7 @@ namespace SoundHash.Backup.IntegrationTests.Physical;
 public sealed class DebianClusterTests
 {
     [Fact]
-    public async Task Configuration_outside_the_data_directory_is_kept_with_its_includes()
+    public async Task Configuration_outside_the_data_directory_is_kept_with_its_includes_and_comes_back()
     {
         var name = $"shbackup_{Environment.ProcessId.ToString(CultureInfo.InvariantCulture)}";
         using var folder = new TempFolder("debian");
@@ -42,10 +42,28 @@ public sealed class DebianClusterTests
 
             Assert.Equal("global/pg_control", stored.Last(static l => l.Length > 0));
             (await work.RunAsync("backup", "verify", id, "--deep")).Expect(0);
+
+            // Beside the old one: into a folder of the data directory, and the server is started with that.
+            await Command.ShellAsync($"pg_ctlcluster 15 {name} stop");
+            await using var beside = await RestoredServer.AtAsync(folder["beside"]);
+            var result = (await work.RunAsync("restore", "--target-dir", beside.Data, "--start")).Expect(0);
+            Assert.Contains($"/etc/postgresql/15/{name}/postgresql.conf is in {beside.Data}/outside-config/etc/postgresql/15/{name}/postgresql.conf", result.Output, StringComparison.Ordinal);
+            Assert.Equal($"{beside.Data} off", await AskAsync(folder["socket"], port));
+            await beside.StopAsync();
+
+            // In its place, when nothing is left: back to where it was.
+            await Command.ShellAsync($"pg_dropcluster 15 {name}; test ! -e {folder["data"]}; test ! -e /etc/postgresql/15/{name}");
+            (await work.RunAsync("restore", "--target-dir", folder["data"])).Expect(0);
+            Assert.False(Directory.Exists(Path.Combine(folder["data"], "outside-config")));
+            await Command.ShellAsync($"pg_ctlcluster 15 {name} start");
+            Assert.Equal($"{folder["data"]} off", await AskAsync(folder["socket"], port));
         }
         finally
         {
             await Command.RunAsync("pg_dropcluster", "--stop", "15", name);
         }
     }
+
+    private static async Task<string> AskAsync(string host, string port) => (await Command.ShellAsync(
+        $"psql -XAt -h '{host}' -p {port} -U postgres -d postgres -c \"SELECT current_setting('data_directory') || ' ' || current_setting('fsync')\"")).Output.Trim();
 }

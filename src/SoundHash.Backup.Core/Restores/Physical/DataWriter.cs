@@ -48,11 +48,11 @@ internal sealed class DataWriter(string root, DataOwner? owner)
     }
 
     /// <summary>Makes a directory, or takes an empty one that is there.</summary>
-    public void MakeDirectory(string path)
+    public void MakeDirectory(string path, UnixFileMode mode = DirectoryMode)
     {
         var full = PathOf(path);
-        LocalFiles.MakeDirectory(full, DirectoryMode);
-        File.SetUnixFileMode(full, DirectoryMode);
+        LocalFiles.MakeDirectory(full, mode);
+        File.SetUnixFileMode(full, mode);
         if (owner is { } to)
         {
             DataFiles.GiveTo(full, to);

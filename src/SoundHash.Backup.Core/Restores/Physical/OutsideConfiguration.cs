@@ -17,6 +17,10 @@ internal sealed class OutsideConfiguration(DataWriter writer, bool isInPlace)
     private const string Prefix = "outside/";
     private const string OfDebian = "/etc/postgresql/";
 
+    // As pg_createcluster makes them, for the programs of Debian that look for clusters.
+    private const UnixFileMode DebianDirectory = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute
+        | UnixFileMode.GroupRead | UnixFileMode.GroupExecute | UnixFileMode.OtherRead | UnixFileMode.OtherExecute;
+
     private readonly List<(string From, string To)> _placed = [];
 
     /// <summary>Each file's old path, and where it is now.</summary>
@@ -29,7 +33,7 @@ internal sealed class OutsideConfiguration(DataWriter writer, bool isInPlace)
     public Stream Create(string name)
     {
         var from = $"/{name[Prefix.Length..]}";
-        var file = TryInPlace(from) ?? Create(writer.PathOf(Folder), from);
+        var file = TryInPlace(from) ?? Create(Path.Combine(writer.PathOf(Folder), from[1..]), directory => writer.MakeDirectory(directory));
         _placed.Add((from, file.Name));
         return file.Stream;
     }
@@ -43,7 +47,7 @@ internal sealed class OutsideConfiguration(DataWriter writer, bool isInPlace)
 
         try
         {
-            return Create("/", path);
+            return Create(path, directory => writer.MakeDirectory(directory, DebianDirectory));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -52,19 +56,18 @@ internal sealed class OutsideConfiguration(DataWriter writer, bool isInPlace)
         }
     }
 
-    private (string Name, Stream Stream) Create(string root, string path)
+    private (string Name, Stream Stream) Create(string path, Action<string> makeDirectory)
     {
-        var full = Path.Combine(root, path[1..]);
-        MakeParents(Path.GetDirectoryName(full)!);
-        return (full, writer.Create(full));
+        MakeParents(Path.GetDirectoryName(path)!, makeDirectory);
+        return (path, writer.Create(path));
     }
 
-    private void MakeParents(string directory)
+    private static void MakeParents(string directory, Action<string> make)
     {
         if (!Directory.Exists(directory))
         {
-            MakeParents(Path.GetDirectoryName(directory)!);
-            writer.MakeDirectory(directory);
+            MakeParents(Path.GetDirectoryName(directory)!, make);
+            make(directory);
         }
     }
 }

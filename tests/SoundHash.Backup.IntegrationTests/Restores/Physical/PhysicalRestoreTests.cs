@@ -33,6 +33,23 @@ public sealed class PhysicalRestoreTests(HistoryCluster cluster) : IClassFixture
     }
 
     [Fact]
+    public async Task What_an_earlier_life_of_the_directory_left_in_the_spool_is_cleared()
+    {
+        await using var restored = await RestoredServer.PlaceAsync();
+        var hash = (await Command.ShellAsync($"printf %s '{restored.Data}' | sha256sum | cut -c1-12")).Output.Trim();
+        var system = Path.GetFileName(Directory.GetDirectories(cluster.Archive).Single());
+        var spool = Path.Combine(cluster.Spool, $"{system}-{hash}");
+        Directory.CreateDirectory(Path.Combine(spool, "fetch"));
+        File.WriteAllText(Path.Combine(spool, "000000010000000000000003"), string.Empty);
+        File.WriteAllText(Path.Combine(spool, "fetch", "000000010000000000000003"), "of another life");
+        await ArchivingCluster.GiveToPostgresAsync(spool);
+
+        (await cluster.RestoreAsync(restored)).Expect(0);
+
+        Assert.False(Directory.Exists(spool));
+    }
+
+    [Fact]
     public async Task Archiving_stays_on_when_it_is_asked_for_and_a_standby_follows_its_primary()
     {
         await using var restored = await RestoredServer.PlaceAsync();
