@@ -86,13 +86,16 @@ done
 set_dir=$(echo "$work"/plain/sets/*)
 mkdir -p "$work/many/sets"
 python3 - "$set_dir/manifest.json" "$work/many/sets" <<'P'
-import json, os, sys
+import hashlib, json, os, sys
 manifest = json.load(open(sys.argv[1]))
+del manifest["sha256"]
 for n in range(500):
     manifest["id"] = f"bench_backup_{n:04d}"
     folder = os.path.join(sys.argv[2], manifest["id"])
     os.makedirs(folder, exist_ok=True)
-    json.dump(manifest, open(os.path.join(folder, "manifest.json"), "w"))
+    before = json.dumps(manifest, indent=2)[:-2] + ",\n"
+    with open(os.path.join(folder, "manifest.json"), "w") as f:
+        f.write(f'{before}  "sha256": "{hashlib.sha256(before.encode()).hexdigest()}"\n}}')
     for item in manifest["objects"]:
         with open(os.path.join(folder, item["key"]), "w") as f:
             f.truncate(item["storedBytes"])

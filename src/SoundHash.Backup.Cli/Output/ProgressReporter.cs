@@ -7,7 +7,8 @@ namespace SoundHash.Backup.Cli.Output;
 /// <summary>Shows how far a transfer is: a bar on a terminal, a line every ten seconds otherwise.</summary>
 internal sealed class ProgressReporter : IAsyncDisposable
 {
-    private const int BarWidth = 24;
+    // Short enough that a terminal of 80 columns shows all of it.
+    private const int BarWidth = 10;
 
     private readonly Terminal _terminal;
     private readonly ILogger _log;

@@ -8,7 +8,7 @@ namespace SoundHash.Backup.Backups;
 /// <param name="Role">What it is.</param>
 /// <param name="Arguments">What this pg_dump is to leave in.</param>
 /// <param name="Table">The table that it holds alone, or null.</param>
-/// <param name="StartsFirst">It locks every table, and so must not begin late.</param>
+/// <param name="StartsFirst">It locks every table, and so must not begin late (see <see cref="DumpQueue"/>).</param>
 /// <param name="EstimatedBytes">For the order of work: the longest first.</param>
 internal sealed record DumpStream(
     string Name, ObjectRole Role, IReadOnlyList<string> Arguments, Relation? Table, bool StartsFirst, long EstimatedBytes);

@@ -43,6 +43,11 @@ internal sealed class LogicalBackup(
         log.Information("backing up database \"{Database}\" as set {Id}", settings.Database, set.Id);
         var warnings = new ToolWarnings(log);
         warnings.AddLogged(globals.Warnings);
+        foreach (var relation in snapshot.Relations.Where(static r => r.IsEmptyHere))
+        {
+            warnings.Add($"the rows of {relation.Sql} are not in the set: it is unlogged, and a standby has none of them");
+        }
+
         var (objects, counted) = await StreamAsync(snapshot, set, plan, tools, settings, warnings, cancel);
         var contents = new Contents
         {
@@ -102,10 +107,12 @@ internal sealed class LogicalBackup(
         using var done = new CancellationTokenSource();
         var objects = new Dictionary<string, ObjectRecord>();
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = options.Jobs, CancellationToken = stop.Token };
-        var ordered = plan.OrderByDescending(static s => s.StartsFirst).ThenByDescending(static s => s.EstimatedBytes);
+        DumpStream[] ordered = [.. plan.OrderByDescending(static s => s.StartsFirst).ThenByDescending(static s => s.EstimatedBytes)];
+        await using var dumps = new DumpQueue(ordered, s => Start(snapshot, s, tools, settings));
         var streams = Parallel.ForEachAsync(ordered, parallel, async (stream, token) =>
         {
-            var record = await DumpAsync(snapshot, set, stream, tools, settings, warnings, token);
+            await using var dump = dumps.Take(stream);
+            var record = await StoreAsync(dump, set, stream, warnings, token);
             lock (objects)
             {
                 objects[stream.Name] = record;
@@ -123,14 +130,7 @@ internal sealed class LogicalBackup(
     private static Seal ShareThreads(Seal seal, int streams) =>
         seal with { Compression = seal.Compression with { Workers = Math.Max(1, seal.Compression.Workers / streams) } };
 
-    private async Task<ObjectRecord> DumpAsync(
-        SnapshotSession snapshot,
-        SetWriter set,
-        DumpStream stream,
-        PgTools tools,
-        ConnectionSettings settings,
-        ToolWarnings warnings,
-        CancellationToken cancel)
+    private ChildProcess Start(SnapshotSession snapshot, DumpStream stream, PgTools tools, ConnectionSettings settings)
     {
         string[] arguments =
         [
@@ -139,9 +139,15 @@ internal sealed class LogicalBackup(
             $"--lock-wait-timeout={SnapshotSession.DumpLockTimeoutMilliseconds}",
             .. stream.Arguments,
         ];
-        await using var target = await set.CreateAsync(stream.Name, stream.Role, cancel);
-        await using var dump = launcher.Start(new ChildCommand(tools.Path("pg_dump"), arguments) { Environment = settings.Environment });
+        var dump = launcher.Start(new ChildCommand(tools.Path("pg_dump"), arguments) { Environment = settings.Environment });
         dump.CloseInput();
+        return dump;
+    }
+
+    private async Task<ObjectRecord> StoreAsync(
+        ChildProcess dump, SetWriter set, DumpStream stream, ToolWarnings warnings, CancellationToken cancel)
+    {
+        await using var target = await set.CreateAsync(stream.Name, stream.Role, cancel);
         try
         {
             await StreamCopy.FromChildAsync(dump, target, meter, cancel);

@@ -10,7 +10,9 @@ namespace SoundHash.Backup.Backups;
 /// <param name="Kind">What it is.</param>
 /// <param name="OfExtension">It belongs to an extension.</param>
 /// <param name="OfConfiguration">It is an extension's configuration table: its rows are dumped, unlike those of its other tables.</param>
-public sealed record Relation(long Oid, string Schema, string Name, RelationKind Kind, bool OfExtension, bool OfConfiguration = false)
+/// <param name="IsEmptyHere">It is unlogged and the server a standby: nobody can read it there, and pg_dump leaves its rows out.</param>
+public sealed record Relation(
+    long Oid, string Schema, string Name, RelationKind Kind, bool OfExtension, bool OfConfiguration = false, bool IsEmptyHere = false)
 {
     /// <summary>Quoted schema and name.</summary>
     public string Sql => SqlText.Identifier(Schema, Name);
@@ -19,7 +21,7 @@ public sealed record Relation(long Oid, string Schema, string Name, RelationKind
     public bool NeedsLock => Kind is RelationKind.Table or RelationKind.Partitioned && (!OfExtension || OfConfiguration);
 
     /// <summary>True when a restore must have exactly its rows.</summary>
-    public bool IsCompared => Kind is RelationKind.Table && !OfExtension;
+    public bool IsCompared => Kind is RelationKind.Table && !OfExtension && !IsEmptyHere;
 }
 
 /// <summary>Lists what pg_dump will look at.</summary>
@@ -30,7 +32,8 @@ internal static class RelationList
         SELECT c.oid::bigint, n.nspname::text, c.relname::text, c.relkind::text,
                EXISTS (SELECT FROM pg_depend d
                        WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'),
-               EXISTS (SELECT FROM pg_extension e WHERE c.oid = ANY (e.extconfig))
+               EXISTS (SELECT FROM pg_extension e WHERE c.oid = ANY (e.extconfig)),
+               c.relpersistence = 'u' AND pg_is_in_recovery()
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE c.relkind IN ('r', 'p', 'm', 'f') AND c.relpersistence <> 't'
           AND {SqlText.UserSchemas}
@@ -41,7 +44,8 @@ internal static class RelationList
 
     public static Task<IReadOnlyList<Relation>> ReadAsync(Session session, CancellationToken cancel) => session.QueryAsync(
         Query,
-        static r => new Relation(r.GetInt64(0), r.GetString(1), r.GetString(2), Kind(r.GetString(3)), r.GetBoolean(4), r.GetBoolean(5)),
+        static r => new Relation(
+            r.GetInt64(0), r.GetString(1), r.GetString(2), Kind(r.GetString(3)), r.GetBoolean(4), r.GetBoolean(5), r.GetBoolean(6)),
         cancel);
 
     /// <summary>Bytes of each table with its TOAST, without indexes. The tables must be locked: this would wait otherwise.</summary>

@@ -20,7 +20,8 @@ public static class ManifestFormat
     public static DateTimeOffset Latest { get; } = new(3000, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     /// <summary>The manifest's bytes.</summary>
-    public static byte[] Write(Manifest manifest) => JsonSerializer.SerializeToUtf8Bytes(manifest, RepositoryJson.Default.Manifest);
+    public static byte[] Write(Manifest manifest) =>
+        ManifestChecksum.Add(JsonSerializer.SerializeToUtf8Bytes(manifest, RepositoryJson.Default.Manifest));
 
     /// <summary>Reads a manifest.</summary>
     /// <param name="bytes">The whole file.</param>
@@ -31,7 +32,8 @@ public static class ManifestFormat
         try
         {
             CheckFormat(bytes, id);
-            var manifest = JsonSerializer.Deserialize(bytes, RepositoryJson.Default.Manifest) ?? throw Damaged(id, "it is null");
+            var json = ManifestChecksum.Remove(bytes) ?? throw Damaged(id, "its checksum does not fit: it was damaged or changed");
+            var manifest = JsonSerializer.Deserialize(json, RepositoryJson.Default.Manifest) ?? throw Damaged(id, "it is null");
             Check(manifest, id);
             return manifest;
         }

@@ -69,20 +69,4 @@ public sealed class AllDatabasesTests(ManyDatabasesCluster cluster) : IClassFixt
         using var manifest = System.Text.Json.JsonDocument.Parse(Command.ReadText(Path.Combine(work.SetFolder(id), "manifest.json")));
         return manifest.RootElement.GetProperty(property).GetString()!;
     }
-
-    [Fact]
-    public async Task A_database_whose_names_are_in_no_encoding_fails_by_itself_and_the_rest_is_backed_up()
-    {
-        var good = await cluster.CreateDatabaseAsync("CREATE TABLE t AS SELECT 1 AS id", "ascii_good");
-        var bad = $"ascii_bad_{Guid.NewGuid():n}"[..20];
-        await cluster.ExecuteAsync("postgres", $"CREATE DATABASE {bad} ENCODING 'SQL_ASCII' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'");
-        var psql = $"{PostgresPrograms.Directory}/psql -h '{cluster.Host}' -U postgres -d {bad} -qX -v ON_ERROR_STOP=1";
-        await Command.ShellAsync($"printf 'CREATE TABLE \"gr\\xf6\\xdfe\" (id int);' | PGCLIENTENCODING=SQL_ASCII {psql}");
-        using var work = new Workspace(cluster, good);
-        work.Environment["PGCLIENTENCODING"] = "LATIN1";
-
-        (await work.RunAsync("backup", "--database", bad, "--database", good)).Expect(5).Says("invalid byte sequence").Says($"\"{bad}\"").Says("SQL_ASCII");
-
-        Assert.StartsWith(good, Assert.Single(await work.ListedAsync()), StringComparison.Ordinal);
-    }
 }

@@ -41,6 +41,28 @@ public sealed class BackupDirectoryTests(PostgresCluster cluster)
     }
 
     [Fact]
+    public async Task Less_room_than_the_last_set_took_is_a_warning_and_stops_no_backup_that_fits()
+    {
+        var database = await cluster.CreateDatabaseAsync(HardToCompress);
+        using var work = new Workspace(cluster, database);
+        Directory.CreateDirectory(work.Repository);
+
+        var result = await InNamespaceAsync(
+            work,
+            $"""
+            mount -t tmpfs -o size=20m none '{work.Repository}'
+            '{Workspace.Executable}' backup
+            head -c 20M /dev/zero > '{work.Repository}/ballast' || true
+            truncate -s -1M '{work.Repository}/ballast'
+            {PostgresPrograms.Directory}/psql -h '{cluster.Host}' -U postgres -d {database} -qXc 'TRUNCATE noise'
+            '{Workspace.Executable}' backup
+            """);
+
+        result.Expect(0);
+        Assert.Matches($"has [01] MiB free, and the last set of \"{database}\" took 1?[0-9] MiB; make room: shbackup backup expire", result.Error);
+    }
+
+    [Fact]
     public async Task A_directory_that_can_not_be_written_is_named()
     {
         var database = await cluster.CreateDatabaseAsync("CREATE TABLE t (id int)");

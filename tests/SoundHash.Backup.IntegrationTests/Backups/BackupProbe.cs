@@ -19,6 +19,20 @@ internal static class BackupProbe
         INSERT INTO filler SELECT g, repeat(md5(g::text), 20) FROM generate_series(1, 5000) g;
         """;
 
+    /// <summary>
+    /// Two tables above the 64 MB from where each gets its own stream, the first the larger one. One row fills a page, so that they
+    /// are quick to make.
+    /// </summary>
+    public const string TwoBigTables =
+        """
+        CREATE TABLE a_big (id int, note text) WITH (fillfactor = 10);
+        ALTER TABLE a_big ALTER note SET STORAGE PLAIN;
+        INSERT INTO a_big SELECT g, repeat('x', 1000) FROM generate_series(1, 8500) g;
+        CREATE TABLE b_big (id int, note text) WITH (fillfactor = 10);
+        ALTER TABLE b_big ALTER note SET STORAGE PLAIN;
+        INSERT INTO b_big SELECT g, repeat('x', 1000) FROM generate_series(1, 8300) g;
+        """;
+
     /// <summary>Marks the environment, so that every process that descends from this workspace can be found.</summary>
     public static string Mark(this Workspace work)
     {

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using SoundHash.Backup.IntegrationTests.Infrastructure;
 
 namespace SoundHash.Backup.IntegrationTests.Backups;
@@ -182,13 +181,12 @@ public sealed class BackupRunTests(PostgresCluster cluster)
         work.Unset("BACKUP_DECRYPTION_IDENTITY_FILE");
         (await work.RunAsync("backup", "verify", id)).Expect(0);
 
-        foreach (var file in Directory.EnumerateFiles(work.SetFolder(id)).Where(
-            static f => !f.EndsWith("manifest.json", StringComparison.Ordinal)))
+        foreach (var file in Directory.EnumerateFiles(work.SetFolder(id)))
         {
             var bytes = await File.ReadAllBytesAsync(file, TestContext.Current.CancellationToken);
             bytes[bytes.Length / 2] ^= 1;
             await File.WriteAllBytesAsync(file, bytes, TestContext.Current.CancellationToken);
-            (await work.RunAsync("backup", "verify", id)).Expect(8).Says(Path.GetFileName(file));
+            (await work.RunAsync("backup", "verify", id)).Expect(8).Says(Path.GetFileNameWithoutExtension(file));
             bytes[bytes.Length / 2] ^= 1;
             await File.WriteAllBytesAsync(file, bytes, TestContext.Current.CancellationToken);
         }
@@ -305,15 +303,14 @@ public sealed class BackupRunTests(PostgresCluster cluster)
     private static async Task<string> AgedAsync(Workspace work, string name, int days)
     {
         var id = await work.BackupAsync("--name", name);
-        var path = Path.Combine(work.SetFolder(id), "manifest.json");
-        var manifest = JsonNode.Parse(Command.ReadText(path))!;
+        var editor = new SetEditor(work.SetFolder(id));
         foreach (var field in new[] { "started", "stopped" })
         {
-            var time = manifest[field]!.GetValue<DateTimeOffset>().AddDays(-days);
-            manifest[field] = time.ToString("O", CultureInfo.InvariantCulture);
+            var time = editor.Manifest[field]!.GetValue<DateTimeOffset>().AddDays(-days);
+            editor.Manifest[field] = time.ToString("O", CultureInfo.InvariantCulture);
         }
 
-        await File.WriteAllTextAsync(path, manifest.ToJsonString());
+        editor.SaveManifest();
         return id;
     }
 }

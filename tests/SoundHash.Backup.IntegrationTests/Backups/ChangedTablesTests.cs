@@ -70,6 +70,29 @@ public sealed class ChangedTablesTests(PostgresCluster cluster)
         Assert.Equal(0, (await work.ContentsAsync(await work.BackupAsync())).RowsOf("z_target"));
     }
 
+    [Fact]
+    public async Task A_schema_change_that_waits_before_the_turn_of_its_big_table_does_not_stop_the_backup()
+    {
+        var database = await cluster.CreateDatabaseAsync(BackupProbe.TwoBigTables);
+        using var work = new Workspace(cluster, database);
+        using var gate = new DumpGate(work, Moment.InTheMiddle);
+        using var backup = work.Start("backup", "--jobs", "2");
+        await gate.ReachedAsync(backup);
+        await Eventually.TrueAsync(
+            async () => await cluster.TextAsync(
+                "postgres",
+                $"SELECT 'yes' FROM pg_stat_activity WHERE datname = '{database}' AND query LIKE 'COPY public.b_big%'") is not null,
+            "pg_dump has the smaller big table, which two workers have not come to");
+        var changing = cluster.ExecuteAsync(database, "TRUNCATE b_big");
+        await cluster.LockIsAwaitedAsync(database);
+        gate.Open();
+
+        (await Command.FinishAsync(backup)).Expect(0);
+        await changing;
+
+        Assert.Equal(8300, (await work.ContentsAsync(Assert.Single(await work.ListedAsync()))).RowsOf("b_big"));
+    }
+
     // Whoever counts in a session without locks queues behind the change, which waits for the backup, which waits for the count.
     [Fact]
     public async Task A_schema_change_that_waits_before_its_table_is_counted_does_not_stop_the_backup()

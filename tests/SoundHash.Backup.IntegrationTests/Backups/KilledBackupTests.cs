@@ -100,6 +100,30 @@ public sealed class KilledBackupTests(PostgresCluster cluster, ITestOutputHelper
     }
 
     [Fact]
+    public async Task A_killed_split_backup_leaves_nothing_that_is_listed_and_the_next_run_cleans_up()
+    {
+        var database = await cluster.CreateDatabaseAsync(BackupProbe.TwoBigTables);
+        using var work = new Workspace(cluster, database);
+        var mark = work.Mark();
+        using (var gate = new DumpGate(work, Moment.InTheMiddle))
+        {
+            using var backup = work.Start("backup", "--jobs", "3");
+            await Eventually.TrueAsync(
+                () => work.SetFiles().Count(static f => f.Contains(".writing-", StringComparison.Ordinal)) == 3, "three streams are written at once");
+
+            Assert.Equal(137, (await backup.EndAsync("KILL")).ExitCode);
+        }
+
+        await BackupProbe.NoProcessesLeftAsync(mark);
+        Assert.Empty(await work.ListedAsync());
+        work.Unset("PG_BIN_DIR");
+        var id = await work.BackupAsync("--jobs", "3");
+
+        Assert.Equal([id], await work.ListedAsync());
+        Assert.All(work.SetFiles(), f => Assert.StartsWith(work.SetFolder(id), f, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task No_child_program_outlives_a_killed_backup()
     {
         var database = await cluster.CreateDatabaseAsync(BackupProbe.FewMegabytes);

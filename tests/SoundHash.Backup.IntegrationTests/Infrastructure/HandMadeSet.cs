@@ -73,7 +73,7 @@ public static class HandMadeSet
         Directory.CreateDirectory(folder);
         await File.WriteAllBytesAsync(Path.Combine(folder, "volume-0000.tar"), volume);
         await File.WriteAllTextAsync(Path.Combine(folder, "SHA256SUMS"), $"{sum}  volume-0000.tar\n");
-        await File.WriteAllTextAsync(Path.Combine(folder, "manifest.json"), manifest.ToJsonString());
+        await File.WriteAllTextAsync(Path.Combine(folder, "manifest.json"), SetEditor.WithChecksum(manifest));
         await ArchivingCluster.GiveToPostgresAsync(Path.Combine(cluster.Site, "backups"));
         return (first, last);
     }

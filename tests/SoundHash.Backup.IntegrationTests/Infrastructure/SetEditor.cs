@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
@@ -75,7 +76,15 @@ public sealed class SetEditor
     }
 
     /// <summary>Writes the manifest alone.</summary>
-    public void SaveManifest() => File.WriteAllText(ManifestPath, Manifest.ToJsonString(Indented));
+    public void SaveManifest() => File.WriteAllText(ManifestPath, WithChecksum(Manifest));
+
+    /// <summary>A manifest's text with the checksum that fits it (docs/formats.md).</summary>
+    public static string WithChecksum(JsonObject manifest)
+    {
+        manifest.Remove("sha256");
+        var before = manifest.ToJsonString(Indented)[..^2] + ",\n";
+        return $"{before}  \"sha256\": \"{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(before)))}\"\n}}";
+    }
 
     /// <summary>Says that the set was made at another time.</summary>
     public SetEditor Date(DateTimeOffset started)

@@ -72,9 +72,18 @@ public sealed class Workspace : IDisposable
     /// <summary>Starts shbackup, for tests that meddle with it.</summary>
     public Process Start(params string[] arguments)
     {
-        File.WriteAllLines(_folder[".env"], _settings.Select(static s => $"{s.Key}={s.Value}"));
+        WriteSettings();
         // Whoever runs the tests may ignore signals (nohup, a background job), which children inherit.
         return Command.Start("/usr/bin/env", ["--default-signal", Executable, .. arguments], CleanEnvironment(), Folder);
+    }
+
+    /// <summary>Starts a shell's command in the folder, for which <c>$SHBACKUP</c> is the executable.</summary>
+    public Process StartShell(string command)
+    {
+        WriteSettings();
+        var environment = CleanEnvironment();
+        environment["SHBACKUP"] = Executable;
+        return Command.Start("/bin/sh", ["-c", command], environment, Folder);
     }
 
     /// <summary>Runs shbackup with --json, expects an exit code and returns the document.</summary>
@@ -119,6 +128,17 @@ public sealed class Workspace : IDisposable
     }
 
     public void Dispose() => _folder.Dispose();
+
+    // At once, and only when something changed: others that were started may be reading it.
+    private void WriteSettings()
+    {
+        var text = string.Concat(_settings.Select(static s => $"{s.Key}={s.Value}\n"));
+        if (!File.Exists(_folder[".env"]) || File.ReadAllText(_folder[".env"]) != text)
+        {
+            File.WriteAllText(_folder[".env.new"], text);
+            File.Move(_folder[".env.new"], _folder[".env"], overwrite: true);
+        }
+    }
 
     private static string FindExecutable()
     {

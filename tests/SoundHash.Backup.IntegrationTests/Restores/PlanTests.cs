@@ -25,8 +25,8 @@ public sealed class PlanTests(PostgresCluster cluster, Samples samples)
     }
 
     [Theory]
-    [InlineData("missing", "")]
-    [InlineData("empty", "")]
+    [InlineData("missing", "make a new database under a working name")]
+    [InlineData("empty", "load into the existing database")]
     [InlineData("has objects", "refuse")]
     public async Task A_plan_tells_the_state_of_its_target(string state, string step)
     {
@@ -39,7 +39,7 @@ public sealed class PlanTests(PostgresCluster cluster, Samples samples)
 
         Assert.Equal(state == "has objects" ? 1 : 0, plan.GetProperty("problems").GetArrayLength());
         Assert.Equal(state, plan.GetProperty("targetState").GetString());
-        Assert.StartsWith(step, plan.GetProperty("steps")[0].GetString(), StringComparison.Ordinal);
+        Assert.Contains(plan.GetProperty("steps").EnumerateArray(), s => s.GetString()!.StartsWith(step, StringComparison.Ordinal));
         Assert.Equal(state != "missing", await cluster.DatabaseExistsAsync(target));
     }
 

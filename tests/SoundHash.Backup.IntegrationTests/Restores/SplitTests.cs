@@ -1,3 +1,4 @@
+using SoundHash.Backup.IntegrationTests.Backups;
 using SoundHash.Backup.IntegrationTests.Infrastructure;
 
 namespace SoundHash.Backup.IntegrationTests.Restores;
@@ -33,6 +34,29 @@ public sealed class SplitTests(PostgresCluster cluster, Samples samples)
 
         Assert.Equal("110000", await cluster.TextAsync(target, "SELECT count(*) FROM audio_fingerprints"));
         Assert.Equal("2", await cluster.TextAsync(target, "SELECT count(*) FROM pg_constraint WHERE contype = 'f'"));
+    }
+
+    [Fact]
+    public async Task Big_tables_are_loaded_side_by_side()
+    {
+        var gate = new RestoreGate();
+        var source = await cluster.CreateDatabaseAsync(
+            BackupProbe.TwoBigTables + gate.WaitingFunction
+            + "ALTER TABLE a_big ADD CHECK (public.gate()); ALTER TABLE b_big ADD CHECK (public.gate())");
+        using var work = new Workspace(cluster, source);
+        await work.BackupAsync("--jobs", "2");
+        var target = RestoreHelp.NewName();
+        await gate.CloseAsync(cluster);
+        using var restore = work.Start("restore", "--latest", "--target-db", target, "--jobs", "2");
+
+        await Eventually.TrueAsync(
+            async () => await cluster.TextAsync(
+                "postgres",
+                $"SELECT count(*) FROM pg_stat_activity WHERE datname = '{RestoreHelp.WorkingName(target)}' AND wait_event = 'PgSleep'") == "2",
+            "both tables are being loaded");
+
+        await gate.OpenAsync(cluster);
+        (await Command.FinishAsync(restore)).Expect(0);
     }
 
     // The materialized view of the last part waits at the gate, so that the middle can be looked at.

@@ -16,9 +16,47 @@ public sealed class TargetTests(PostgresCluster cluster, Samples samples)
         (await work.RunAsync("restore", "--latest")).Expect(0);
 
         Assert.Equal("5000", await cluster.TextAsync(database, "SELECT count(*) FROM videos"));
+    }
+
+    [Fact]
+    public async Task A_restored_database_is_analyzed_so_that_its_first_queries_are_planned_well()
+    {
+        using var sample = await samples.SmallAsync(cluster);
+        var target = RestoreHelp.NewName();
+
+        (await sample.Work.RunAsync("restore", "--latest", "--target-db", target)).Expect(0);
+
         Assert.Equal(
-            "analyzed",
-            await cluster.TextAsync(database, "SELECT 'analyzed' FROM pg_class WHERE relname = 'videos' AND reltuples = 5000"));
+            "5000 analyzed",
+            await cluster.TextAsync(
+                target,
+                "SELECT reltuples || ' ' || (SELECT 'analyzed' FROM pg_stats WHERE tablename = 'videos' AND attname = 'title')"
+                + " FROM pg_class WHERE relname = 'videos'"));
+    }
+
+    [Fact]
+    public async Task Less_room_than_the_database_took_is_a_warning_and_stops_no_restore_that_fits()
+    {
+        using var sample = await samples.SmallAsync(cluster);
+        var editor = sample.Edit();
+        editor.Manifest["databaseBytes"] = 1L << 50;
+        editor.SaveManifest();
+
+        (await sample.Work.RunAsync("restore", "--latest", "--target-db", RestoreHelp.NewName())).Expect(0)
+            .Says("MiB free, and the database took 1073741824 MiB on its server");
+    }
+
+    [Fact]
+    public async Task The_hook_before_a_restore_learns_from_where_and_to_where_it_goes_and_its_failure_stops_it()
+    {
+        using var sample = await samples.SmallAsync(cluster);
+        var target = RestoreHelp.NewName();
+        sample.Work.Set("BACKUP_HOOK_PRE_RESTORE", "'env | grep ^SHBACKUP_ >&2; exit 3'");
+
+        var result = (await sample.Work.RunAsync("restore", "--latest", "--target-db", target)).Expect(5);
+
+        result.Says($"SHBACKUP_FROM={sample.Id}").Says($"SHBACKUP_TARGETS={target}").Says("SHBACKUP_VERB=restore");
+        Assert.False(await cluster.DatabaseExistsAsync(target));
     }
 
     [Fact]

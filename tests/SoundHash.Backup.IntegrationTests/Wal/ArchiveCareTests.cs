@@ -230,7 +230,7 @@ public sealed class ArchiveCareTests : IAsyncLifetime
         var editor = new SetEditor(Path.Combine(_cluster.Site, "backups", "sets", id));
         editor.Manifest["started"] = started.ToString("o");
         editor.Manifest["stopped"] = started.AddMinutes(1).ToString("o");
-        File.WriteAllText(editor.ManifestPath, editor.Manifest.ToJsonString());
+        editor.SaveManifest();
         await ArchivingCluster.GiveToPostgresAsync(editor.Folder);
     }
 }

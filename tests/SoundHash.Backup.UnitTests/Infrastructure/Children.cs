@@ -33,6 +33,15 @@ internal static class Children
         return line.TrimEnd('\n');
     }
 
+    /// <summary>Waits for the end of a process that is none of our children: it closes its files a moment before it is gone.</summary>
+    public static async Task EndedAsync(int pid)
+    {
+        while (IsAlive(pid))
+        {
+            await Task.Delay(2, TestRun.Cancel);
+        }
+    }
+
     /// <summary>True while the process exists and is no zombie.</summary>
     public static bool IsAlive(int pid)
     {

@@ -117,7 +117,7 @@ public sealed class ChildProcessEndTests
 
         // The end of stdout comes when nobody is left who could write to it.
         Assert.Equal(string.Empty, await child.ReadTextAsync(Cancel));
-        Assert.False(Children.IsAlive(grandchild));
+        await Children.EndedAsync(grandchild);
     }
 
     [Fact(Timeout = HangLimit)]
@@ -130,7 +130,7 @@ public sealed class ChildProcessEndTests
         await child.EndAsync();
 
         Assert.Equal(string.Empty, await child.ReadTextAsync(Cancel));
-        Assert.False(Children.IsAlive(grandchild));
+        await Children.EndedAsync(grandchild);
     }
 
     [Fact(Timeout = HangLimit)]

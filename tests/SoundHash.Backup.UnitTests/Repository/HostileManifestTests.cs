@@ -26,11 +26,30 @@ public sealed class HostileManifestTests
     [InlineData("""{"formatVersion": -1}""", "it has no format version")]
     [InlineData("""{"formatVersion": true}""", "it has no format version")]
     [InlineData("""{"formatVersion": {}}""", "it has no format version")]
-    [InlineData("""{"formatVersion": 1}""", "it is not the expected JSON")]
-    [InlineData("""{"formatVersion": 1} {}""", "it is not the expected JSON")]
+    [InlineData("""{"formatVersion": 1}""", "its checksum does not fit")]
+    [InlineData("""{"formatVersion": 1} {}""", "its checksum does not fit")]
     public void What_is_no_manifest_is_told_as_such(string text, string how)
     {
         AssertRefused(Encoding.UTF8.GetBytes(text), how);
+    }
+
+    [Fact]
+    public void A_manifest_that_lacks_what_it_must_have_is_refused()
+    {
+        AssertRefused(ManifestChecksum.Add("""{"formatVersion": 1}"""u8), "it is not the expected JSON");
+    }
+
+    [Fact]
+    public void A_manifest_with_one_flipped_bit_anywhere_is_refused()
+    {
+        var bytes = ManifestFormat.Write(TestSets.Manifest(Id));
+
+        for (var bit = 0; bit < bytes.Length * 8; bit++)
+        {
+            bytes[bit / 8] ^= (byte)(1 << (bit % 8));
+            AssertFit(Assert.Throws<BackupException>(() => ManifestFormat.Read(bytes, Id)));
+            bytes[bit / 8] ^= (byte)(1 << (bit % 8));
+        }
     }
 
     [Fact]
@@ -128,8 +147,7 @@ public sealed class HostileManifestTests
     [InlineData("systemIdentifier", "7300000000000000001")]
     public void A_value_of_another_type_is_refused(string field, string value)
     {
-        AssertRefused(Encoding.UTF8.GetBytes(
-            Encoding.UTF8.GetString(Changed(m => m[field] = "here")).Replace("\"here\"", value, StringComparison.Ordinal)), string.Empty);
+        AssertRefused(WithRaw(field, value), string.Empty);
     }
 
     [Fact]
@@ -153,10 +171,7 @@ public sealed class HostileManifestTests
         const int Depth = 1_000_000;
         var nested = string.Concat(Enumerable.Repeat("{\"a\":", Depth)) + "1" + new string('}', Depth);
 
-        AssertRefused(
-            Encoding.UTF8.GetBytes(
-                Encoding.UTF8.GetString(Changed(static m => m["extra"] = "here")).Replace("\"here\"", nested, StringComparison.Ordinal)),
-            "it is not the expected JSON");
+        AssertRefused(WithRaw("extra", nested), "it is not the expected JSON");
     }
 
     [Fact]
@@ -174,7 +189,7 @@ public sealed class HostileManifestTests
     public void No_damage_leads_to_another_error_than_a_refusal()
     {
         var random = NewRandom();
-        var good = ManifestFormat.Write(TestSets.Manifest(Id));
+        var good = ManifestChecksum.Remove(ManifestFormat.Write(TestSets.Manifest(Id)))!;
         byte[] likely = [.. "\"\\{}[],:0-9.eEnulltrue \u0000\u001b"u8, 0xFF, 0xC0, 0xED, 0xA0, 0x80];
         for (var round = 0; round < 20_000; round++)
         {
@@ -198,7 +213,7 @@ public sealed class HostileManifestTests
 
             try
             {
-                ManifestFormat.Read([.. damaged], Id);
+                ManifestFormat.Read(damaged.Contains((byte)'}') ? ManifestChecksum.Add([.. damaged]) : [.. damaged], Id);
             }
             catch (BackupException e)
             {
@@ -207,11 +222,17 @@ public sealed class HostileManifestTests
         }
     }
 
-    private static byte[] Changed(Action<JsonNode> change)
+    private static byte[] Changed(Action<JsonNode> change) => ManifestChecksum.Add(Encoding.UTF8.GetBytes(ChangedJson(change)));
+
+    private static byte[] WithRaw(string field, string value) => ManifestChecksum.Add(Encoding.UTF8.GetBytes(
+        ChangedJson(m => m[field] = "here").Replace("\"here\"", value, StringComparison.Ordinal)));
+
+    private static string ChangedJson(Action<JsonNode> change)
     {
         var json = JsonNode.Parse(ManifestFormat.Write(TestSets.Manifest(Id)))!;
+        json.AsObject().Remove("sha256");
         change(json);
-        return Encoding.UTF8.GetBytes(json.ToJsonString());
+        return json.ToJsonString();
     }
 
     private static void AssertRefused(byte[] manifest, string how)

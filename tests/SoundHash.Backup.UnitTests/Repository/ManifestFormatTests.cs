@@ -64,12 +64,15 @@ public sealed class ManifestFormatTests
     public void Fields_that_this_version_does_not_know_are_kept()
     {
         var json = JsonNode.Parse(ManifestFormat.Write(Sample))!.AsObject();
+        json.Remove("sha256");
         json["timeline"] = 3;
         json["wal"] = new JsonObject { ["start"] = "0/1000028", ["segments"] = new JsonArray("a", "b") };
         json["objects"]![0]!.AsObject()["damagedPages"] = new JsonArray(7, 8);
 
-        var again = JsonNode.Parse(ManifestFormat.Write(ManifestFormat.Read(Encoding.UTF8.GetBytes(json.ToJsonString()), Id)))!;
+        var read = ManifestFormat.Read(ManifestChecksum.Add(Encoding.UTF8.GetBytes(json.ToJsonString())), Id);
+        var again = JsonNode.Parse(ManifestFormat.Write(read))!.AsObject();
 
+        again.Remove("sha256");
         Assert.True(JsonNode.DeepEquals(json, again), again.ToJsonString());
     }
 
