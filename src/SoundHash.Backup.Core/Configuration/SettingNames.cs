@@ -23,7 +23,7 @@ public static class SettingNames
         new("BACKUP_STATE_DIR"),
         new("BACKUP_GROUP"),
         new("BACKUP_WAL_ARCHIVING_ENABLED", "false"),
-        new("BACKUP_WAL_DIR", "./backups/wal"),
+        new("BACKUP_WAL_DIR"),
         new("BACKUP_WAL_S3_ENABLED", "false"),
         new("BACKUP_WAL_GCS_ENABLED", "false"),
         new("BACKUP_SPOOL_DIR"),

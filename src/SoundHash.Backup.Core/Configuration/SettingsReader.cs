@@ -101,12 +101,15 @@ public sealed class SettingsReader(
         return null;
     }
 
-    /// <summary>A path made absolute: relative to the .env file's folder when it stands there, else to the working directory.</summary>
+    /// <summary>
+    /// A path made absolute: relative to the .env file's folder when it stands there or is the default of one that could, else to
+    /// the working directory, which for PostgreSQL's commands is the data directory.
+    /// </summary>
     public string? PathOf(string name)
     {
         var (value, fromFile) = Lookup(name);
         return value is null
-            ? SettingNames.Find(name)?.Default is { } byDefault && byDefault.StartsWith('.') ? Path.GetFullPath(byDefault) : null
+            ? SettingNames.Find(name)?.Default is { } byDefault && byDefault.StartsWith('.') ? Absolute(byDefault, fromFile: file is not null) : null
             : Absolute(value, fromFile);
     }
 

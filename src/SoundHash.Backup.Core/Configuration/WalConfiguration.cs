@@ -10,7 +10,7 @@ public sealed record WalConfiguration(string Directory, string SpoolDirectory, s
     public static WalConfiguration Read(SettingsReader settings)
     {
         var repository = RepositoryConfiguration.Read(settings);
-        var directory = settings.PathOf("BACKUP_WAL_DIR")!;
+        var directory = settings.PathOf("BACKUP_WAL_DIR") ?? Path.Combine(settings.PathOf("BACKUP_DIR")!, "wal");
         var cluster = settings.Text("BACKUP_CLUSTER");
         return new WalConfiguration(
             cluster is null ? directory : Path.Combine(directory, cluster),

@@ -58,6 +58,11 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
         return found.ToList();
     }
 
+    /// <summary>True when a store has WAL of the cluster at all.</summary>
+    public async Task<bool> ExistsAsync(CancellationToken cancel) =>
+        await store.StatAsync($"{WalLayout.SystemFolder(systemIdentifier)}/{WalLayout.ArchiveFile}", cancel) is not null
+        || (await SystemsAsync(store, cancel)).Contains(systemIdentifier);
+
     /// <summary>Makes sure that the archive of the cluster is there; a first one is made.</summary>
     /// <param name="hasArchived">It has been there before: an empty one is then a disk that is not mounted, say, and no new archive.</param>
     /// <param name="now">The time.</param>

@@ -4,6 +4,7 @@ using SoundHash.Backup.Errors;
 using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Storage;
 using SoundHash.Backup.Storage.Local;
 
 namespace SoundHash.Backup.Wal;
@@ -66,7 +67,13 @@ public sealed class WalFetch(
     {
         if (await archive.OpenAsync(name, providers, cancel) is not { } plain)
         {
-            return false;
+            // Of a disk that is not mounted, or another directory than the one that is meant, every file is absent.
+            return await archive.ExistsAsync(cancel)
+                ? false
+                : throw new StorageException(
+                    $"store {archive.StoreName} has no WAL of system identifier {archive.SystemIdentifier} at all, so that it can't tell "
+                    + $"whether {name} was archived",
+                    "see whether the disk is mounted, and that BACKUP_WAL_DIR and BACKUP_CLUSTER are as they were when it was archived");
         }
 
         await using (plain)

@@ -27,7 +27,8 @@ public sealed class RestoredCopy : IAsyncDisposable
         environment["SET"] = work.SetFolder(id);
         environment["TARGET"] = copy.Data;
         environment["TABLESPACES"] = copy.Tablespaces;
-        environment["WAL"] = Directory.GetDirectories(cluster.WalArchive).Single();
+        // Others of this cluster may have given the archive a second name.
+        environment["WAL"] = Directory.GetDirectories(cluster.WalArchive).Single(static d => Path.GetFileName(d).All(char.IsAsciiDigit));
         environment["IDENTITY"] = work.IdentityFile;
         environment["PATH"] = $"{PostgresPrograms.Directory}:{Environment.GetEnvironmentVariable("PATH")}";
         await Command.ShellAsync(Recipes.Read("formats.md", "physical recipe"), environment, work.Folder);

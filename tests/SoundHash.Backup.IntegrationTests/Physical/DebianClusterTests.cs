@@ -52,7 +52,7 @@ public sealed class DebianClusterTests
             await beside.StopAsync();
 
             // In its place, when nothing is left: back to where it was.
-            await Command.ShellAsync($"pg_dropcluster 15 {name}; test ! -e {folder["data"]}; test ! -e /etc/postgresql/15/{name}");
+            await Command.ShellAsync($"pg_dropcluster 15 {name}; rm -r /etc/postgresql/15/{name}; test ! -e {folder["data"]}");
             (await work.RunAsync("restore", "--target-dir", folder["data"])).Expect(0);
             Assert.False(Directory.Exists(Path.Combine(folder["data"], "outside-config")));
             await Command.ShellAsync($"pg_ctlcluster 15 {name} start");
@@ -61,6 +61,8 @@ public sealed class DebianClusterTests
         finally
         {
             await Command.RunAsync("pg_dropcluster", "--stop", "15", name);
+            // It leaves files that it did not make.
+            await Command.ShellAsync($"rm -rf /etc/postgresql/15/{name}");
         }
     }
 

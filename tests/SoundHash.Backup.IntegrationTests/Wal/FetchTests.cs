@@ -30,20 +30,23 @@ public sealed class FetchTests(ArchivedCluster cluster) : IClassFixture<Archived
         await Command.ShellAsync($"cp -a \"{cluster.Archive}\" '{damaged["wal"]}'");
         SetEditor.FlipBit(Directory.GetFiles(damaged["wal"], segment, SearchOption.AllDirectories).Single());
         File.WriteAllLines(damaged[".env"], [$"BACKUP_WAL_DIR={damaged["wal"]}", $"BACKUP_SPOOL_DIR={damaged["spool"]}"]);
+        // A disk that is not mounted: nothing of the cluster is there.
+        File.WriteAllLines(damaged["unmounted.env"], [$"BACKUP_WAL_DIR={damaged["nothing"]}", $"BACKUP_SPOOL_DIR={damaged["spool"]}"]);
         var data = damaged["data"];
         await Command.ShellAsync($"mkdir -p '{data}/global' '{data}/pg_wal'; cp '{cluster.DataDirectory}/global/pg_control' '{data}/global'");
         await ArchivingCluster.GiveToPostgresAsync(damaged.Path);
         string[] good = ["wal-archive", "fetch", segment, "pg_wal/RECOVERYXLOG", "--env-file", damaged[".env"]];
         string[] usage = ["wal-archive", "fetch", segment, "--env-file", damaged[".env"]];
         string[] configuration = ["wal-archive", "fetch", segment, "pg_wal/RECOVERYXLOG", "--env-file", damaged["missing.env"]];
+        string[] unmounted = ["wal-archive", "fetch", segment, "pg_wal/RECOVERYXLOG", "--env-file", damaged["unmounted.env"]];
 
-        foreach (var arguments in (string[][])[good, usage, configuration])
+        foreach (var arguments in (string[][])[good, usage, configuration, unmounted])
         {
             (await ArchivingCluster.RunInAsync(data, arguments)).Expect(200);
         }
 
         File.WriteAllText(Path.Combine(data, "standby.signal"), string.Empty);
-        foreach (var arguments in (string[][])[good, usage, configuration])
+        foreach (var arguments in (string[][])[good, usage, configuration, unmounted])
         {
             Assert.InRange((await ArchivingCluster.RunInAsync(data, arguments)).ExitCode, 2, 125);
         }

@@ -61,6 +61,17 @@ public sealed class SettingsReaderTests : IDisposable
     }
 
     [Fact]
+    public void The_default_of_a_path_starts_at_the_folder_of_the_file_too_and_the_WAL_archive_is_in_the_repository()
+    {
+        var settings = Settings.OfFile(_folder.Write("etc/.env", "DATABASE_NAME=x\n"));
+        var moved = Settings.OfFile(_folder.Write("moved/.env", "BACKUP_DIR=../store\nBACKUP_CLUSTER=main\n"));
+
+        Assert.Equal(_folder["etc/backups"], settings.PathOf("BACKUP_DIR"));
+        Assert.Equal(_folder["etc/backups/wal"], WalConfiguration.Read(settings).Directory);
+        Assert.Equal(_folder["store/wal/main"], WalConfiguration.Read(moved).Directory);
+    }
+
+    [Fact]
     public void A_path_without_a_value_is_its_default_or_none()
     {
         var settings = Settings.OfEnvironment();
