@@ -3,6 +3,16 @@
 # Usage: ./test.sh [FILTER]   FILTER as of dotnet test --filter, e.g. "FullyQualifiedName~Restore"
 set -euo pipefail
 cd "$(dirname "$0")"
+# Tests give files to PostgreSQL's user, and make clusters of Debian's.
+if [ "$(id -u)" -ne 0 ]; then
+  if ! command -v sudo >/dev/null; then
+    echo "error: test.sh needs root or sudo: tests run servers as another user" >&2
+    echo "hint: run ./test.sh as root" >&2
+    exit 4
+  fi
+  echo "running as root through sudo" >&2
+  exec sudo -E env "PATH=$PATH" ./test.sh "$@"
+fi
 . scripts/prerequisites.sh
 need_dotnet
 need_programs
