@@ -35,7 +35,9 @@ if [ "$(ls "$segments" 2>/dev/null | wc -l)" -lt "$count" ]; then
     done
     psql -qX -c 'SELECT pg_switch_wal()' >&2
     current=$(psql -AtXc 'SELECT pg_walfile_name(pg_current_wal_lsn())')
-    for f in $(ls "$dir/small/data/pg_wal" | grep '^0'); do [ "$f" \< "$current" ] && cp "$dir/small/data/pg_wal/$f" "$segments/"; done
+    for f in $(ls "$dir/small/data/pg_wal" | grep '^0'); do
+      if [ "$f" \< "$current" ]; then cp "$dir/small/data/pg_wal/$f" "$segments/"; fi
+    done
   )
   cp "$dir/small/data/global/pg_control" "$dir/pg_control"
   "$here/dataset.sh" down "$dir/small" >&2
@@ -53,7 +55,6 @@ fresh() {
   touch "$work/data/postmaster.pid"
   for f in $(ls "$segments" | head -n "$1") $(ls "$segments" | tail -n 1); do
     cp "$segments/$f" "$work/data/pg_wal/$f"
-    touch "$work/data/pg_wal/archive_status/$f.ready"
   done
 }
 
@@ -62,8 +63,12 @@ drain() {
   local name=$1 command=$2 last
   last=$(ls "$work/data/pg_wal" | grep '^0' | tail -n 1)
   cd "$work/data"
+  # Alone: what archives ahead must not begin with the others before they are measured.
+  touch "pg_wal/archive_status/$last.ready"
   sh -c "${command//%f/$last}"
   mv "pg_wal/archive_status/$last.ready" "pg_wal/archive_status/$last.done"
+  while pgrep -f "archive-push:async.*$work|$work.*archive-push:async" >/dev/null; do sleep 0.1; done
+  for f in $(ls pg_wal | grep '^0' | grep -v "$last"); do touch "pg_wal/archive_status/$f.ready"; done
   sync
   cat >"$work/archiver" <<A
 set -e
