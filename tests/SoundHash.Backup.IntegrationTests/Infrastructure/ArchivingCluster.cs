@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace SoundHash.Backup.IntegrationTests.Infrastructure;
 
 /// <summary>
@@ -45,6 +47,13 @@ public class ArchivingCluster : PostgresCluster
         string[] command = [.. AsPostgres, Workspace.Executable, .. arguments];
         return await Command.RunAsync("/usr/bin/env", ["--default-signal", .. command], Clean, directory);
     }
+
+    /// <summary>Runs shbackup as PostgreSQL does and kills it after a time, unless it has ended before.</summary>
+    public Task<CommandResult> RunAndKillAsync(TimeSpan after, params string[] arguments) => Command.RunAsync(
+        "/usr/bin/timeout",
+        ["-s", "KILL", string.Create(CultureInfo.InvariantCulture, $"{after.TotalSeconds}"), .. AsPostgres, Workspace.Executable, .. arguments],
+        Clean,
+        DataDirectory);
 
     /// <summary>Ends the current segment and returns its name.</summary>
     public async Task<string> SwitchWalAsync()

@@ -241,4 +241,35 @@ public sealed class PushTests(ArchivedCluster cluster) : IClassFixture<ArchivedC
         // Other tests of this cluster look for halves of their own.
         File.Delete(half);
     }
+
+    [Fact]
+    public async Task A_push_that_is_killed_at_any_moment_leaves_a_whole_segment_or_none_and_the_next_one_succeeds()
+    {
+        var seed = Random.Shared.Next();
+        TestContext.Current.SendDiagnosticMessage("seed {0}", seed);
+        var random = new Random(seed);
+        await using var own = new ArchivingCluster();
+        await own.InitializeAsync();
+        await own.StartArchivingAsync();
+        var segment = await own.SwitchWalAsync();
+        await own.ArchivedAsync(segment);
+        var stored = Path.Combine(await own.ArchiveOfClusterAsync(), "00000001", segment);
+        for (var i = 0; i < 25; i++)
+        {
+            File.Delete(stored);
+            File.Delete($"{stored}.sha256");
+            var after = TimeSpan.FromMilliseconds(random.Next(1, 90));
+
+            var killed = await own.RunAndKillAsync(after, "wal-archive", "push", $"pg_wal/{segment}", "--env-file", own.EnvFile);
+
+            if (killed.ExitCode == 0 || File.Exists(stored))
+            {
+                Assert.True(File.Exists($"{stored}.sha256"), $"the sum stands before the segment does (seed {seed}, after {after})");
+                await Command.ShellAsync($"zstd -dcq \"{stored}\" | cmp - \"{own.DataDirectory}/pg_wal/{segment}\"");
+            }
+
+            (await own.RunAsync("wal-archive", "push", $"pg_wal/{segment}", "--env-file", own.EnvFile)).Expect(0);
+            await Command.ShellAsync($"zstd -dcq \"{stored}\" | cmp - \"{own.DataDirectory}/pg_wal/{segment}\"");
+        }
+    }
 }
