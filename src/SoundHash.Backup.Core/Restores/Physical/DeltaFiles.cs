@@ -1,4 +1,5 @@
 using System.IO.Hashing;
+using System.Runtime.ExceptionServices;
 using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
@@ -31,7 +32,7 @@ internal sealed class DeltaFiles(
         Visit(root, string.Empty);
         var kept = new HashSet<string>();
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = jobs, CancellationToken = cancel };
-        Parallel.ForEach(_candidates, parallel, file =>
+        ForEach(parallel, file =>
         {
             var path = Path.Combine(root, file.Path);
             if (IsSame(path, file, cancel))
@@ -47,6 +48,19 @@ internal sealed class DeltaFiles(
             }
         });
         return kept;
+    }
+
+    // As one error, and not as a collection of them.
+    private void ForEach(ParallelOptions parallel, Action<FileRecord> action)
+    {
+        try
+        {
+            Parallel.ForEach(_candidates, parallel, action);
+        }
+        catch (AggregateException e)
+        {
+            ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
+        }
     }
 
     private void Visit(string directory, string path)
@@ -139,6 +153,19 @@ internal sealed class DeltaFiles(
     }
 
     private static bool IsSame(string path, FileRecord file, CancellationToken cancel)
+    {
+        try
+        {
+            return HasContent(path, file, cancel);
+        }
+        catch (UnauthorizedAccessException)
+        {
+            // Of a restore by root that was killed before it gave the file away: the directory is ours, so that we may remove it.
+            return false;
+        }
+    }
+
+    private static bool HasContent(string path, FileRecord file, CancellationToken cancel)
     {
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0, FileOptions.SequentialScan);
         if (stream.Length != file.Size)

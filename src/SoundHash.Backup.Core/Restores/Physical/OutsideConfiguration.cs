@@ -29,37 +29,64 @@ internal sealed class OutsideConfiguration(DataWriter writer, bool isInPlace)
     /// <summary>True for a name in the last archive that is of such a file.</summary>
     public static bool Is(string name) => name.StartsWith(Prefix, StringComparison.Ordinal);
 
-    /// <summary>Makes the file of a name in the last archive.</summary>
+    /// <summary>Makes the file of a name in the last archive, in the folder of the data directory.</summary>
     public Stream Create(string name)
     {
         var from = $"/{name[Prefix.Length..]}";
-        var file = TryInPlace(from) ?? Create(Path.Combine(writer.PathOf(Folder), from[1..]), directory => writer.MakeDirectory(directory));
-        _placed.Add((from, file.Name));
-        return file.Stream;
+        var to = Path.Combine(writer.PathOf(Folder), from[1..]);
+        MakeParents(Path.GetDirectoryName(to)!, directory => writer.MakeDirectory(directory));
+        _placed.Add((from, to));
+        return writer.Create(to);
     }
 
-    private (string Name, Stream Stream)? TryInPlace(string path)
+    /// <summary>Takes what may go there back to where it was, when all of it is checked: each file appears whole or not at all.</summary>
+    public void PutBack()
     {
-        if (!isInPlace || !path.StartsWith(OfDebian, StringComparison.Ordinal) || LocalFiles.Look(path, follow: false) is not null)
+        if (!isInPlace || _placed.Count == 0)
         {
-            return null;
+            return;
         }
 
+        for (var i = 0; i < _placed.Count; i++)
+        {
+            var (from, to) = _placed[i];
+            if (from.StartsWith(OfDebian, StringComparison.Ordinal) && TryPutBack(from, to))
+            {
+                File.Delete(to);
+                _placed[i] = (from, from);
+            }
+        }
+
+        if (_placed.TrueForAll(static p => p.From == p.To))
+        {
+            Directory.Delete(writer.PathOf(Folder), recursive: true);
+        }
+    }
+
+    private bool TryPutBack(string path, string whole)
+    {
+        // PostgreSQL's include_dir skips names that begin so.
+        var temporary = Path.Combine(Path.GetDirectoryName(path)!, $"{AtomicFile.TemporaryPrefix}{Path.GetFileName(path)}");
         try
         {
-            return Create(path, directory => writer.MakeDirectory(directory, DebianDirectory));
+            var content = File.ReadAllBytes(whole);
+            if (LocalFiles.Look(path, follow: false) is { } there)
+            {
+                // An earlier restore that was killed may have put it there.
+                return there.Kind == FileKind.File && content.AsSpan().SequenceEqual(File.ReadAllBytes(path));
+            }
+
+            MakeParents(Path.GetDirectoryName(path)!, directory => writer.MakeDirectory(directory, DebianDirectory));
+            File.Delete(temporary);
+            writer.Write(temporary, content, durable: true);
+            File.Move(temporary, path);
+            return true;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Only root may write there.
-            return null;
+            // Only root may write there; it stays in the folder.
+            return false;
         }
-    }
-
-    private (string Name, Stream Stream) Create(string path, Action<string> makeDirectory)
-    {
-        MakeParents(Path.GetDirectoryName(path)!, makeDirectory);
-        return (path, writer.Create(path));
     }
 
     private static void MakeParents(string directory, Action<string> make)

@@ -50,12 +50,17 @@ internal sealed class PhysicalRestore(
             var places = string.Join(", ", ready.Tablespaces.Select(static t => t.Location).Prepend(ready.TargetDirectory));
             throw new BackupException(
                 kind,
-                $"{message}; what was written is left in {places}, without {ControlFile.RelativePath}, so that no server starts from it",
+                $"{message}; what was written is left in {places}, {Without(writer)}",
                 $"{((e as BackupException)?.Hint is { } hint ? $"{hint}; then " : string.Empty)}restore again with --delta, which goes on with what is "
                 + "there, or remove it first",
                 e);
         }
     }
+
+    // It may be the last step that failed, or the first.
+    private static string Without(DataWriter writer) => File.Exists(writer.PathOf(ControlFile.RelativePath))
+        ? "and it is not finished: do not start a server from it"
+        : $"without {ControlFile.RelativePath}, so that no server starts from it";
 
     private async Task<PhysicalRestoreResult> RestoreAsync(
         DataWriter writer, OutsideConfiguration outside, DataOwner? owner, CancellationToken cancel)
@@ -74,6 +79,7 @@ internal sealed class PhysicalRestore(
         await _clock.RunAsync("files", () => ReadVolumesAsync(writer, cancel));
         byte[] control = [];
         await _clock.RunAsync("last files", async () => control = await ReadFinalAsync(writer, outside, cancel));
+        outside.PutBack();
         WriteSettings(writer);
         ready.Spool.Clear();
         await _clock.RunAsync("sync", () => Task.Run(() => Sync(outside), cancel));

@@ -113,13 +113,15 @@ internal sealed record TargetDirectory(string Path, TargetContent Content, int? 
         }
     }
 
-    // PostgreSQL's processes work in their data directory, also those that a killed postmaster left.
+    // PostgreSQL's processes work in their data directory, also those that a killed postmaster left. One in a container knows it
+    // by another path, so that the directory itself is compared.
     private static int? ServerIn(string path)
     {
-        foreach (var process in Directory.EnumerateDirectories("/proc"))
+        var identity = LocalFiles.Identity(path);
+        foreach (var process in identity is null ? [] : Directory.EnumerateDirectories("/proc"))
         {
             if (int.TryParse(System.IO.Path.GetFileName(process), NumberStyles.None, CultureInfo.InvariantCulture, out var pid)
-                && WorkingDirectory(process) == path && Program(process).StartsWith("postgres", StringComparison.Ordinal))
+                && WorkingDirectory(process) == identity && Program(process).StartsWith("postgres", StringComparison.Ordinal))
             {
                 return pid;
             }
@@ -128,12 +130,12 @@ internal sealed record TargetDirectory(string Path, TargetContent Content, int? 
         return null;
     }
 
-    private static string? WorkingDirectory(string process) => Read(() => new FileInfo($"{process}/cwd").LinkTarget);
+    private static (ulong Device, ulong Inode)? WorkingDirectory(string process) => Read(() => LocalFiles.Identity($"{process}/cwd"));
 
     private static string Program(string process) => Read(() => File.ReadAllText($"{process}/comm")) ?? string.Empty;
 
     // Of another user, or gone.
-    private static string? Read(Func<string?> read)
+    private static T? Read<T>(Func<T?> read)
     {
         try
         {
@@ -141,7 +143,7 @@ internal sealed record TargetDirectory(string Path, TargetContent Content, int? 
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return null;
+            return default;
         }
     }
 }
