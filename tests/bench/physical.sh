@@ -101,14 +101,26 @@ for ((round = 1; round <= rounds; round++)); do
     measure pgbackrest-default "$work/repo-plain/backup/m/latest/" $(pgbr plain --type=full backup)
   fi
 
-  # Restores, from an empty directory to synced files.
+done
+
+# Restores, from an empty directory to synced files. In alternating order, and twice as many: what a run leaves in the caches and in
+# the machine's memory must not always help or hurt the same one.
+fresh() {
   rm -rf "$work/restored"
   (cd / && "${as_pg[@]}" mkdir -m 700 "$work/restored")
+}
+theirs() {
+  fresh
   measure pgbackrest-restore "$work/restored" $(pgbr cipher "--pg1-path=$work/restored" restore)
-  rm -rf "$work/restored" "$work/backups/sets"
-  cp -a "$work/kept" "$work/backups/sets"
-  (cd / && "${as_pg[@]}" mkdir -m 700 "$work/restored")
+}
+ours() {
+  fresh
   measure shbackup-restore-physical "$work/restored" "$shbackup" --env-file "$work/age.env" restore --target-dir "$work/restored" --latest
+}
+rm -rf "$work/backups/sets"
+cp -a "$work/kept" "$work/backups/sets"
+for ((round = 1; round <= 2 * rounds; round++)); do
+  if ((round % 2)); then theirs; ours; else ours; theirs; fi
 done
 
 psql -qX -d postgres -c 'ALTER SYSTEM RESET archive_command' -c 'SELECT pg_reload_conf()' >/dev/null

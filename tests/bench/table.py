@@ -25,6 +25,8 @@ NAMES = {
     "shbackup-default": "`backup --kind physical`, not encrypted",
     "pgbackrest-restore": "pgBackRest restore of the first",
     "shbackup-restore-physical": "`restore --target-dir` of ours with age",
+    "pgbackrest-replay": "replay with pgBackRest's archive-get, async",
+    "shbackup-replay": "replay with `wal-archive fetch`, prefetching",
     "version": "`shbackup --version`",
     "list-500": "`shbackup backup list`, 500 sets",
 }
@@ -41,6 +43,7 @@ RATIOS = [
     ("the same at level 3", "shbackup-full-3", "pgbackrest-full", "≤ 0.90"),
     ("full at both tools' defaults", "shbackup-default", "pgbackrest-default", "≤ 0.15"),
     ("restore / pgBackRest restore", "shbackup-restore-physical", "pgbackrest-restore", "≤ 0.90"),
+    ("replay / the same with pgBackRest", "shbackup-replay", "pgbackrest-replay", "≤ 1.0"),
 ]
 
 # The size of what these write says nothing.

@@ -5,8 +5,8 @@ namespace SoundHash.Backup.Pipelines;
 /// <summary>Moves bytes between child programs and stages. Every copy ends whole or throws.</summary>
 public static class StreamCopy
 {
-    /// <summary>The chunk size of every copy, in bytes.</summary>
-    public const int ChunkBytes = 1024 * 1024;
+    /// <summary>The chunk size of every copy, in bytes: what stays in a processor's cache from one stage to the next.</summary>
+    public const int ChunkBytes = 256 * 1024;
 
     /// <summary>Reads a child's stdout to its end, checks the child's success and completes the stage.</summary>
     public static async Task FromChildAsync(ChildProcess child, WriteStage target, TransferMeter meter, CancellationToken cancel)

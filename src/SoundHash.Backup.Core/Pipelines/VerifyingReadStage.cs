@@ -1,19 +1,18 @@
-using System.Security.Cryptography;
 using SoundHash.Backup.Errors;
 
 namespace SoundHash.Backup.Pipelines;
 
 /// <summary>
-/// Passes bytes on unchanged and compares their count and SHA-256 with what was recorded. A difference is thrown
+/// Passes bytes on unchanged and compares their count and hash with what was recorded. A difference is thrown
 /// instead of the end of the stream.
 /// </summary>
 /// <param name="source">The stream to read; disposed with this stage.</param>
 /// <param name="subject">What is read, for messages: "object x of set y, as stored".</param>
 /// <param name="expectedBytes">The recorded length in bytes, or null where only the hash was recorded.</param>
-/// <param name="expectedSha256">The recorded SHA-256 in lower-case hex.</param>
-public sealed class VerifyingReadStage(Stream source, string subject, long? expectedBytes, string expectedSha256) : ReadStage
+/// <param name="expectedSum">The recorded hash, or null where only the length is compared.</param>
+public sealed class VerifyingReadStage(Stream source, string subject, long? expectedBytes, ContentSum? expectedSum) : ReadStage
 {
-    private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+    private readonly RunningSum? _sum = expectedSum is { } known ? new RunningSum(known.Kind) : null;
     private long _bytes;
     private bool _verified;
 
@@ -24,7 +23,7 @@ public sealed class VerifyingReadStage(Stream source, string subject, long? expe
         var read = await source.ReadAsync(buffer, cancellationToken);
         if (read > 0)
         {
-            _hash.AppendData(buffer.Span[..read]);
+            _sum?.Add(buffer.Span[..read]);
             _bytes += read;
             return expectedBytes is null || _bytes <= expectedBytes ? read : throw Damaged($"is longer than the recorded {expectedBytes} bytes");
         }
@@ -41,7 +40,7 @@ public sealed class VerifyingReadStage(Stream source, string subject, long? expe
     /// <inheritdoc/>
     public override async ValueTask DisposeAsync()
     {
-        _hash.Dispose();
+        _sum?.Dispose();
         await source.DisposeAsync();
     }
 
@@ -52,10 +51,9 @@ public sealed class VerifyingReadStage(Stream source, string subject, long? expe
             throw Damaged($"has {_bytes} bytes where {expectedBytes} were recorded");
         }
 
-        var actual = Convert.ToHexStringLower(_hash.GetHashAndReset());
-        if (!string.Equals(actual, expectedSha256, StringComparison.Ordinal))
+        if (_sum is not null && _sum.Hex() is var actual && actual != expectedSum!.Value.Hex)
         {
-            throw Damaged($"has SHA-256 {actual} where {expectedSha256} was recorded");
+            throw Damaged($"has {_sum.Name} {actual} where {expectedSum.Value.Hex} was recorded");
         }
     }
 

@@ -162,6 +162,9 @@ public sealed record ObjectRecord
     /// <summary>SHA-256 of the bytes before compression and encryption, lower-case hex.</summary>
     public required string PlainSha256 { get; init; }
 
+    /// <summary>XXH128 of the same bytes, lower-case hex; null in sets of before it was taken.</summary>
+    public string? PlainXxHash128 { get; init; }
+
     /// <summary>How it is compressed.</summary>
     public required CompressionMethod Compression { get; init; }
 

@@ -111,7 +111,8 @@ public static class ManifestFormat
                 throw Damaged(id, $"it has an object with the impossible name '{Printable(item.Key)}'");
             }
 
-            if (item.StoredBytes < 0 || item.PlainBytes < 0 || !IsSha256(item.StoredSha256) || !IsSha256(item.PlainSha256))
+            if (item.StoredBytes < 0 || item.PlainBytes < 0 || !IsSha256(item.StoredSha256) || !IsSha256(item.PlainSha256)
+                || (item.PlainXxHash128 is { } quick && !IsHex(quick, 32)))
             {
                 throw Damaged(id, $"the size or hash of object {item.Key} is impossible");
             }
@@ -124,7 +125,9 @@ public static class ManifestFormat
         }
     }
 
-    private static bool IsSha256(string text) => text.Length == 64 && text.All(char.IsAsciiHexDigitLower);
+    private static bool IsSha256(string text) => IsHex(text, 64);
+
+    private static bool IsHex(string text, int digits) => text.Length == digits && text.All(char.IsAsciiHexDigitLower);
 
     private static string Printable(string text) => new(text.Take(200).Select(static c => char.IsControl(c) ? '?' : c).ToArray());
 

@@ -40,7 +40,7 @@ public sealed class SealedObject : WriteStage
         var writer = await store.OpenWriteAsync(RepositoryLayout.InSet(setId, key), WriteMode.CreateNew, cancel);
         var stored = new HashingWriteStage(writer);
         var encrypted = seal.Encryption?.Encrypt(stored) ?? stored;
-        var plain = new HashingWriteStage(seal.Compression.Compress(encrypted));
+        var plain = new HashingWriteStage(seal.Compression.Compress(encrypted), withXxHash: true);
         return new SealedObject(plain, stored, new ObjectRecord
         {
             Key = key,
@@ -59,21 +59,22 @@ public sealed class SealedObject : WriteStage
     public static async Task<Stream> OpenStoredAsync(IObjectStore store, string setId, ObjectRecord record, CancellationToken cancel)
     {
         var stored = await store.OpenReadAsync(RepositoryLayout.InSet(setId, record.Key), 0, cancel);
-        return new VerifyingReadStage(stored, $"object {record.Key} of set {setId}", record.StoredBytes, record.StoredSha256);
+        return new VerifyingReadStage(stored, $"object {record.Key} of set {setId}", record.StoredBytes, ContentSum.Sha256(record.StoredSha256));
     }
 
     /// <summary>Opens the plain bytes of an object; a difference from the record, stored or plain, is thrown in place of the end.</summary>
     /// <param name="store">Where from.</param>
     /// <param name="setId">The set that it belongs to.</param>
     /// <param name="record">What the manifest says of it.</param>
+    /// <param name="check">How the plain bytes are compared.</param>
     /// <param name="providers">Makes the provider of a method.</param>
     /// <param name="cancel">Cancels.</param>
     public static async Task<Stream> OpenPlainAsync(
         IObjectStore store,
         string setId,
         ObjectRecord record,
-        Func<EncryptionMethod,
-        IEncryptionProvider> providers,
+        PlainCheck check,
+        Func<EncryptionMethod, IEncryptionProvider> providers,
         CancellationToken cancel)
     {
         var subject = $"object {record.Key} of set {setId}";
@@ -83,7 +84,7 @@ public sealed class SealedObject : WriteStage
             var decrypted = record.Encryption == EncryptionMethod.None ? stored : providers(record.Encryption).Decrypt(stored, subject);
             var told = new DamageBeforeKeyStage(decrypted, () => OpenStoredAsync(store, setId, record, cancel));
             var plain = Compression.Decompress(record.Compression, told, subject);
-            return new VerifyingReadStage(plain, $"{subject}, decoded,", record.PlainBytes, record.PlainSha256);
+            return new VerifyingReadStage(plain, $"{subject}, decoded,", record.PlainBytes, SumOf(record, check));
         }
         catch
         {
@@ -91,6 +92,13 @@ public sealed class SealedObject : WriteStage
             throw;
         }
     }
+
+    private static ContentSum? SumOf(ObjectRecord record, PlainCheck check) => check switch
+    {
+        PlainCheck.Length => null,
+        PlainCheck.Quick when record.PlainXxHash128 is { } quick => ContentSum.XxHash128(quick),
+        _ => ContentSum.Sha256(record.PlainSha256),
+    };
 
     /// <inheritdoc/>
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
@@ -104,6 +112,7 @@ public sealed class SealedObject : WriteStage
         {
             PlainBytes = _plain.Bytes,
             PlainSha256 = _plain.Sha256,
+            PlainXxHash128 = _plain.XxHash128,
             StoredBytes = _stored.Bytes,
             StoredSha256 = _stored.Sha256,
         };

@@ -12,6 +12,10 @@ internal sealed class VolumeCheck
 {
     private const string OutsideFolder = "outside/";
 
+    // What zstd makes at once: it is hashed and written while the processor's caches hold it.
+    private const int PieceBytes = 128 * 1024;
+
+
     private readonly string _setId;
     private readonly Dictionary<string, FileRecord> _unseen;
     private readonly HashSet<string> _unseenOutside;
@@ -104,12 +108,12 @@ internal sealed class VolumeCheck
     {
         var hash = new XxHash128();
         var (size, crc) = (0L, Crc32C.Start);
-        var buffer = ArrayPool<byte>.Shared.Rent(StreamCopy.ChunkBytes);
+        var buffer = ArrayPool<byte>.Shared.Rent(PieceBytes);
         try
         {
             int read;
             while (entry.DataStream is { } data
-                && (read = await data.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancel)) > 0)
+                && (read = await data.ReadAtLeastAsync(buffer.AsMemory(0, PieceBytes), PieceBytes, throwOnEndOfStream: false, cancel)) > 0)
             {
                 hash.Append(buffer.AsSpan(0, read));
                 crc = Crc32C.Add(crc, buffer.AsSpan(0, read));

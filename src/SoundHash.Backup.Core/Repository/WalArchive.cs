@@ -180,7 +180,7 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
                 "restore that file from another copy of the archive");
             var subject = $"WAL file {name} in store {store.Name}";
             stored = await SealedForm.OpenAsync(stored, subject, providers, cancel);
-            return new VerifyingReadStage(stored, subject, null, sum);
+            return new VerifyingReadStage(stored, subject, null, ContentSum.Sha256(sum));
         }
         catch
         {

@@ -160,7 +160,7 @@ public sealed class WalPieces(IObjectStore store, ulong systemIdentifier)
         {
             var subject = $"piece {piece} of WAL in store {store.Name}";
             stored = await SealedForm.OpenAsync(stored, subject, providers, cancel);
-            return new VerifyingReadStage(stored, subject, piece.To - piece.From, sum);
+            return new VerifyingReadStage(stored, subject, piece.To - piece.From, ContentSum.Sha256(sum));
         }
         catch
         {

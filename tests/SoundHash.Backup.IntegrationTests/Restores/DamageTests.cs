@@ -57,11 +57,11 @@ public sealed class DamageTests(PostgresCluster cluster, Samples samples)
     {
         using var sample = await samples.SmallAsync(cluster);
         var edit = sample.Edit();
-        edit.Object("dump")["plainSha256"] = new string('0', 64);
+        edit.Object("dump")["plainXxHash128"] = new string('0', 32);
         edit.SaveManifest();
         var target = RestoreHelp.NewName();
 
-        (await RestoreAsync(sample, target)).Expect(8).Says(edit.Key("dump")).Says("SHA-256");
+        (await RestoreAsync(sample, target)).Expect(8).Says(edit.Key("dump")).Says("XXH128");
 
         await cluster.NothingIsLeftAsync(target);
     }

@@ -53,7 +53,7 @@ public sealed class OneTransactionTests(PostgresCluster cluster)
             LargeObjects + "CREATE TABLE t AS SELECT md5(g::text) AS x FROM generate_series(1, 20000) g");
         using var work = new Workspace(cluster, source);
         var edit = new SetEditor(work.SetFolder(await work.BackupAsync()));
-        edit.Object("dump")["plainSha256"] = new string('0', 64);
+        edit.Object("dump")["plainXxHash128"] = new string('0', 32);
         edit.SaveManifest();
         var target = await cluster.CreateDatabaseAsync("SELECT 1");
 

@@ -85,7 +85,7 @@ public sealed class VerifyingReadStageTests
     }
 
     private static VerifyingReadStage Verify(Stream source, byte[] recorded) =>
-        new(source, "object x", recorded.Length, Convert.ToHexStringLower(SHA256.HashData(recorded)));
+        new(source, "object x", recorded.Length, ContentSum.Sha256(Convert.ToHexStringLower(SHA256.HashData(recorded))));
 
     private static async Task<(int Read, BackupException Error)> ReadUntilFailureAsync(VerifyingReadStage stage)
     {

@@ -102,6 +102,9 @@ public sealed class HostileManifestTests
     [InlineData("plainSha256", "\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b85\"")]
     [InlineData("plainSha256", "\"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b8555\"")]
     [InlineData("plainSha256", "\"../c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855x\"")]
+    [InlineData("plainXxHash128", "\"\"")]
+    [InlineData("plainXxHash128", "\"99aa06d3014798d86001c324468d497G\"")]
+    [InlineData("plainXxHash128", "\"99aa06d3014798d86001c324468d497\"")]
     public void A_size_or_hash_that_can_not_be_is_refused(string field, string value)
     {
         AssertRefused(

@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using System.Security.Cryptography;
 using SoundHash.Backup.Encryption;
 using SoundHash.Backup.Errors;
@@ -47,6 +48,7 @@ public sealed class SealedObjectTests : IAsyncLifetime
                 Hash(stored),
                 (long)bytes.Length,
                 Hash(bytes),
+                QuickHash(bytes),
                 compression,
                 encrypted ? EncryptionMethod.Age : EncryptionMethod.None),
             (
@@ -55,6 +57,7 @@ public sealed class SealedObjectTests : IAsyncLifetime
                 record.StoredSha256,
                 record.PlainBytes,
                 record.PlainSha256,
+                record.PlainXxHash128,
                 record.Compression,
                 record.Encryption));
         Assert.Equal(encrypted ? [_key.Recipient] : [], record.Recipients);
@@ -136,7 +139,20 @@ public sealed class SealedObjectTests : IAsyncLifetime
         var record = await WriteAsync([1, 2, 3], Seal(CompressionMethod.Zstd, false));
 
         await AssertDamagedAsync(await OpenPlainAsync(record with { PlainSha256 = Hash([4, 5, 6]) }), record.Key);
-        await AssertDamagedAsync(await OpenPlainAsync(record with { PlainBytes = 2 }), record.Key);
+        await AssertDamagedAsync(await OpenPlainAsync(record with { PlainXxHash128 = QuickHash([4, 5, 6]) }, PlainCheck.Quick), record.Key);
+        foreach (var check in Enum.GetValues<PlainCheck>())
+        {
+            await AssertDamagedAsync(await OpenPlainAsync(record with { PlainBytes = 2 }, check), record.Key);
+        }
+    }
+
+    [Fact]
+    public async Task A_record_of_before_the_quick_hash_is_compared_by_SHA_256()
+    {
+        var record = await WriteAsync([1, 2, 3], Seal(CompressionMethod.Zstd, false)) with { PlainXxHash128 = null };
+
+        Assert.Equal([1, 2, 3], await (await OpenPlainAsync(record, PlainCheck.Quick)).ReadAllAsync());
+        await AssertDamagedAsync(await OpenPlainAsync(record with { PlainSha256 = Hash([4, 5, 6]) }, PlainCheck.Quick), record.Key);
     }
 
     [Fact]
@@ -148,6 +164,8 @@ public sealed class SealedObjectTests : IAsyncLifetime
     }
 
     private static string Hash(byte[] bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
+
+    private static string QuickHash(byte[] bytes) => Convert.ToHexStringLower(XxHash128.Hash(bytes));
 
     private static async Task AssertDamagedAsync(Stream stream, string key)
     {
@@ -168,6 +186,6 @@ public sealed class SealedObjectTests : IAsyncLifetime
         return target.Record;
     }
 
-    private Task<Stream> OpenPlainAsync(ObjectRecord record) =>
-        SealedObject.OpenPlainAsync(_store, "s", record, _ => new AgeEncryption(Children.Launcher, [], [_key.IdentityFile]), Cancel);
+    private Task<Stream> OpenPlainAsync(ObjectRecord record, PlainCheck check = PlainCheck.Sha256) =>
+        SealedObject.OpenPlainAsync(_store, "s", record, check, _ => new AgeEncryption(Children.Launcher, [], [_key.IdentityFile]), Cancel);
 }

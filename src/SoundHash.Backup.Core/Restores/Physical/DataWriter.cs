@@ -1,3 +1,4 @@
+using Microsoft.Win32.SafeHandles;
 using SoundHash.Backup.Storage.Local;
 
 namespace SoundHash.Backup.Restores.Physical;
@@ -20,7 +21,12 @@ internal sealed class DataWriter(string root, DataOwner? owner)
     public string PathOf(string relative) => Path.Combine(root, relative);
 
     /// <summary>Makes a file; writes go straight to the kernel.</summary>
-    public FileStream Create(string path)
+    public FileStream Create(string path) => new(CreateNew(path), FileAccess.Write, bufferSize: 0);
+
+    /// <summary>Makes a file of any size, whose way to the disk begins while it is written.</summary>
+    public DataFileStream CreateLarge(string path) => new(CreateNew(path));
+
+    private SafeFileHandle CreateNew(string path)
     {
         var handle = DataFiles.CreateNew(PathOf(path), FileMode);
         try
@@ -30,7 +36,7 @@ internal sealed class DataWriter(string root, DataOwner? owner)
                 DataFiles.GiveTo(handle, path, to);
             }
 
-            return new FileStream(handle, FileAccess.Write, bufferSize: 0);
+            return handle;
         }
         catch
         {
