@@ -8,22 +8,32 @@ namespace SoundHash.Backup.UnitTests.Cli;
 /// <summary>What the documentation points at is there.</summary>
 public sealed partial class DocumentationTests
 {
-    public static TheoryData<string> Pages =>
-    [
-        .. Directory.EnumerateFiles(Path.Combine(SourceTree.Root, "docs"), "*.md", SearchOption.AllDirectories)
-            .Concat(Directory.EnumerateFiles(SourceTree.Root, "*.md"))
-            .Select(static p => Path.GetRelativePath(SourceTree.Root, p)),
-    ];
+    public static TheoryData<string> Pages => [.. MarkdownPage.All];
 
     [Theory]
     [MemberData(nameof(Pages))]
-    public void Every_link_leads_to_a_file(string page)
+    public void Every_link_leads_to_a_file_and_to_a_heading_in_it(string page)
     {
-        var folder = Path.GetDirectoryName(Path.Combine(SourceTree.Root, page))!;
-        var links = Link().Matches(SourceTree.Read(page)).Select(static m => m.Groups["path"].Value)
-            .Where(static l => !l.Contains("://", StringComparison.Ordinal));
+        var own = Path.Combine(SourceTree.Root, page);
+        Assert.All(MarkdownPage.Read(page).Links, link =>
+        {
+            var path = link.Path.Length == 0 ? own : Path.GetFullPath(Path.Combine(Path.GetDirectoryName(own)!, link.Path));
+            Assert.True(Path.Exists(path), link.Path);
+            if (link.Anchor.Length > 0)
+            {
+                Assert.Contains(link.Anchor, MarkdownPage.Read(Path.GetRelativePath(SourceTree.Root, path)).Anchors);
+            }
+        });
+    }
 
-        Assert.All(links, l => Assert.True(Path.Exists(Path.Combine(folder, l)), l));
+    [Fact]
+    public void Links_and_headings_are_read_as_a_reader_sees_them()
+    {
+        var page = MarkdownPage.Of(
+            "# The `a.json` of it\n```\n# no heading, [no](link.md)\n```\n## Why?\n## Why?\nSee [b](b.md#x-y), [it](#why-1), [c](https://c.example/#d).\n");
+
+        Assert.Equal(["the-ajson-of-it", "why", "why-1"], page.Anchors);
+        Assert.Equal([("b.md", "x-y"), (string.Empty, "why-1")], page.Links);
     }
 
     [Fact]
@@ -73,9 +83,6 @@ public sealed partial class DocumentationTests
 
     [GeneratedRegex("`(?<name>\\w+)`", RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Code();
-
-    [GeneratedRegex(@"\]\((?<path>[^)#]+)", RegexOptions.ExplicitCapture, 1000)]
-    private static partial Regex Link();
 
     [GeneratedRegex(@"\b[A-Z]\w+(/\w+)+\.cs\b", RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex SourceFile();
