@@ -75,6 +75,17 @@ public sealed class CommandLineTests
     }
 
     [Theory]
+    [InlineData("wal-archive push", new[] { 0, 1, 2, 3, 4, 6, 7, 8, 9 })]
+    [InlineData("wal-archive fetch", new[] { 0, 1, 200 })]
+    [InlineData("wal-archive cleanup", new[] { 0, 1, 2, 3, 6, 8, 9, 130 })]
+    public void The_help_of_what_PostgreSQL_runs_has_the_exit_codes_that_PostgreSQL_sees(string path, int[] codes)
+    {
+        var verb = (VerbCommand)ShbackupApplication.Parse(path.Split(' ')).CommandResult.Command;
+
+        Assert.Equal(codes, verb.Exits.Select(static e => e.Code));
+    }
+
+    [Theory]
     [InlineData("", "shbackup --help")]
     [InlineData("nonsense", "shbackup --help")]
     [InlineData("backup nonsense", "shbackup backup --help")]
