@@ -10,9 +10,6 @@ namespace SoundHash.Backup.Cli;
 /// <summary>The usual help, followed by the verb's examples and exit codes.</summary>
 internal sealed class HelpWithFooter(HelpAction help) : SynchronousCommandLineAction
 {
-    // What can happen to every verb.
-    private static readonly ErrorKind[] Common = [ErrorKind.Failed, ErrorKind.Usage, ErrorKind.Configuration, ErrorKind.Cancelled];
-
     public override int Invoke(ParseResult parseResult)
     {
         help.MaxWidth = 140;
@@ -28,7 +25,7 @@ internal sealed class HelpWithFooter(HelpAction help) : SynchronousCommandLineAc
 
             output.WriteLine();
             output.WriteLine("Exit codes:");
-            foreach (var exit in ExitCodes.All.Where(e => e.Kind is not { } kind || Common.Contains(kind) || verb.Failures.Contains(kind)))
+            foreach (var exit in verb.Exits)
             {
                 output.WriteLine($"  {exit.Code,3}  {exit.Meaning}");
             }

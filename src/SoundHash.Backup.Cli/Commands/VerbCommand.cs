@@ -7,6 +7,9 @@ namespace SoundHash.Backup.Cli.Commands;
 /// <summary>A verb: its options are its fields, and <see cref="RunAsync"/> says what it does.</summary>
 internal abstract class VerbCommand : Command
 {
+    // What can happen to every verb.
+    private static readonly ErrorKind[] Common = [ErrorKind.Failed, ErrorKind.Usage, ErrorKind.Configuration, ErrorKind.Cancelled];
+
     protected VerbCommand(string name, string description, CommonOptions common)
         : base(name, description) => SetAction(async (parse, cancel) => ExitWith(await InvokeAsync(parse, common, cancel)));
 
@@ -15,6 +18,10 @@ internal abstract class VerbCommand : Command
 
     /// <summary>How it can fail, besides the ways of every verb.</summary>
     public abstract IReadOnlyList<ErrorKind> Failures { get; }
+
+    /// <summary>What the process can end with, for the help.</summary>
+    public virtual IEnumerable<ExitCode> Exits =>
+        ExitCodes.All.Where(e => e.Kind is not { } kind || Common.Contains(kind) || Failures.Contains(kind));
 
     /// <summary>The code that the process ends with: another one where PostgreSQL gives codes a meaning of its own.</summary>
     public virtual int ExitWith(int code) => code;

@@ -24,19 +24,34 @@ public sealed class CommandLineTests
         Assert.Contains(verb.Examples, e => ShbackupApplication.Parse(Words(e)).CommandResult.Command.Name == verb.Name);
     }
 
-    [Theory]
-    [InlineData("README.md")]
-    [InlineData("docs/runbook.md")]
-    public void The_command_lines_of_the_documentation_parse(string page)
-    {
-        var lines = FencedLines(SourceTree.Read(page.Split('/')))
-            .SelectMany(static l => l.Split('#')[0].Split("&&", StringSplitOptions.TrimEntries))
-            .Select(static l => l.Trim().Replace("/usr/local/bin/", string.Empty, StringComparison.Ordinal))
-            .Where(static l => l.StartsWith("shbackup ", StringComparison.Ordinal))
-            .ToList();
+    /// <summary>Every page of the documentation.</summary>
+    public static TheoryData<string> Pages => [.. MarkdownPage.All];
 
-        Assert.True(lines.Count >= 6, $"too few were found: {string.Join("; ", lines)}");
-        Assert.All(lines, AssertParses);
+    [Theory]
+    [MemberData(nameof(Pages))]
+    public void The_command_lines_of_the_documentation_parse(string page) => Assert.All(CommandLinesOf(MarkdownPage.Read(page)), AssertParses);
+
+    [Theory]
+    [InlineData("README.md", 8)]
+    [InlineData("docs/runbook.md", 12)]
+    [InlineData("docs/pitr.md", 7)]
+    [InlineData("docs/receive.md", 4)]
+    public void The_command_lines_of_the_documentation_are_found(string page, int least) =>
+        Assert.True(CommandLinesOf(MarkdownPage.Read(page)).Count >= least, string.Join("; ", CommandLinesOf(MarkdownPage.Read(page))));
+
+    // Of other programs, their command lines begin with their name, so that an option alone is one of ours.
+    [Theory]
+    [MemberData(nameof(Pages))]
+    public void The_options_that_the_documentation_names_are_ours(string page)
+    {
+        var options = Commands(ShbackupApplication.Root()).SelectMany(static c => c.Options).Select(static o => o.Name).ToHashSet();
+        var verbs = Commands(ShbackupApplication.Root()).Select(static c => c.Name).ToHashSet();
+        var named = MarkdownPage.Read(page).InlineCode
+            .Where(c => c.StartsWith("--", StringComparison.Ordinal) || verbs.Contains(c.Split(' ')[0]))
+            .SelectMany(static c => c.Split(' ', '[', ']', '|', '\\'))
+            .Where(static w => w.StartsWith("--", StringComparison.Ordinal));
+
+        Assert.All(named, n => Assert.Contains(n, options));
     }
 
     [Theory]
@@ -57,6 +72,17 @@ public sealed class CommandLineTests
         // A placeholder is a word that says what belongs there.
         Assert.DoesNotMatch("<(?!N>|ID>)[A-Z]{1,2}>", text);
         Assert.DoesNotMatch("<[a-z]+>", text);
+    }
+
+    [Theory]
+    [InlineData("wal-archive push", new[] { 0, 1, 2, 3, 4, 6, 7, 8, 9 })]
+    [InlineData("wal-archive fetch", new[] { 0, 1, 200 })]
+    [InlineData("wal-archive cleanup", new[] { 0, 1, 2, 3, 6, 8, 9, 130 })]
+    public void The_help_of_what_PostgreSQL_runs_has_the_exit_codes_that_PostgreSQL_sees(string path, int[] codes)
+    {
+        var verb = (VerbCommand)ShbackupApplication.Parse(path.Split(' ')).CommandResult.Command;
+
+        Assert.Equal(codes, verb.Exits.Select(static e => e.Code));
     }
 
     [Theory]
@@ -197,8 +223,19 @@ public sealed class CommandLineTests
 
     private static List<string> Words(string line) => CommandLineParser.SplitCommandLine(line).Skip(1).ToList();
 
-    private static IEnumerable<string> FencedLines(string markdown) =>
-        markdown.Split("```").Where(static (_, i) => i % 2 == 1).SelectMany(static block => block.Split('\n'));
+    // Whole lines in fences, or what cron, systemd and comments leave of them, and what stands in the text.
+    private static List<string> CommandLinesOf(MarkdownPage page) => page.FencedLines
+        .SelectMany(static l => l.Split('#')[0].Split(" -- ")[0].Split("&&"))
+        .Select(static l => l.Trim().Replace("ExecStart=", string.Empty, StringComparison.Ordinal))
+        .Select(static l => l.Replace("/usr/local/bin/", string.Empty, StringComparison.Ordinal))
+        .Concat(page.InlineCode)
+        // The parser's splitter knows one kind of quotes.
+        .Select(static l => l.Replace('\'', '"'))
+        .Where(static l => l.StartsWith("shbackup ", StringComparison.Ordinal) && !l.Contains("VERB", StringComparison.Ordinal))
+        .ToList();
+
+    private static IEnumerable<Command> Commands(Command command) =>
+        [command, .. command.Subcommands.Where(static c => !c.Hidden).SelectMany(Commands)];
 
     private static IEnumerable<(IReadOnlyList<string> Path, VerbCommand Verb)> Walk(Command command, IReadOnlyList<string> path)
     {

@@ -8,22 +8,32 @@ namespace SoundHash.Backup.UnitTests.Cli;
 /// <summary>What the documentation points at is there.</summary>
 public sealed partial class DocumentationTests
 {
-    public static TheoryData<string> Pages =>
-    [
-        .. Directory.EnumerateFiles(Path.Combine(SourceTree.Root, "docs"), "*.md", SearchOption.AllDirectories)
-            .Concat(Directory.EnumerateFiles(SourceTree.Root, "*.md"))
-            .Select(static p => Path.GetRelativePath(SourceTree.Root, p)),
-    ];
+    public static TheoryData<string> Pages => [.. MarkdownPage.All];
 
     [Theory]
     [MemberData(nameof(Pages))]
-    public void Every_link_leads_to_a_file(string page)
+    public void Every_link_leads_to_a_file_and_to_a_heading_in_it(string page)
     {
-        var folder = Path.GetDirectoryName(Path.Combine(SourceTree.Root, page))!;
-        var links = Link().Matches(SourceTree.Read(page)).Select(static m => m.Groups["path"].Value)
-            .Where(static l => !l.Contains("://", StringComparison.Ordinal));
+        var own = Path.Combine(SourceTree.Root, page);
+        Assert.All(MarkdownPage.Read(page).Links, link =>
+        {
+            var path = link.Path.Length == 0 ? own : Path.GetFullPath(Path.Combine(Path.GetDirectoryName(own)!, link.Path));
+            Assert.True(Path.Exists(path), link.Path);
+            if (link.Anchor.Length > 0)
+            {
+                Assert.Contains(link.Anchor, MarkdownPage.Read(Path.GetRelativePath(SourceTree.Root, path)).Anchors);
+            }
+        });
+    }
 
-        Assert.All(links, l => Assert.True(Path.Exists(Path.Combine(folder, l)), l));
+    [Fact]
+    public void Links_and_headings_are_read_as_a_reader_sees_them()
+    {
+        var page = MarkdownPage.Of(
+            "# The `a.json` of it\n```\n# no heading, [no](link.md)\n```\n## Why?\n## Why?\nSee [b](b.md#x-y), [it](#why-1), [c](https://c.example/#d).\n");
+
+        Assert.Equal(["the-ajson-of-it", "why", "why-1"], page.Anchors);
+        Assert.Equal([("b.md", "x-y"), (string.Empty, "why-1")], page.Links);
     }
 
     [Fact]
@@ -61,6 +71,26 @@ public sealed partial class DocumentationTests
     [InlineData("one of `plans`", typeof(RestorePlan))]
     [InlineData("`result`", typeof(RestoreResult))]
     [InlineData("one of `sets` of `restore --list`", typeof(RestorableSet))]
+    [InlineData("`wal-archive generate-config`", typeof(ArchivingDocument))]
+    [InlineData("`wal-archive list`", typeof(WalListDocument))]
+    [InlineData("`wal-archive status`", typeof(WalStatusDocument))]
+    [InlineData("`wal-archive verify`", typeof(WalVerifyDocument))]
+    [InlineData("`wal-archive cleanup`", typeof(WalCleanupDocument))]
+    [InlineData("`physical` of a set, absent in a logical one", typeof(PhysicalResult))]
+    [InlineData("one of `databases` of `backup`", typeof(BackupDocumentItem))]
+    [InlineData("one of `restores`", typeof(RestoreItem))]
+    [InlineData("one of `phases`", typeof(RestorePhase))]
+    [InlineData("one of `parameters`", typeof(ParameterResult))]
+    [InlineData("one of `clusters` of `wal-archive list`", typeof(WalClusterResult))]
+    [InlineData("one of `timelines`", typeof(WalTimelineResult))]
+    [InlineData("one of `gaps`", typeof(WalGapResult))]
+    [InlineData("one of `clusters` of `wal-archive status`", typeof(WalStatusResult))]
+    [InlineData("`server`", typeof(WalServerResult))]
+    [InlineData("one of `windows`: recovery to any moment between", typeof(WalWindowResult))]
+    [InlineData("one of `clusters` of `wal-archive verify`", typeof(WalVerifyResult))]
+    [InlineData("one of `clusters` of `wal-archive cleanup`", typeof(WalCleanupItem))]
+    [InlineData("one of `removed`", typeof(WalRemovalItem))]
+    [InlineData("one of `keptFor`", typeof(WalKeptItem))]
     public void The_fields_of_every_document_of_json_are_the_documented_ones(string row, Type type)
     {
         var line = SourceTree.Read("docs", "json.md").Split('\n').Single(l => l.StartsWith($"| {row} | ", StringComparison.Ordinal));
@@ -73,9 +103,6 @@ public sealed partial class DocumentationTests
 
     [GeneratedRegex("`(?<name>\\w+)`", RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Code();
-
-    [GeneratedRegex(@"\]\((?<path>[^)#]+)", RegexOptions.ExplicitCapture, 1000)]
-    private static partial Regex Link();
 
     [GeneratedRegex(@"\b[A-Z]\w+(/\w+)+\.cs\b", RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex SourceFile();

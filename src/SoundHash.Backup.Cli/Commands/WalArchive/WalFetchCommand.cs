@@ -29,6 +29,8 @@ internal sealed class WalFetchCommand : VerbCommand
     public override IReadOnlyList<ErrorKind> Failures { get; } =
         [ErrorKind.ToolMissing, ErrorKind.Storage, ErrorKind.Encryption, ErrorKind.Verification];
 
+    public override IEnumerable<ExitCode> Exits => FetchExitCode.All;
+
     public override int ExitWith(int code) => FetchExitCode.For(code, Directory.GetCurrentDirectory());
 
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
@@ -89,6 +91,14 @@ internal static class FetchExitCode
 
     private const int EndOfLog = 1;
     private const int StopRecovery = 200;
+
+    /// <summary>What PostgreSQL sees, for the help.</summary>
+    public static IReadOnlyList<ExitCode> All { get; } =
+    [
+        ExitCodes.All.Single(static e => e.Code == ExitCodes.Success),
+        new(null, EndOfLog, "the archive surely has no such file: the end of the log"),
+        new(null, StopRecovery, "anything else, which must not pass for the end of the log; for a standby, the error's own code instead"),
+    ];
 
     /// <summary>
     /// The code for PostgreSQL. Up to 125 it takes any for "no such file" and ends recovery there, so that only a proven absence

@@ -33,6 +33,8 @@ internal sealed class WalPushCommand : VerbCommand
     public override IReadOnlyList<ErrorKind> Failures { get; } =
         [ErrorKind.ToolMissing, ErrorKind.Storage, ErrorKind.Encryption, ErrorKind.Verification, ErrorKind.Locked];
 
+    public override IEnumerable<ExitCode> Exits => base.Exits.Where(e => ExitWith(e.Code) == e.Code);
+
     public override int ExitWith(int code) => code > HighestThatPostgresRetries ? ExitCodes.For(ErrorKind.Failed) : code;
 
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
