@@ -1,3 +1,4 @@
+using System.Text.Json;
 using SoundHash.Backup.IntegrationTests.Infrastructure;
 
 namespace SoundHash.Backup.IntegrationTests.Wal;
@@ -50,10 +51,9 @@ public sealed class RestoreCommandTests(ArchivedCluster cluster) : IClassFixture
 
     private async Task<CommandResult> RunAsync(string name, string path, Func<string, string>? change = null)
     {
-        const string Begin = "# restore_command = '";
-        var shown = (await cluster.RunAsync("wal-archive", "generate-config", "--env-file", cluster.EnvFile)).Expect(0).Output;
-        var line = shown.Split('\n').First(static l => l.StartsWith(Begin, StringComparison.Ordinal));
-        var command = line[Begin.Length..line.LastIndexOf('\'')].Replace("''", "'", StringComparison.Ordinal)
+        using var shown = JsonDocument.Parse(
+            (await cluster.RunAsync("wal-archive", "generate-config", "--env-file", cluster.EnvFile, "--json")).Expect(0).Output);
+        var command = shown.RootElement.GetProperty("restoreCommand").GetString()!
             .Replace("%f", name, StringComparison.Ordinal).Replace("%p", path, StringComparison.Ordinal).Replace("%%", "%", StringComparison.Ordinal);
         return await ArchivingCluster.ShellInAsync(cluster.DataDirectory, change is null ? command : change(command));
     }
