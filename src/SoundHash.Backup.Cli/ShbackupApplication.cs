@@ -29,8 +29,7 @@ internal static class ShbackupApplication
         var problems = Problems(parse);
         // --help and --version work beside whatever else is wrong.
         return problems.Count > 0 && parse.Action is ParseErrorAction or AsynchronousCommandLineAction
-            // Looked for in the words themselves: of what can't be parsed, --json may be a part.
-            ? UsageError(parse, problems, args.Contains("--json"))
+            ? UsageError(parse, problems, args)
             : await parse.InvokeAsync(configuration);
     }
 
@@ -104,7 +103,7 @@ internal static class ShbackupApplication
         return root;
     }
 
-    private static int UsageError(ParseResult parse, IReadOnlyList<string> problems, bool json)
+    private static int UsageError(ParseResult parse, IReadOnlyList<string> problems, IReadOnlyList<string> args)
     {
         var path = new List<string>();
         for (SymbolResult? at = parse.CommandResult; at is CommandResult command; at = at.Parent)
@@ -114,8 +113,15 @@ internal static class ShbackupApplication
 
         var streams = parse.InvocationConfiguration;
         var error = new BackupException(ErrorKind.Usage, string.Join("; ", problems), $"{string.Join(' ', path)} --help");
-        new Terminal(streams.Output, streams.Error, noColor: true).Report(error, json);
+        new Terminal(streams.Output, streams.Error, noColor: true)
+            // Looked for in the words themselves: of what can't be parsed, --json may be a part.
+            .Report(error, args.Contains("--json"));
         var code = ExitCodes.For(error.Kind);
-        return parse.CommandResult.Command is VerbCommand verb ? verb.ExitWith(code) : code;
+        return parse.CommandResult.Command switch
+        {
+            VerbCommand verb => verb.ExitWith(code),
+            _ when FetchExitCode.IsMeantBy(args) => FetchExitCode.For(code, Directory.GetCurrentDirectory()),
+            _ => code,
+        };
     }
 }

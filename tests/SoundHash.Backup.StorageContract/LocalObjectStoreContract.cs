@@ -81,6 +81,7 @@ public sealed class LocalObjectStoreContract : ObjectStoreContract, IDisposable
             () => store.KeysAsync("sets/"),
             () => store.KeysAsync(string.Empty),
             async () => await store.StatAsync("sets/a/manifest.json", Cancel),
+            async () => await store.ConfirmAsync("sets/a/manifest.json", Cancel),
             async () => await store.OpenReadAsync("sets/a/manifest.json", 0, Cancel),
             () => store.DeleteAsync("sets/a/manifest.json", Cancel),
             () => store.PutAsync("sets/a/manifest.json", "x"),

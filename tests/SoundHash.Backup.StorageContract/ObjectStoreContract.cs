@@ -29,6 +29,20 @@ public abstract class ObjectStoreContract
     }
 
     [Fact]
+    public async Task What_is_confirmed_is_what_is_there_and_an_object_that_is_not_is_none()
+    {
+        var store = Open();
+        Assert.Null(await store.ConfirmAsync("sets/a/dump", Cancel));
+        await store.PutAsync("sets/a/dump", "the dump");
+        await using var writer = await store.OpenWriteAsync("sets/a/half", WriteMode.CreateNew, Cancel);
+
+        Assert.Equal(await store.StatAsync("sets/a/dump", Cancel), await Open().ConfirmAsync("sets/a/dump", Cancel));
+        Assert.Null(await store.ConfirmAsync("sets/a/half", Cancel));
+        await store.DeleteAsync("sets/a/dump", Cancel);
+        Assert.Null(await store.ConfirmAsync("sets/a/dump", Cancel));
+    }
+
+    [Fact]
     public async Task Nothing_is_seen_of_an_object_before_it_is_completed()
     {
         var store = Open();
@@ -314,6 +328,7 @@ public abstract class ObjectStoreContract
         await Assert.ThrowsAsync<StorageException>(async () => await store.OpenWriteAsync(key, WriteMode.CreateNew, Cancel));
         await Assert.ThrowsAsync<StorageException>(async () => await store.OpenReadAsync(key, 0, Cancel));
         await Assert.ThrowsAsync<StorageException>(async () => await store.StatAsync(key, Cancel));
+        await Assert.ThrowsAsync<StorageException>(async () => await store.ConfirmAsync(key, Cancel));
         await Assert.ThrowsAsync<StorageException>(async () => await store.DeleteAsync(key, Cancel));
 
         Assert.Empty(await store.KeysAsync(string.Empty));

@@ -6,6 +6,9 @@ namespace SoundHash.Backup.Postgres;
 /// </summary>
 public static class WalCommandText
 {
+    /// <summary>The file in which Linux says which run of the machine this is.</summary>
+    public const string RunOfMachine = "/proc/sys/kernel/random/boot_id";
+
     /// <summary>For archive_command: an acknowledgement that is newer than the segment says that it is archived.</summary>
     /// <param name="shbackup">Absolute path of the program.</param>
     /// <param name="envFile">Absolute path of its settings, or null.</param>
@@ -13,13 +16,16 @@ public static class WalCommandText
     public static string Archive(string shbackup, string? envFile, string spoolFolder) =>
         $"[ {Quote($"{spoolFolder}/")}%f -nt \"%p\" ] || {Program(shbackup, envFile)} wal-archive push \"%p\" || exit 1";
 
-    /// <summary>For restore_command: a segment that was fetched ahead only has to be moved.</summary>
+    /// <summary>
+    /// For restore_command: a segment that was fetched ahead only has to be moved; one of an earlier run of the machine, which may
+    /// be torn, is in another folder.
+    /// </summary>
     /// <param name="shbackup">Absolute path of the program.</param>
     /// <param name="envFile">Absolute path of its settings, or null.</param>
     /// <param name="fetchFolder">Where the spool of the data directory keeps such segments.</param>
     /// <param name="store">The only store to fetch from, or null for all.</param>
     public static string Restore(string shbackup, string? envFile, string fetchFolder, string? store) =>
-        $"mv -f {Quote($"{fetchFolder}/")}%f \"%p\" 2>/dev/null || {Program(shbackup, envFile)} wal-archive fetch "
+        $"read -r b <{RunOfMachine}; mv -f {Quote($"{fetchFolder}/")}\"$b\"/%f \"%p\" 2>/dev/null || {Program(shbackup, envFile)} wal-archive fetch "
         + $"{(store is null ? string.Empty : $"--from {Quote(store)} ")}%f \"%p\"";
 
     private static string Program(string shbackup, string? envFile) =>

@@ -71,7 +71,7 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
     public async Task AdmitAsync(bool hasArchived, DateTimeOffset now, CancellationToken cancel)
     {
         var key = $"{WalLayout.SystemFolder(systemIdentifier)}/{WalLayout.ArchiveFile}";
-        var isThere = await store.StatAsync(key, cancel) is not null;
+        var isThere = await (hasArchived ? store.StatAsync(key, cancel) : store.ConfirmAsync(key, cancel)) is not null;
         if (isThere && hasArchived)
         {
             // Looked at when it was first used from here: what this costs is paid for every call of PostgreSQL's.
@@ -121,7 +121,7 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
     public async Task<WalPutResult> PutAsync(WalSource source, Seal seal, Action? beforeCommit, CancellationToken cancel)
     {
         var key = WalLayout.KeyOf(systemIdentifier, source.Name);
-        if (await ReserveAsync(source, key, beforeCommit, cancel) && await store.StatAsync(key, cancel) is not null)
+        if (await ReserveAsync(source, key, beforeCommit, cancel) && await store.ConfirmAsync(key, cancel) is not null)
         {
             return WalPutResult.AlreadyThere;
         }
@@ -151,6 +151,13 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
     public async Task<bool> ContainsAsync(WalFileName name, CancellationToken cancel) =>
         await store.StatAsync(WalLayout.KeyOf(systemIdentifier, name), cancel) is not null;
 
+    /// <summary>True when a file is archived with its sum; both survive a crash of the machine from then on, whoever wrote them.</summary>
+    public async Task<bool> ConfirmAsync(WalFileName name, CancellationToken cancel)
+    {
+        var key = WalLayout.KeyOf(systemIdentifier, name);
+        return await store.ConfirmAsync(key, cancel) is not null && await store.ConfirmAsync(key + WalLayout.SumSuffix, cancel) is not null;
+    }
+
     /// <summary>
     /// Opens the plain bytes of a file, whatever its form; null when the archive surely does not have it. A difference from
     /// its sum is thrown in place of the end.
@@ -174,10 +181,7 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
 
         try
         {
-            var sum = await SumOfAsync(name, cancel) ?? throw new BackupException(
-                ErrorKind.Verification,
-                $"{key} in store {store.Name} has no {WalLayout.SumSuffix} beside it, so that its content can't be checked",
-                "restore that file from another copy of the archive");
+            var sum = await SumOfAsync(name, cancel) ?? throw WithoutSum(key);
             var subject = $"WAL file {name} in store {store.Name}";
             stored = await SealedForm.OpenAsync(stored, subject, providers, cancel);
             return new VerifyingReadStage(stored, subject, null, ContentSum.Sha256(sum));
@@ -255,10 +259,15 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
     // True when the name was taken before, by the same content.
     private async Task<bool> ReserveAsync(WalSource source, string key, Action? beforeCommit, CancellationToken cancel)
     {
-        if (await store.StatAsync(key + WalLayout.SumSuffix, cancel) is not null)
+        if (await IsReservedAsync(source, key, cancel))
         {
-            EnsureSame(source, await SumOfAsync(source.Name, cancel));
             return true;
+        }
+
+        if (await store.StatAsync(key, cancel) is not null)
+        {
+            // Of a writer that was faster than we looked, or one whose sum was lost, which may hold anything.
+            return await IsReservedAsync(source, key, cancel) ? true : throw WithoutSum(key);
         }
 
         beforeCommit?.Invoke();
@@ -269,23 +278,23 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
         }
         catch (ObjectExistsException)
         {
-            EnsureSame(source, await SumOfAsync(source.Name, cancel));
-            return true;
+            return await IsReservedAsync(source, key, cancel);
         }
     }
 
-    private void EnsureSame(WalSource source, string? known)
+    private async Task<bool> IsReservedAsync(WalSource source, string key, CancellationToken cancel)
     {
-        if (known != source.Sha256)
+        if (await store.ConfirmAsync(key + WalLayout.SumSuffix, cancel) is null)
         {
-            throw new WalConflictException(source.Name, store.Name, source.Sha256, known ?? "nothing");
+            return false;
         }
-    }
-}
 
-/// <summary>The archive holds other bytes under the name of a file that was to be archived; nothing was touched.</summary>
-public sealed class WalConflictException(WalFileName name, string store, string ours, string theirs) : BackupException(
-    ErrorKind.Verification,
-    $"WAL file {name} is archived in store {store} with other content (SHA-256 {theirs}, here {ours}); nothing was touched",
-    "two servers archive to one place, or this one was taken back to an earlier state: give this cluster its own BACKUP_CLUSTER, "
-    + "or make a new timeline (recover it with a target and promote it)");
+        var known = await SumOfAsync(source.Name, cancel);
+        return known == source.Sha256 ? true : throw new WalConflictException(source.Name, store.Name, source.Sha256, known ?? "nothing");
+    }
+
+    private BackupException WithoutSum(string key) => new(
+        ErrorKind.Verification,
+        $"{key} in store {store.Name} has no {WalLayout.SumSuffix} beside it, so that its content can't be checked",
+        "restore that file from another copy of the archive; where there is none, and PostgreSQL still has the segment, move the object aside");
+}

@@ -43,6 +43,22 @@ public sealed class WalPieces(IObjectStore store, ulong systemIdentifier)
         return end;
     }
 
+    /// <summary>As <see cref="EndAsync"/>, of pieces that have their sum; they survive a crash of the machine from then on, whoever wrote them.</summary>
+    public async Task<long> ConfirmAsync(WalFileName segment, CancellationToken cancel)
+    {
+        var end = 0L;
+        foreach (var piece in await InOrderAsync(segment, cancel))
+        {
+            var key = WalLayout.KeyOf(systemIdentifier, piece);
+            if (await store.ConfirmAsync(key, cancel) is not null && await store.ConfirmAsync(key + WalLayout.SumSuffix, cancel) is not null)
+            {
+                end = piece.From <= end ? Math.Max(end, piece.To) : end;
+            }
+        }
+
+        return end;
+    }
+
     /// <summary>Stores a piece. When it returns, the piece is there, whole and durable.</summary>
     /// <param name="piece">Which one.</param>
     /// <param name="bytes">Its bytes.</param>

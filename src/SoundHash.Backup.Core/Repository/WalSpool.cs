@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Storage.Local;
 
 namespace SoundHash.Backup.Repository;
 
@@ -12,15 +13,20 @@ namespace SoundHash.Backup.Repository;
 /// </summary>
 public sealed class WalSpool
 {
-    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
-
     private WalSpool(string folder) => Folder = folder;
 
     /// <summary>Its path, as the generated commands name it too.</summary>
     public string Folder { get; }
 
-    /// <summary>Segments that were fetched ahead.</summary>
+    /// <summary>What has to do with fetching ahead.</summary>
     public string FetchFolder => Path.Combine(Folder, "fetch");
+
+    /// <summary>
+    /// Segments that were fetched ahead in this run of the machine. They are not synced, which would cost more than to fetch them
+    /// again: after a crash of the machine they may be torn, and nobody looks for them there any more.
+    /// </summary>
+    /// <exception cref="IOException">The system does not say which run it is.</exception>
+    public string FetchedFolder => Path.Combine(FetchFolder, File.ReadAllText(WalCommandText.RunOfMachine).Trim());
 
     /// <summary>
     /// The spool of a data directory: named by cluster and path, since two copies of one cluster may run on one machine.
@@ -40,7 +46,7 @@ public sealed class WalSpool
     {
         try
         {
-            Directory.CreateDirectory(FetchFolder, OwnerOnly);
+            LocalFiles.MakeOwnDirectories(FetchFolder);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -33,6 +33,13 @@ public interface IObjectStore
     Task<ObjectInfo?> StatAsync(string key, CancellationToken cancel);
 
     /// <summary>
+    /// Makes sure that an object that is there survives a crash of the machine, and returns what <see cref="StatAsync"/> does.
+    /// That it is seen does not say so: its writer may have been killed in its very last step. Whoever takes what is there
+    /// already for a success calls this first.
+    /// </summary>
+    Task<ObjectInfo?> ConfirmAsync(string key, CancellationToken cancel);
+
+    /// <summary>
     /// All objects whose key begins with the prefix (a string prefix, not a folder), in no certain order.
     /// Objects being written are not listed. What can't be looked into is an error and never an empty list.
     /// </summary>

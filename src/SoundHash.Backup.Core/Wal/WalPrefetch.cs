@@ -22,6 +22,7 @@ public sealed class WalPrefetch(WalFetch fetch, WalSpool spool, int jobs, TimePr
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan Idle = TimeSpan.FromSeconds(30);
 
+    private readonly string _folder = spool.FetchedFolder;
     private readonly Dictionary<WalSegment, Task<bool>> _running = [];
     private WalSegment _next;
     private bool _ended;
@@ -50,7 +51,7 @@ public sealed class WalPrefetch(WalFetch fetch, WalSpool spool, int jobs, TimePr
         }
 
         _next = asked.Next;
-        RemoveAllBut(_ => false);
+        RemoveLeftovers();
         var taken = time.GetTimestamp();
         var before = -1;
         try
@@ -118,12 +119,28 @@ public sealed class WalPrefetch(WalFetch fetch, WalSpool spool, int jobs, TimePr
         cancel.ThrowIfCancellationRequested();
     }
 
-    private string PathOf(WalSegment segment) => Path.Combine(spool.FetchFolder, segment.Name);
+    private string PathOf(WalSegment segment) => Path.Combine(_folder, segment.Name);
 
-    private List<WalSegment> Fetched() => Directory.EnumerateFiles(spool.FetchFolder)
+    private List<WalSegment> Fetched() => Directory.EnumerateFiles(_folder)
         .Select(p => WalSegment.TryParse(Path.GetFileName(p), _next.SizeBytes, out var segment) ? segment : default)
         .Where(static s => s.Timeline > 0)
         .ToList();
+
+    // Of one that was killed, halves among them, and of other runs of the machine. We alone write here.
+    private void RemoveLeftovers()
+    {
+        foreach (var path in Directory.GetDirectories(spool.FetchFolder))
+        {
+            Directory.Delete(path, recursive: true);
+        }
+
+        foreach (var path in Directory.GetFiles(spool.FetchFolder).Where(static p => WalFileName.TryParse(Path.GetFileName(p)) is not null))
+        {
+            File.Delete(path);
+        }
+
+        LocalFiles.MakeOwnDirectories(_folder);
+    }
 
     private void RemoveAllBut(Func<WalSegment, bool> keep)
     {

@@ -28,8 +28,6 @@ internal sealed class WalReceiveFolder(string root, ulong systemIdentifier)
 {
     private const string PartialSuffix = ".partial";
     private const string UnsyncedSuffix = ".unsynced";
-    private const string BootIdentifier = "/proc/sys/kernel/random/boot_id";
-    private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
     /// <summary>The folder of all clusters in a spool.</summary>
     public static string RootIn(string spool) => System.IO.Path.Combine(spool, "receive");
@@ -51,7 +49,7 @@ internal sealed class WalReceiveFolder(string root, ulong systemIdentifier)
 
     /// <summary>Makes it.</summary>
     /// <exception cref="BackupException">It can't be made.</exception>
-    public void Make() => Guarded(() => Directory.CreateDirectory(Path, OwnerOnly));
+    public void Make() => Guarded(() => LocalFiles.MakeOwnDirectories(Path));
 
     /// <summary>Remembers that the archive is there.</summary>
     public void RememberArchive() => Guarded(() => File.WriteAllBytes(ArchivedMark, []));
@@ -60,10 +58,10 @@ internal sealed class WalReceiveFolder(string root, ulong systemIdentifier)
     /// True when the machine has run since the folder was last written to. What pg_receivewal wrote and did not sync is then
     /// there all the same, however it and we ended; after a crash of the machine, any part of it may be missing.
     /// </summary>
-    public bool IsOfThisBoot => File.Exists(BootMark) && File.ReadAllText(BootMark) == File.ReadAllText(BootIdentifier);
+    public bool IsOfThisBoot => File.Exists(BootMark) && File.ReadAllText(BootMark) == File.ReadAllText(WalCommandText.RunOfMachine);
 
     /// <summary>Remembers that what is written from now on is written in this run of the machine.</summary>
-    public void RememberBoot() => Guarded(() => File.WriteAllText(BootMark, File.ReadAllText(BootIdentifier)));
+    public void RememberBoot() => Guarded(() => File.WriteAllText(BootMark, File.ReadAllText(WalCommandText.RunOfMachine)));
 
     /// <summary>What pg_receivewal has made, in the order in which it was written; histories first.</summary>
     /// <exception cref="BackupException">It can't be looked into.</exception>

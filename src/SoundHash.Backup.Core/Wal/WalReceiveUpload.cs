@@ -198,7 +198,7 @@ internal sealed class WalReceiveUpload(
 
         foreach (var segment in segments)
         {
-            if (await archive.ContainsAsync(segment, cancel))
+            if (await archive.ConfirmAsync(segment, cancel))
             {
                 await pieces.DeleteAsync(segment, cancel);
             }
@@ -237,7 +237,7 @@ internal sealed class WalReceiveUpload(
     {
         if (!_ends.TryGetValue(file.Name.Name, out var end))
         {
-            _ends[file.Name.Name] = end = await pieces.EndAsync(file.Name, cancel);
+            _ends[file.Name.Name] = end = await pieces.ConfirmAsync(file.Name, cancel);
         }
 
         return end;

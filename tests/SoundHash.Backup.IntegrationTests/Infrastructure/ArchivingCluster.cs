@@ -48,6 +48,13 @@ public class ArchivingCluster : PostgresCluster
         return await Command.RunAsync("/usr/bin/env", ["--default-signal", .. command], Clean, directory);
     }
 
+    /// <summary>Runs a shell's command as PostgreSQL's user in a directory.</summary>
+    public static Task<CommandResult> ShellInAsync(string directory, string command)
+    {
+        string[] all = ["--default-signal", .. AsPostgres, "/bin/sh", "-c", command];
+        return Command.RunAsync("/usr/bin/env", all, Clean, directory);
+    }
+
     /// <summary>Runs shbackup as PostgreSQL does and kills it after a time, unless it has ended before.</summary>
     public Task<CommandResult> RunAndKillAsync(TimeSpan after, params string[] arguments) => Command.RunAsync(
         "/usr/bin/timeout",

@@ -173,7 +173,7 @@ public sealed class PushTests(ArchivedCluster cluster) : IClassFixture<ArchivedC
         Assert.Contains("archive_mode = 'on'  # as it is", shown, StringComparison.Ordinal);
         Assert.Contains("archive_timeout = '300'  # as it is", shown, StringComparison.Ordinal);
         Assert.Contains("|| exit 1'  # as it is", shown, StringComparison.Ordinal);
-        Assert.Contains("# restore_command = 'mv -f ", shown, StringComparison.Ordinal);
+        Assert.Contains("# restore_command = 'read -r b </proc/sys/kernel/random/boot_id; mv -f ", shown, StringComparison.Ordinal);
     }
 
     /// <summary>An unplugged disk is an empty directory: to begin a new archive there would lose what is archived until somebody looks.</summary>

@@ -24,6 +24,28 @@ public sealed class CommandLineTests
         Assert.Contains(verb.Examples, e => ShbackupApplication.Parse(Words(e)).CommandResult.Command.Name == verb.Name);
     }
 
+    /// <summary>PostgreSQL takes a code up to 125 of its restore_command for the end of the log, and would end recovery as a success.</summary>
+    [Theory]
+    [InlineData("wal-archve fetch 000000010000000000000042 pg_wal/RECOVERYXLOG", 200)]
+    [InlineData("wal-archive fecth 000000010000000000000042 pg_wal/RECOVERYXLOG", 200)]
+    [InlineData("wal-archive 00000002.history pg_wal/RECOVERYHISTORY", 200)]
+    [InlineData("--env-fil x wal-archive fetch 000000010000000000000042 pg_wal/RECOVERYXLOG", 200)]
+    [InlineData("wal-archive --env-fil x fetch 000000010000000000000042 pg_wal/RECOVERYXLOG", 200)]
+    [InlineData("wal-archive fetch --form local 000000010000000000000042 pg_wal/RECOVERYXLOG", 200)]
+    [InlineData("wal-archive fetch 000000010000000000000042", 200)]
+    [InlineData("wal-archve list", 2)]
+    [InlineData("wal-archive push --form x pg_wal/000000010000000000000042", 2)]
+    [InlineData("backup --nmae 000000010000000000000042", 2)]
+    public async Task A_misspelt_restore_command_never_passes_for_the_end_of_the_log(string line, int code)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+
+        Assert.Equal(code, await ShbackupApplication.RunAsync(line.Split(' '), output, error));
+
+        Assert.StartsWith("error: ", error.ToString(), StringComparison.Ordinal);
+    }
+
     /// <summary>Every page of the documentation.</summary>
     public static TheoryData<string> Pages => [.. MarkdownPage.All];
 

@@ -7,6 +7,8 @@ internal sealed class WatchedStore(IObjectStore store) : IObjectStore
 {
     public List<string> Deleted { get; } = [];
 
+    public List<string> Confirmed { get; } = [];
+
     public Func<string, Task> BeforeRead { get; set; } = static _ => Task.CompletedTask;
 
     public Func<string, Task> BeforeWrite { get; set; } = static _ => Task.CompletedTask;
@@ -28,6 +30,12 @@ internal sealed class WatchedStore(IObjectStore store) : IObjectStore
     }
 
     public Task<ObjectInfo?> StatAsync(string key, CancellationToken cancel) => store.StatAsync(key, cancel);
+
+    public Task<ObjectInfo?> ConfirmAsync(string key, CancellationToken cancel)
+    {
+        Confirmed.Add(key);
+        return store.ConfirmAsync(key, cancel);
+    }
 
     public IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, CancellationToken cancel) => store.ListAsync(prefix, cancel);
 

@@ -43,6 +43,41 @@ public sealed class WalArchiveTests : IDisposable
         Assert.Equal(WalPutResult.AlreadyThere, await _archive.PutAsync(_files, Name, [1, 2, 3]));
     }
 
+    /// <summary>PostgreSQL recycles a segment that a push calls archived; one before it may have been killed before the directory was synced.</summary>
+    [Fact]
+    public async Task What_is_there_already_counts_only_when_it_was_made_durable()
+    {
+        var watched = new WatchedStore(_store);
+        var archive = new WalArchive(watched, TestWal.System);
+        await archive.PutAsync(_files, Name, [1, 2, 3]);
+        Assert.DoesNotContain(Key, watched.Confirmed);
+
+        Assert.Equal(WalPutResult.AlreadyThere, await archive.PutAsync(_files, Name, [1, 2, 3]));
+        Assert.Contains(Key, watched.Confirmed);
+        Assert.Contains($"{Key}.sha256", watched.Confirmed);
+
+        watched.Confirmed.Clear();
+        Assert.True(await archive.ConfirmAsync(TestWal.Name(Name), TestRun.Cancel));
+        Assert.Equal([Key, $"{Key}.sha256"], watched.Confirmed);
+        File.Delete(_folder[$"{Key}.sha256"]);
+        Assert.False(await archive.ConfirmAsync(TestWal.Name(Name), TestRun.Cancel));
+    }
+
+    [Fact]
+    public async Task An_object_whose_sum_is_lost_may_hold_anything_and_never_passes_for_what_is_pushed()
+    {
+        await _archive.PutAsync(_files, Name, [1, 2, 3]);
+        File.Delete(_folder[$"{Key}.sha256"]);
+
+        for (var attempt = 0; attempt < 2; attempt++)
+        {
+            var e = await Assert.ThrowsAsync<BackupException>(() => _archive.PutAsync(_files, Name, [1, 2, 4]));
+            Assert.Equal(ErrorKind.Verification, e.Kind);
+        }
+
+        Assert.Equal([Key], _folder.Files());
+    }
+
     [Theory]
     [InlineData("000000010000000000000003")]
     [InlineData("00000002.history")]

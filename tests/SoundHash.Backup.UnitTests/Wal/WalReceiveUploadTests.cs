@@ -192,8 +192,13 @@ public sealed class WalReceiveUploadTests : IDisposable
         Write(ReceivedWal.Segment(5), 20_000, isPartial: true);
         await _upload.DrainAsync(TestRun.Cancel);
         Assert.Single(await PiecesAsync());
-        await _store.WriteAsync($"{ReceivedWal.System}/00000001/{ReceivedWal.Segment(5).Name}", new byte[1], WriteMode.CreateNew, TestRun.Cancel);
+        var key = $"{ReceivedWal.System}/00000001/{ReceivedWal.Segment(5).Name}";
+        await _store.WriteAsync(key, new byte[1], WriteMode.CreateNew, TestRun.Cancel);
+        await _upload.UploadLeftoversAsync(TestRun.Cancel);
+        // Without its sum it can't be restored.
+        Assert.Single(await PiecesAsync());
 
+        await _store.WriteAsync($"{key}.sha256", new byte[1], WriteMode.CreateNew, TestRun.Cancel);
         await _upload.UploadLeftoversAsync(TestRun.Cancel);
 
         Assert.Empty(await PiecesAsync());

@@ -73,7 +73,7 @@ internal sealed class WalFetchCommand : VerbCommand
     {
         try
         {
-            File.Move(Path.Combine(spool.FetchFolder, name.Name), path, overwrite: true);
+            File.Move(Path.Combine(spool.FetchedFolder, name.Name), path, overwrite: true);
             return true;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -99,6 +99,13 @@ internal static class FetchExitCode
         new(null, EndOfLog, "the archive surely has no such file: the end of the log"),
         new(null, StopRecovery, "anything else, which must not pass for the end of the log; for a standby, the error's own code instead"),
     ];
+
+    /// <summary>
+    /// True when a command line that can't be understood seems to be meant for a restore_command: it says fetch, or has the name of
+    /// a WAL file, beside a verb or an option that is misspelt.
+    /// </summary>
+    public static bool IsMeantBy(IReadOnlyList<string> words) =>
+        words.Contains("fetch") || words.Any(static w => WalFileName.TryParse(w) is not null);
 
     /// <summary>
     /// The code for PostgreSQL. Up to 125 it takes any for "no such file" and ends recovery there, so that only a proven absence

@@ -49,7 +49,7 @@ internal sealed class WalPrefetchCommand : VerbCommand
             var command = new ChildCommand("/bin/sh", ["-c", Detached, Environment.ProcessPath!, .. verb, .. options]);
             _ = await cli.Launcher.ReadOutputAsync(command, cancel);
         }
-        catch (BackupException e)
+        catch (Exception e) when (e is BackupException or IOException or UnauthorizedAccessException)
         {
             // What was asked for is there; without prefetching the next one only takes longer.
             cli.Log.Warning("segments can't be fetched ahead: {Message:l}", e.Message);

@@ -48,7 +48,7 @@ internal sealed class ArchiveWait(WalArchive archive, Session session, TimeSpan 
         var pause = ShortestPause;
         foreach (var name in Needed(facts))
         {
-            while (!await archive.ContainsAsync(name, cancel))
+            while (!await archive.ConfirmAsync(name, cancel))
             {
                 if (time.GetElapsedTime(started) >= timeout)
                 {

@@ -92,7 +92,7 @@ internal sealed record OldWal(IReadOnlyDictionary<string, string> Files)
 
     private static async Task<bool> IsArchivedAsync(string path, WalFileName name, WalArchive archive, CancellationToken cancel)
     {
-        if (!await archive.ContainsAsync(name, cancel))
+        if (!await archive.ConfirmAsync(name, cancel))
         {
             return false;
         }

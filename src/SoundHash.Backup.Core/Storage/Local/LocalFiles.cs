@@ -36,6 +36,19 @@ internal static partial class LocalFiles
             : Failed("sync directory", path);
     }
 
+    /// <summary>Makes the content of a file durable, whoever wrote it; its name only with <see cref="SyncDirectory"/>.</summary>
+    /// <exception cref="FileNotFoundException">It is gone.</exception>
+    public static void SyncFile(string path)
+    {
+        using var file = Open(path, CloseOnExec, 0);
+        if (!file.IsInvalid && Fsync(file) == 0)
+        {
+            return;
+        }
+
+        throw Marshal.GetLastPInvokeError() == Missing ? new FileNotFoundException($"file {path} is gone") : Failed("sync", path);
+    }
+
     /// <summary>
     /// Gives a file that was written under a temporary name its real one, atomically; false when that exists. The temporary
     /// name may or may not be left.
@@ -113,6 +126,16 @@ internal static partial class LocalFiles
                 throw new DirectoryNotFoundException($"the parent of {path} is gone");
             case var error:
                 throw Failed("make directory", path, error);
+        }
+    }
+
+    /// <summary>Makes a directory for its owner alone, and so every one above it that is missing; one that exists stays as it is.</summary>
+    public static void MakeOwnDirectories(string path)
+    {
+        if (!Directory.Exists(path))
+        {
+            MakeOwnDirectories(Path.GetDirectoryName(path)!);
+            MakeDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         }
     }
 

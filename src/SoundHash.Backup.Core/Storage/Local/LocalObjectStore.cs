@@ -104,6 +104,31 @@ public sealed class LocalObjectStore : IObjectStore
     }
 
     /// <inheritdoc/>
+    public async Task<ObjectInfo?> ConfirmAsync(string key, CancellationToken cancel)
+    {
+        if (await StatAsync(key, cancel) is not { } found)
+        {
+            return null;
+        }
+
+        var path = PathOf(key);
+        try
+        {
+            LocalFiles.SyncFile(path);
+            LocalFiles.SyncDirectory(Path.GetDirectoryName(path)!);
+            return found;
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Failed("sync", key, e);
+        }
+    }
+
+    /// <inheritdoc/>
     public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancel)
     {
         foreach (var file in Enumerate(StartOf(prefix)).Where(static f => !IsTemporary(f)))
@@ -279,6 +304,12 @@ public sealed class LocalObjectStore : IObjectStore
     {
         if (Directory.Exists(path))
         {
+            // One that nothing was put into yet may be that of a writer that was killed before it made it durable.
+            if (path.Length > _root.Length && !Directory.EnumerateFileSystemEntries(path).Any())
+            {
+                LocalFiles.SyncDirectory(Path.GetDirectoryName(path)!);
+            }
+
             return;
         }
 
