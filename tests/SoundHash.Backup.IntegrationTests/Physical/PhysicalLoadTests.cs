@@ -8,12 +8,6 @@ namespace SoundHash.Backup.IntegrationTests.Physical;
 /// <summary>Files that grow, shrink, vanish and appear while they are read are the normal case.</summary>
 public sealed class PhysicalLoadTests(ScriptArchivingCluster cluster) : IClassFixture<ScriptArchivingCluster>
 {
-    private const string Balances =
-        """
-        SELECT (SELECT sum(abalance) FROM pgbench_accounts) || ' ' || (SELECT sum(tbalance) FROM pgbench_tellers) || ' '
-            || (SELECT sum(bbalance) FROM pgbench_branches) || ' ' || (SELECT coalesce(sum(delta), 0) FROM pgbench_history)
-        """;
-
     private const string Turmoil =
         """
         CREATE TABLE IF NOT EXISTS comes_and_goes (id int, filler text);
@@ -62,14 +56,14 @@ public sealed class PhysicalLoadTests(ScriptArchivingCluster cluster) : IClassFi
         Assert.InRange(peak, 1, 250);
         var id = Assert.Single(await work.SetsAsync());
         (await work.RunAsync("backup", "verify", id, "--deep")).Expect(0);
-        var balances = (await cluster.TextAsync(database, Balances))!;
+        var balances = (await cluster.TextAsync(database, PgbenchLoad.Balances))!;
         Assert.Single(balances.Split(' ').Distinct());
         await cluster.ArchiveAllAsync();
 
         await using var copy = await RestoredCopy.RestoreAsync(work, cluster, id);
         await copy.StartAsync();
 
-        Assert.Equal(balances, await copy.TextAsync(database, Balances));
+        Assert.Equal(balances, await copy.TextAsync(database, PgbenchLoad.Balances));
         Assert.Equal("3000", await copy.TextAsync(database, "SELECT count(*)::text FROM shrinks"));
         await Command.ShellAsync($"{PostgresPrograms.Directory}/pg_amcheck -h '{copy.Host}' -U postgres --install-missing --heapallindexed '{database}'");
     }

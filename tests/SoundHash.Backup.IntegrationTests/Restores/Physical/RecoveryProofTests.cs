@@ -1,0 +1,79 @@
+using Npgsql;
+using SoundHash.Backup.IntegrationTests.Infrastructure;
+
+namespace SoundHash.Backup.IntegrationTests.Restores.Physical;
+
+/// <summary>
+/// The proof that recovery goes to the point that was asked for and to no other: random targets of every type on three timelines
+/// of a cluster that was busy all the time. SHBACKUP_PROOF_TARGETS says how many.
+/// </summary>
+public sealed class RecoveryProofTests(ForkedCluster cluster) : IClassFixture<ForkedCluster>
+{
+    private const int Usually = 12;
+
+    [Fact]
+    public async Task Every_mark_before_a_random_target_is_there_and_none_after_it_and_the_copy_is_sound()
+    {
+        var before = ArchivedFiles();
+        var number = 0;
+        foreach (var target in new ProofTargets(cluster.History, cluster.Run).Draw().Take(RandomRun.Rounds("SHBACKUP_PROOF_TARGETS", Usually)))
+        {
+            await cluster.Run.TellAsync($"target {++number}: {target}", () => ProveAsync(target));
+        }
+
+        Assert.Equal(before, ArchivedFiles());
+    }
+
+    private async Task ProveAsync(ProofTarget target)
+    {
+        await using var place = await RestoredServer.PlaceAsync();
+        var pauses = !target.IsEnd && cluster.Run.OneIn(2);
+        string[] action = target.IsEnd ? [] : ["--action", pauses ? "pause" : "promote"];
+        string[] restore = ["restore", "--target-dir", place.Data, .. target.Arguments, .. action, "--env-file", cluster.EnvFile];
+        (await ArchivingCluster.RunInAsync(place.Folder, restore)).Expect(0);
+        await place.VerifyAsync();
+        var host = await StartAsync(place, restore);
+        if (pauses)
+        {
+            await Eventually.TrueAsync(
+                async () => await TextAsync(host, "SELECT pg_is_wal_replay_paused()::text") == "true", "the server pauses at its target");
+            await AssertIsThereAsync(host, target);
+            await TextAsync(host, "SELECT pg_wal_replay_resume()::text");
+        }
+
+        await Eventually.TrueAsync(async () => await TextAsync(host, "SELECT pg_is_in_recovery()::text") == "false", "the server takes writes");
+        await AssertIsThereAsync(host, target);
+        await Command.ShellAsync($"{PostgresPrograms.Directory}/pg_amcheck -h '{host}' -U postgres --install-missing --heapallindexed postgres");
+    }
+
+    // By PostgreSQL's own means, or by ours, which goes on from the files that are there; that server has its original's socket.
+    private async Task<string> StartAsync(RestoredServer place, string[] restore)
+    {
+        if (cluster.Run.OneIn(2))
+        {
+            await place.StartAsync();
+            return place.Folder;
+        }
+
+        (await ArchivingCluster.RunInAsync(place.Folder, [.. restore, "--delta", "--yes", "--start"])).Expect(0);
+        return cluster.Host;
+    }
+
+    private static async Task AssertIsThereAsync(string host, ProofTarget target)
+    {
+        Assert.Equal(string.Join(',', target.Marks), await TextAsync(host, "SELECT string_agg(number::text, ',' ORDER BY number) FROM mark"));
+        PgbenchLoad.AssertBalanced(await TextAsync(host, PgbenchLoad.Balances));
+    }
+
+    private static async Task<string?> TextAsync(string host, string sql)
+    {
+        var settings = new NpgsqlConnectionStringBuilder { Host = host, Username = "postgres", Database = "postgres", Pooling = false };
+        await using var connection = new NpgsqlConnection(settings.ConnectionString);
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        return (await command.ExecuteScalarAsync())?.ToString();
+    }
+
+    private List<string> ArchivedFiles() => new DirectoryInfo(cluster.Archive).EnumerateFiles("*", SearchOption.AllDirectories)
+        .Select(static f => $"{f.FullName} {f.Length} {f.LastWriteTimeUtc:O}").Order(StringComparer.Ordinal).ToList();
+}
