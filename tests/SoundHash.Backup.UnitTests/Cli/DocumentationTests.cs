@@ -47,6 +47,21 @@ public sealed partial class DocumentationTests
     }
 
     [Theory]
+    [InlineData("SoundHash.Backup.Core")]
+    [InlineData("SoundHash.Backup.Cli")]
+    public void Every_folder_of_source_is_on_the_map(string project)
+    {
+        var root = Path.Combine(SourceTree.Root, "src", project);
+        var folders = Directory.GetFiles(root, "*.cs", SearchOption.AllDirectories)
+            .Select(f => Path.GetDirectoryName(Path.GetRelativePath(root, f))!)
+            .Where(static f => f.Length > 0 && f.Split('/')[0] is not ("bin" or "obj")).Distinct().ToList();
+        var map = MarkdownPage.Read("docs/architecture.md").FencedLines.SelectMany(static l => Word().Matches(l).Select(static m => m.Value)).ToHashSet();
+
+        Assert.NotEmpty(folders);
+        Assert.All(folders, f => Assert.Contains(Path.GetFileName(f), map));
+    }
+
+    [Theory]
     [InlineData("any, failed as a whole", typeof(ErrorDocument))]
     [InlineData("`backup`", typeof(BackupDocument))]
     [InlineData("`backup --dry-run`", typeof(BackupPlanDocument))]
@@ -100,6 +115,9 @@ public sealed partial class DocumentationTests
         var written = ResultJson.Default.GetTypeInfo(type)!.Properties.Where(static p => p.Get is not null).Select(static p => p.Name);
         Assert.Equal(written.Order(), documented.Order());
     }
+
+    [GeneratedRegex(@"\w+", RegexOptions.None, 1000)]
+    private static partial Regex Word();
 
     [GeneratedRegex("`(?<name>\\w+)`", RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Code();
