@@ -9,7 +9,8 @@ namespace SoundHash.Backup.Restores.Physical;
 
 /// <summary>
 /// Takes out of a data directory what does not belong to a set, and finds what need not be written again: files of the same size
-/// and content. Links are never followed but for pg_wal and the tablespaces'.
+/// and content, and of one name alone: a second one, of a hard-linked copy say, would be written through. Links are never followed
+/// but for pg_wal and the tablespaces'.
 /// </summary>
 /// <param name="root">The data directory.</param>
 /// <param name="contents">The set's contents.</param>
@@ -65,11 +66,12 @@ internal sealed class DeltaFiles(
 
     private void Visit(string directory, string path)
     {
+        Open(directory);
         foreach (var entry in Directory.GetFileSystemEntries(directory))
         {
             var name = Path.GetFileName(entry);
             var inner = path.Length == 0 ? name : $"{path}/{name}";
-            var kind = LocalFiles.Look(entry, follow: false)?.Kind;
+            var found = LocalFiles.Look(entry, follow: false);
             if (inner == RestoreMark.File)
             {
                 continue;
@@ -83,17 +85,17 @@ internal sealed class DeltaFiles(
             {
                 VisitTablespace(entry, inner);
             }
-            else if (kind == FileKind.Directory && Space(inner) is null && _directories.Contains(inner))
+            else if (found is { Kind: FileKind.Directory } && Space(inner) is null && _directories.Contains(inner))
             {
                 Visit(entry, inner);
             }
-            else if (kind == FileKind.File && inner != ControlFile.RelativePath && _files.TryGetValue(inner, out var file))
+            else if (found is { Kind: FileKind.File, Names: 1 } && inner != ControlFile.RelativePath && _files.TryGetValue(inner, out var file))
             {
                 _candidates.Add(file);
             }
             else
             {
-                Remove(entry, kind);
+                Remove(entry, found?.Kind);
             }
         }
     }
@@ -123,10 +125,12 @@ internal sealed class DeltaFiles(
 
     private void VisitWal(string directory)
     {
+        Open(directory);
         foreach (var entry in Directory.GetFileSystemEntries(directory).Where(e => !wal.ContainsKey(Path.GetFileName(e))))
         {
             if (LocalFiles.Look(entry, follow: false)?.Kind is FileKind.Directory && _directories.Contains($"{Wal}/{Path.GetFileName(entry)}"))
             {
+                Open(entry);
                 foreach (var file in Directory.GetFileSystemEntries(entry))
                 {
                     Remove(file, LocalFiles.Look(file, follow: false)?.Kind);
@@ -144,11 +148,31 @@ internal sealed class DeltaFiles(
         Removed++;
         if (kind == FileKind.Directory)
         {
+            OpenAll(path);
             Directory.Delete(path, recursive: true);
         }
         else
         {
             File.Delete(path);
+        }
+    }
+
+    private static void OpenAll(string directory)
+    {
+        Open(directory);
+        foreach (var entry in Directory.GetFileSystemEntries(directory).Where(static e => LocalFiles.Look(e, follow: false) is { Kind: FileKind.Directory }))
+        {
+            OpenAll(entry);
+        }
+    }
+
+    // One that its owner has no right to write is emptied like any other.
+    private static void Open(string directory)
+    {
+        const UnixFileMode Own = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+        if (File.GetUnixFileMode(directory) is var mode && (mode & Own) != Own)
+        {
+            File.SetUnixFileMode(directory, mode | Own);
         }
     }
 
@@ -158,9 +182,10 @@ internal sealed class DeltaFiles(
         {
             return HasContent(path, file, cancel);
         }
-        catch (UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Of a restore by root that was killed before it gave the file away: the directory is ours, so that we may remove it.
+            // Of a restore by root that was killed before it gave the file away: the directory is ours, so that we may remove it. Or
+            // on a bad place of the disk: it is written anew.
             return false;
         }
     }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Security.Cryptography;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
@@ -16,10 +17,24 @@ internal sealed record OldWal(IReadOnlyDictionary<string, string> Files)
     /// <summary>None.</summary>
     public static OldWal None { get; } = new(new Dictionary<string, string>());
 
-    /// <summary>The histories in it.</summary>
-    public IEnumerable<TimelineHistory> Histories => Files.Keys.Select(WalFileName.Parse)
-        .Where(static n => n.Kind == WalFileKind.TimelineHistory)
-        .Select(n => TimelineHistory.Parse(Convert.ToUInt32(n.Timeline, 16), File.ReadAllText(Files[n.Name])));
+    /// <summary>The history of a timeline; null when it is not in it.</summary>
+    /// <exception cref="BackupException">It is damaged.</exception>
+    public TimelineHistory? HistoryOf(uint timeline)
+    {
+        if (!Files.TryGetValue(TimelineHistory.NameOf(timeline), out var path))
+        {
+            return null;
+        }
+
+        try
+        {
+            return TimelineHistory.Parse(timeline, File.ReadAllText(path));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException)
+        {
+            throw new BackupException(ErrorKind.Verification, $"can't read {path}: {e.Message}", "choose another timeline with --timeline", e);
+        }
+    }
 
     /// <summary>Looks for what the archive lacks, or has other bytes of.</summary>
     /// <exception cref="BackupException">It can't be read.</exception>
@@ -32,6 +47,7 @@ internal sealed record OldWal(IReadOnlyDictionary<string, string> Files)
             foreach (var path in Directory.Exists(folder) ? Directory.GetFiles(folder) : [])
             {
                 if (WalFileName.TryParse(Path.GetFileName(path)) is { Kind: not WalFileKind.BackupHistory } name
+                    && LocalFiles.Look(path, follow: true) is { Kind: FileKind.File }
                     && await IsOfAsync(path, name, archive.SystemIdentifier, cancel) && !await IsArchivedAsync(path, name, archive, cancel))
                 {
                     found[name.Name] = path;
@@ -47,32 +63,68 @@ internal sealed record OldWal(IReadOnlyDictionary<string, string> Files)
         }
     }
 
-    /// <summary>Copies it to a folder, durably. What is there already with the same size is left.</summary>
+    /// <summary>
+    /// Copies it to a folder, durably; each file appears whole or not at all. One of that name with other content is kept beside:
+    /// nobody can tell here which of the two is worth more.
+    /// </summary>
     public void Save(string folder, DataOwner? owner)
     {
         var writer = new DataWriter(folder, owner);
         writer.MakeDirectory(string.Empty);
         foreach (var (name, path) in Files)
         {
-            var copy = writer.PathOf(name);
+            var (copy, temporary) = (writer.PathOf(name), writer.PathOf($"{AtomicFile.TemporaryPrefix}{name}"));
             if (LocalFiles.Look(copy, follow: false) is { } there)
             {
-                if (there.Kind == FileKind.File && there.Size == new FileInfo(path).Length)
+                if (there.Kind == FileKind.File && HasSameContent(path, copy))
                 {
+                    // Whoever wrote it may have been stopped before it was durable.
+                    Sync(copy);
                     continue;
                 }
 
-                File.Delete(copy);
+                File.Move(copy, FreeNameBeside(copy));
             }
 
-            using var from = File.OpenRead(path);
-            using var to = writer.Create(name);
-            from.CopyTo(to);
-            to.Flush(flushToDisk: true);
+            File.Delete(temporary);
+            using (var from = File.OpenRead(path))
+            using (var to = writer.Create(temporary))
+            {
+                from.CopyTo(to);
+                to.Flush(flushToDisk: true);
+            }
+
+            File.Move(temporary, copy);
         }
 
         LocalFiles.SyncDirectory(folder);
         LocalFiles.SyncDirectory(Path.GetDirectoryName(folder)!);
+    }
+
+    private static void Sync(string path)
+    {
+        using var file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
+        RandomAccess.FlushToDisk(file);
+    }
+
+    private static string FreeNameBeside(string path)
+    {
+        var number = 1;
+        while (LocalFiles.Look(Numbered(), follow: false) is not null)
+        {
+            number++;
+        }
+
+        return Numbered();
+
+        string Numbered() => string.Create(CultureInfo.InvariantCulture, $"{path}.other-{number}");
+    }
+
+    private static bool HasSameContent(string one, string other)
+    {
+        using var first = File.OpenRead(one);
+        using var second = File.OpenRead(other);
+        return first.Length == second.Length && SHA256.HashData(first).AsSpan().SequenceEqual(SHA256.HashData(second));
     }
 
     // A segment that was recycled under a later name still begins with its old header.

@@ -65,6 +65,7 @@ internal sealed class PhysicalRestore(
     private async Task<PhysicalRestoreResult> RestoreAsync(
         DataWriter writer, OutsideConfiguration outside, DataOwner? owner, CancellationToken cancel)
     {
+        EnsureUnchanged();
         log.Information("restoring set {Id} into {Directory}", ready.Set.Id, ready.TargetDirectory);
         SaveOldWal(owner);
         writer.MakeDirectory(string.Empty);
@@ -103,6 +104,18 @@ internal sealed class PhysicalRestore(
             _clock.Phases);
     }
 
+    // While a person was asked, another restore or a server may have begun there.
+    private void EnsureUnchanged()
+    {
+        var now = TargetDirectory.Look(ready.TargetDirectory, ready.Options.Own);
+        now.EnsureFree(ready.Options.Delta);
+        if (now.Content != ready.Target.Content)
+        {
+            throw new BackupException(
+                ErrorKind.Failed, $"{ready.TargetDirectory} has changed since it was looked at: it {now.State}; nothing was changed", "look at it, and restore again");
+        }
+    }
+
     private void SaveOldWal(DataOwner? owner)
     {
         if (ready.OldWal.Files.Count > 0)
@@ -125,7 +138,7 @@ internal sealed class PhysicalRestore(
         var delta = new DeltaFiles(ready.TargetDirectory, ready.Contents, ready.Tablespaces, ready.OldWal.Files);
         _kept = delta.Clean(ready.Options.Jobs, cancel);
         _removed = delta.Removed;
-        foreach (var path in _kept)
+        foreach (var path in _kept.Concat(ready.OldWal.Files.Values))
         {
             writer.Take(path);
         }

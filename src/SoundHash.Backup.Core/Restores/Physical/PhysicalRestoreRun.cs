@@ -45,7 +45,7 @@ public sealed class PreparedRestore
 
     /// <summary>What a person has to agree to before it begins; null when nothing is destroyed.</summary>
     public string? Question => IsInPlace
-        ? $"{TargetDirectory} has data. Put set {Set.Id} of {Set.Started:yyyy-MM-dd HH:mm:ss}Z in its place, and remove what differs?"
+        ? $"{TargetDirectory} has data{And(Tablespaces.Where(t => TablespacePlan.IsInPlace(TargetDirectory, t)))}. Put set {Set.Id} of {Set.Started:yyyy-MM-dd HH:mm:ss}Z in its place, and remove what differs?"
         : null;
 
     /// <summary>True when something is in the directory that may be kept.</summary>
@@ -75,6 +75,8 @@ public sealed class PreparedRestore
     internal WalSpool Spool { get; }
 
     internal string RestoreCommand { get; }
+
+    private static string And(IEnumerable<TablespaceRecord> spaces) => string.Concat(spaces.Select(static t => $", and so has its tablespace {t.Location}"));
 
     internal static ulong SystemOf(Manifest set) =>
         ulong.TryParse(set.SystemIdentifier, NumberStyles.None, CultureInfo.InvariantCulture, out var system)
@@ -119,6 +121,11 @@ public sealed class PhysicalRestoreRun(
         ContentPaths.Ensure(chosen.Set.Id, contents, chosen.Set.Single(ObjectRole.Final));
         var tablespaces = TablespacePlan.Make(contents, options.Tablespaces, target.Path, options.Own);
         TablespacePlan.EnsureFree(tablespaces, inPlace ? target.Path : null);
+        if (inPlace)
+        {
+            LivePlaces.EnsureUnused(target.Path, tablespaces);
+        }
+
         var saved = mark?.SavedWal ?? (oldWal.Files.Count > 0 ? $"{target.Path}.saved-wal-{time.GetUtcNow():yyyyMMdd_HHmmss}" : null);
         return new PreparedRestore(options, chosen, contents, target, tablespaces, oldWal, saved)
         {

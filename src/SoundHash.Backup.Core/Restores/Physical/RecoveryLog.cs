@@ -76,7 +76,7 @@ internal sealed class RecoveryLog(LoadedWal wal, IReadOnlyList<WalPiece> pieces)
             .Select(static f => new WalEntry(
                 f.Name, new FileInfo(f.Path).Length, new DateTimeOffset(File.GetLastWriteTimeUtc(f.Path)), HasSum: true));
         var histories = index.Timelines.Select(index.HistoryOf).OfType<TimelineHistory>().Where(static h => h.Ancestors.Count > 0).ToList();
-        var more = old.Histories.Where(h => h.Timeline == timeline && histories.TrueForAll(k => k.Timeline != timeline));
+        TimelineHistory[] more = timeline is { } asked && histories.TrueForAll(k => k.Timeline != asked) && old.HistoryOf(asked) is { } own ? [own] : [];
         return old.Files.Count == 0
             ? loaded
             : loaded with { Index = new WalIndex(index.SegmentBytes, [.. index.Entries, .. left], [.. histories, .. more], index.Removed) };

@@ -48,7 +48,9 @@ internal sealed class ServerStart(string directory, DataOwner? owner, PgTools to
     {
         try
         {
-            return File.ReadLines(Path.Combine(directory, "postmaster.pid")).FirstOrDefault() is { } pid && Directory.Exists($"/proc/{pid}");
+            // A number of its own says nothing: when the server is gone another process may have it.
+            return int.TryParse(File.ReadLines(Path.Combine(directory, ServerSign.File)).FirstOrDefault(), NumberStyles.None, CultureInfo.InvariantCulture, out var pid)
+                && ServerSign.WorksIn(pid, directory);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

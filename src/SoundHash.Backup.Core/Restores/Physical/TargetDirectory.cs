@@ -21,8 +21,8 @@ internal enum TargetContent
 /// <summary>The place of a data directory, looked at before anything is written.</summary>
 /// <param name="Path">Absolute, without symbolic links.</param>
 /// <param name="Content">What is there.</param>
-/// <param name="Server">The process that works there, or null.</param>
-internal sealed record TargetDirectory(string Path, TargetContent Content, int? Server)
+/// <param name="Server">What is known of a server that works there.</param>
+internal sealed record TargetDirectory(string Path, TargetContent Content, ServerSign Server)
 {
     /// <summary>Looks at a place.</summary>
     /// <exception cref="BackupException">It can't be looked at, or its parent is missing, or it is in a directory of ours or has one in it.</exception>
@@ -32,7 +32,7 @@ internal sealed record TargetDirectory(string Path, TargetContent Content, int? 
         {
             var real = DataDirectory.RealPathOfNew(path);
             EnsureApart(real, own);
-            return new TargetDirectory(real, ContentOf(real), ServerIn(real));
+            return new TargetDirectory(real, ContentOf(real), ServerSign.Look(real));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -44,7 +44,7 @@ internal sealed record TargetDirectory(string Path, TargetContent Content, int? 
     /// <summary>What is there, in words.</summary>
     public string State => (Content, Server) switch
     {
-        (_, { } pid) => string.Create(CultureInfo.InvariantCulture, $"in use by process {pid}"),
+        (_, { Process: { } pid }) => string.Create(CultureInfo.InvariantCulture, $"is in use by process {pid}"),
         (TargetContent.Missing, _) => "does not exist",
         (TargetContent.Empty, _) => "is empty",
         _ => "is not empty",
@@ -54,12 +54,21 @@ internal sealed record TargetDirectory(string Path, TargetContent Content, int? 
     /// <exception cref="BackupException">It is.</exception>
     public void EnsureFree(bool mayBeFilled)
     {
-        if (Server is { } pid)
+        if (Server.Process is { } pid)
         {
             throw new BackupException(
                 ErrorKind.Failed,
                 $"{Path} is in use: process {pid} works there; nothing was changed",
                 $"stop the server first (pg_ctl -D {Path} stop), or restore into another directory");
+        }
+
+        if (Content == TargetContent.Filled && mayBeFilled && Server.Doubt is { } doubt)
+        {
+            throw new BackupException(
+                ErrorKind.Failed,
+                $"{Path} may be in use: {doubt}; nothing was changed",
+                $"stop its server if there is one; when surely none works there, on this machine, in a container or on another machine, remove "
+                + $"{Path}/{ServerSign.File} and try again");
         }
 
         if (Content == TargetContent.Filled && !mayBeFilled)
@@ -110,40 +119,6 @@ internal sealed record TargetDirectory(string Path, TargetContent Content, int? 
                     $"{real} and {setting}={directory} are inside one another",
                     "restore into a directory apart from those of the backups");
             }
-        }
-    }
-
-    // PostgreSQL's processes work in their data directory, also those that a killed postmaster left. One in a container knows it
-    // by another path, so that the directory itself is compared.
-    private static int? ServerIn(string path)
-    {
-        var identity = LocalFiles.Identity(path);
-        foreach (var process in identity is null ? [] : Directory.EnumerateDirectories("/proc"))
-        {
-            if (int.TryParse(System.IO.Path.GetFileName(process), NumberStyles.None, CultureInfo.InvariantCulture, out var pid)
-                && WorkingDirectory(process) == identity && Program(process).StartsWith("postgres", StringComparison.Ordinal))
-            {
-                return pid;
-            }
-        }
-
-        return null;
-    }
-
-    private static (ulong Device, ulong Inode)? WorkingDirectory(string process) => Read(() => LocalFiles.Identity($"{process}/cwd"));
-
-    private static string Program(string process) => Read(() => File.ReadAllText($"{process}/comm")) ?? string.Empty;
-
-    // Of another user, or gone.
-    private static T? Read<T>(Func<T?> read)
-    {
-        try
-        {
-            return read();
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return default;
         }
     }
 }

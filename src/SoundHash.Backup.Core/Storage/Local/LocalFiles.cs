@@ -270,7 +270,7 @@ internal static partial class LocalFiles
             return null;
         }
 
-        // struct statx: stx_uid at 20, stx_gid at 24, stx_mode at 28, stx_ino at 32, stx_size at 40, stx_mtime at 112, stx_dev at 136.
+        // struct statx: stx_nlink at 16, stx_uid at 20, stx_gid at 24, stx_mode at 28, stx_ino at 32, stx_size at 40, stx_mtime at 112, stx_dev at 136.
         var mode = error == 0 ? MemoryMarshal.Read<ushort>(found[28..]) : throw Failed("look at", path, error);
         var kind = (mode & 0xF000) switch
         {
@@ -288,7 +288,8 @@ internal static partial class LocalFiles
             DateTimeOffset.FromUnixTimeSeconds(MemoryMarshal.Read<long>(found[112..]))
                 .AddTicks(MemoryMarshal.Read<int>(found[120..]) / TimeSpan.NanosecondsPerTick),
             MemoryMarshal.Read<uint>(found[20..]),
-            MemoryMarshal.Read<uint>(found[24..]));
+            MemoryMarshal.Read<uint>(found[24..]),
+            MemoryMarshal.Read<uint>(found[16..]));
     }
 
     private static string PathOf(SafeFileHandle file) => string.Create(
@@ -352,4 +353,4 @@ internal enum FileKind
 /// <summary>What stands at a path, as statx(2) says.</summary>
 [StructLayout(LayoutKind.Auto)]
 internal readonly record struct FoundFile(
-    FileKind Kind, UnixFileMode Mode, ulong Device, ulong Inode, long Size, DateTimeOffset Modified, uint User, uint Group);
+    FileKind Kind, UnixFileMode Mode, ulong Device, ulong Inode, long Size, DateTimeOffset Modified, uint User, uint Group, uint Names);
