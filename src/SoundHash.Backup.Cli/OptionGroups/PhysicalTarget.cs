@@ -64,6 +64,9 @@ internal sealed partial class PhysicalTarget
 
     private readonly Option<bool> _start = new("--start") { Description = "Start the server, and follow it to its target" };
 
+    private readonly Option<int?> _port = WholeNumber.Option(
+        "--port", "N", "With --start: the server's port, when that of its configuration belongs to another server");
+
     private readonly Option<string?> _standby = new("--standby")
     {
         Description = "Make a standby of the primary with this connection string (its password belongs into a .pgpass file)",
@@ -74,7 +77,7 @@ internal sealed partial class PhysicalTarget
 
     private Option[] Targets => [_toTime, _toLsn, _toXid, _toName, _toImmediate];
 
-    private Option[] All => [_targetDir, .. Targets, _exclusive, _timeline, _action, _delta, _start, _tablespace, _standby, _keepArchiving];
+    private Option[] All => [_targetDir, .. Targets, _exclusive, _timeline, _action, _delta, _start, _port, _tablespace, _standby, _keepArchiving];
 
     /// <summary>True when a physical restore is asked for.</summary>
     public bool IsGiven(CommandResult result) => result.GetValue(_targetDir) is not null;
@@ -109,6 +112,7 @@ internal sealed partial class PhysicalTarget
         Action = Action(parse.GetValue(_action)) ?? RecoveryAction.Pause,
         Delta = parse.GetValue(_delta),
         Start = parse.GetValue(_start),
+        Port = parse.GetValue(_port),
         Role = role,
         Tablespaces = (parse.GetValue(_tablespace) ?? []).Select(Mapping).ToList(),
         Standby = parse.GetValue(_standby),
@@ -136,6 +140,11 @@ internal sealed partial class PhysicalTarget
         if (Has(_exclusive) && targets is not ["--to-time" or "--to-lsn" or "--to-xid"])
         {
             return "--exclusive goes with --to-time, --to-lsn or --to-xid";
+        }
+
+        if (Has(_port) && !result.GetValue(_start))
+        {
+            return "--port is that of the server that --start starts";
         }
 
         if (Has(_standby) && (targets.Count > 0 || Has(_action)))

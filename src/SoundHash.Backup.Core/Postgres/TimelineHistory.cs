@@ -19,7 +19,11 @@ public sealed record TimelineHistory(uint Timeline, IReadOnlyList<TimelineSwitch
     /// <summary>The name of a timeline's history file; timeline 1 has none.</summary>
     public static string NameOf(uint timeline) => string.Create(CultureInfo.InvariantCulture, $"{timeline:X8}.history");
 
-    /// <summary>Reads a history file.</summary>
+    /// <summary>
+    /// Reads a history file. A copy that was promoted at a position before the branch of the timeline that it followed has a file in
+    /// which an ancestor ends after the one that came from it: PostgreSQL goes by the youngest that covers a position
+    /// (tliOfPointInHistory, timeline.c), so that every ancestor ends, at the latest, where a younger one does.
+    /// </summary>
     /// <exception cref="FormatException">It is none.</exception>
     public static TimelineHistory Parse(uint timeline, string text)
     {
@@ -31,12 +35,17 @@ public sealed record TimelineHistory(uint Timeline, IReadOnlyList<TimelineSwitch
                 || !uint.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var parent)
                 || !Lsn.TryParse(parts[1], out var end)
                 || parent >= timeline
-                || (ancestors.Count > 0 && (parent <= ancestors[^1].Timeline || end < ancestors[^1].End)))
+                || (ancestors.Count > 0 && parent <= ancestors[^1].Timeline))
             {
                 throw new FormatException($"line '{line}' makes no sense in {NameOf(timeline)}");
             }
 
             ancestors.Add(new TimelineSwitch(parent, end, parts.Length > 2 ? parts[2] : string.Empty));
+        }
+
+        for (var i = ancestors.Count - 2; i >= 0; i--)
+        {
+            ancestors[i] = ancestors[i] with { End = ancestors[i + 1].End < ancestors[i].End ? ancestors[i + 1].End : ancestors[i].End };
         }
 
         return new TimelineHistory(timeline, ancestors);

@@ -27,6 +27,9 @@ public sealed record PhysicalOptions
     /// <summary>Start the server and follow it to its target.</summary>
     public bool Start { get; init; }
 
+    /// <summary>The port of a started server; null for the one of its configuration.</summary>
+    public int? Port { get; init; }
+
     /// <summary>The role to ask a started server as.</summary>
     public string Role { get; init; } = "postgres";
 

@@ -167,7 +167,7 @@ public sealed class PhysicalRestoreRun(
             return result;
         }
 
-        var server = new ServerStart(ready.TargetDirectory, owner, ready.ServerTools!, ready.Options.Role, launcher);
+        var server = new ServerStart(ready.TargetDirectory, owner, ready.ServerTools!, ready.Options.Port, ready.Options.Role, launcher);
         var clock = new PhaseClock(time);
         ReachedMoment? reached = null;
         await clock.RunAsync(

@@ -63,7 +63,8 @@ internal static class PhysicalSteps
         {
             next.Add(
                 "archiving is off in this copy (archive_mode = off in postgresql.auto.conf), so that it can't write into the archive of its "
-                + "original; when it takes the original's place: ALTER SYSTEM SET archive_mode = 'on', restart, and take a new physical backup");
+                + "original; when it takes the original's place: ALTER SYSTEM SET archive_mode = 'on', ALTER SYSTEM RESET recovery_target_timeline, restart, "
+                + "and take a new physical backup");
         }
 
         return next;

@@ -22,6 +22,8 @@ internal sealed record ChosenRecovery(Manifest Set, PhysicalFacts Facts, WalSpan
 /// </summary>
 internal sealed class RecoveryChoice(RecoveryLog archived, WalScan scan, ILogger log)
 {
+    private readonly RecoveryLine _line = new(archived, scan);
+
     // An archive in which nothing happens for long is not read to its beginning only to tell people more.
     private const int MostForWords = 64;
 
@@ -47,7 +49,7 @@ internal sealed class RecoveryChoice(RecoveryLog archived, WalScan scan, ILogger
         foreach (var set in onLine.Where(m => EndedBefore(m, target, named)))
         {
             var facts = set.Physical!;
-            var span = archived.From(facts, timeline ?? archived.Index.NewestFrom(facts));
+            var span = archived.From(facts, timeline ?? await _line.OldestWithAsync(facts, target, cancel));
             if (span.End < facts.Stop)
             {
                 unusable ??= Inconsistent(set, span);
@@ -58,13 +60,13 @@ internal sealed class RecoveryChoice(RecoveryLog archived, WalScan scan, ILogger
             var chosen = new ChosenRecovery(set, facts, span, string.Empty);
             if (target.Kind == RecoveryTargetKind.Name && !await scan.HasRestorePointAsync(span, facts.Stop, target.Name, cancel))
             {
-                unusable ??= Unreachable(
-                    chosen with { Window = await WindowAsync(chosen, cancel) }, target, $"it is not in the WAL after set {set.Id}");
+                unusable ??= await UnreachableAsync(
+                    chosen with { Window = await WindowAsync(chosen, cancel) }, target, $"it is not in the WAL after set {set.Id}", cancel);
                 continue;
             }
 
             var (window, why) = await JudgeAsync(chosen, target, cancel);
-            return why is null ? chosen with { Window = window } : throw Unreachable(chosen with { Window = window }, target, why);
+            return why is null ? chosen with { Window = window } : throw await UnreachableAsync(chosen with { Window = window }, target, why, cancel);
         }
 
         throw unusable ?? await TooEarlyAsync(onLine[^1], target, timeline, cancel);
@@ -167,15 +169,17 @@ internal sealed class RecoveryChoice(RecoveryLog archived, WalScan scan, ILogger
         $"set {set.Id} can't become consistent: it needs WAL up to {set.Physical!.StopLsn}, and segment {span.Missing} is missing in store {archived.Store}",
         "shbackup wal-archive verify --repair looks for it in the pg_wal of the server");
 
-    private static BackupException Unreachable(ChosenRecovery chosen, RecoveryTarget target, string why) => new(
+    private async Task<BackupException> UnreachableAsync(ChosenRecovery chosen, RecoveryTarget target, string why, CancellationToken cancel) => new(
         chosen.Span.Beyond is null ? ErrorKind.Failed : ErrorKind.Verification,
         $"{target} can't be reached: {why}; set {chosen.Set.Id} and the WAL of timeline {chosen.Timeline} reach {chosen.Window}",
         chosen.Span.Beyond is null
-            ? "without a target recovery goes to the end of the archived WAL; if WAL is still to come, see shbackup wal-archive status"
-            : $"shbackup wal-archive verify --repair fills the gap if it can; or go as far as it: --to-lsn {LastBefore(chosen.Span.End)}");
+            ? "without a target recovery goes to the end of the archived WAL; if the server runs and that moment is not archived yet, "
+                + "SELECT pg_switch_wal() on it brings it, and shbackup wal-archive status shows when it has come"
+            : $"shbackup wal-archive verify --repair fills the gap if it can; or go as far as it: --to-lsn {await LastBeforeAsync(chosen.Span, cancel)}");
 
-    // Recovery stops at the first record from there on: the last page before the gap has the beginning of one, but for rare cases.
-    private static Lsn LastBefore(Lsn end) => new(end.Value - 1 - ((end.Value - 1) % 8192));
+    // Recovery stops at the first record from there on.
+    private async Task<Lsn> LastBeforeAsync(WalSpan span, CancellationToken cancel) =>
+        (scan.IsPossible ? await scan.LastRecordAsync(span, cancel) : null) ?? new Lsn(span.Segments[^1].Start.Value);
 
     private async Task<BackupException> TooEarlyAsync(Manifest oldest, RecoveryTarget target, uint? timeline, CancellationToken cancel)
     {

@@ -19,6 +19,18 @@ internal sealed record WalSpan(
 {
     /// <summary>Where it ends.</summary>
     public Lsn End => Segments.Count == 0 ? Missing.Start : new Lsn(Segments[^1].Start.Value + (ulong)LastBytes);
+
+    /// <summary>What of it comes before a position.</summary>
+    public WalSpan UpTo(Lsn position)
+    {
+        var segments = Segments.Where(s => s.Start < position).ToList();
+        return position >= End ? this : this with
+        {
+            Segments = segments,
+            FromPieces = FromPieces && segments.Count == Segments.Count,
+            LastBytes = segments.Count > 0 ? (long)(position.Value - segments[^1].Start.Value) : LastBytes,
+        };
+    }
 }
 
 /// <summary>What a recovery finds in a WAL archive.</summary>

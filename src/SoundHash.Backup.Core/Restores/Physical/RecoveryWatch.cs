@@ -107,7 +107,14 @@ internal sealed class RecoveryWatch(PreparedRestore ready, ServerStart server, T
         if (!server.IsAlive() && !_news.IsShutDown && (_news.HasEnded || _news.Fatal.Count > 0 || time.GetElapsedTime(_started) > MostForFirstSign))
         {
             var why = _news.Fatal.Count > 0 ? string.Join("; ", _news.Fatal.TakeLast(3)) : "its log does not say why";
-            throw new BackupException(ErrorKind.ChildFailed, $"its server ended: {why}", $"see its log: {path}");
+            var isPortTaken = _news.Fatal.Any(static f => f.Contains("lock file", StringComparison.Ordinal) || f.Contains("sockets", StringComparison.Ordinal));
+            throw new BackupException(
+                ErrorKind.ChildFailed,
+                $"its server ended: {why}",
+                isPortTaken
+                    ? $"another server has its port: pg_ctl -D {ready.TargetDirectory} -o '-p PORT' start, as the owner of its files, starts it on "
+                        + "another one, as --port PORT would have"
+                    : $"see its log: {path}");
         }
     }
 

@@ -1,7 +1,6 @@
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 using SoundHash.Backup.Errors;
-using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Storage.Local;
 
 namespace SoundHash.Backup.Restores.Physical;
@@ -122,40 +121,5 @@ internal sealed record RestoreMark(ulong SystemIdentifier, string? SavedWal)
     {
         System.IO.File.Delete(writer.PathOf(File));
         LocalFiles.SyncDirectory(writer.Root);
-    }
-}
-
-/// <summary>Looks at what is in a directory before a set takes its place.</summary>
-internal static class OldCluster
-{
-    /// <summary>Refuses a directory that is not surely an old or unfinished copy of the cluster.</summary>
-    /// <exception cref="BackupException">It is not.</exception>
-    public static RestoreMark? EnsureIs(string directory, ulong system, string serverVersion)
-    {
-        var mark = RestoreMark.Read(directory);
-        var version = Path.Combine(directory, "PG_VERSION");
-        var isControlled = System.IO.File.Exists(Path.Combine(directory, ControlFile.RelativePath));
-        if (mark is null && (!isControlled || !System.IO.File.Exists(version)))
-        {
-            throw Refuse("is no data directory, and no unfinished restore");
-        }
-
-        if (isControlled && ControlFile.Read(directory).SystemIdentifier is var other && other != system)
-        {
-            throw Refuse(string.Create(CultureInfo.InvariantCulture, $"is a data directory of another cluster (system identifier {other}, the set's is {system})"));
-        }
-
-        if (mark is not null && mark.SystemIdentifier != system)
-        {
-            throw Refuse(string.Create(CultureInfo.InvariantCulture, $"is an unfinished restore of another cluster ({mark.SystemIdentifier})"));
-        }
-
-        var major = serverVersion.Split('.')[0];
-        return mark is not null || System.IO.File.ReadAllText(version).Trim() == major
-            ? mark
-            : throw Refuse($"is a data directory of PostgreSQL {System.IO.File.ReadAllText(version).Trim()}, and the set of {major}");
-
-        BackupException Refuse(string why) => new(
-            ErrorKind.Failed, $"{directory} {why}; --delta changes nothing there", "restore into a new directory, without --delta");
     }
 }

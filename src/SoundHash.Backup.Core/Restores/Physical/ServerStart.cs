@@ -9,9 +9,10 @@ namespace SoundHash.Backup.Restores.Physical;
 /// <param name="directory">The data directory.</param>
 /// <param name="owner">Whose the files are; null where they are ours.</param>
 /// <param name="tools">Programs of the server's version.</param>
+/// <param name="port">Its port; null for the one of its configuration.</param>
 /// <param name="role">The role to ask it as.</param>
 /// <param name="launcher">Starts programs.</param>
-internal sealed class ServerStart(string directory, DataOwner? owner, PgTools tools, string role, ProcessLauncher launcher)
+internal sealed class ServerStart(string directory, DataOwner? owner, PgTools tools, int? port, string role, ProcessLauncher launcher)
 {
     // What PostgreSQL and its programs would take from our own environment.
     private static readonly string[] Foreign = ["PGPORT", "PGHOST", "PGDATA", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGOPTIONS", "PGSERVICE"];
@@ -92,6 +93,11 @@ internal sealed class ServerStart(string directory, DataOwner? owner, PgTools to
         yield return ("log_destination", "stderr");
         yield return ("log_min_messages", "warning");
         yield return ("lc_messages", "C");
+        if (port is { } other)
+        {
+            yield return ("port", other.ToString(CultureInfo.InvariantCulture));
+        }
+
         foreach (var (setting, file) in ((string, string)[])[("config_file", "postgresql.conf"), ("hba_file", "pg_hba.conf"), ("ident_file", "pg_ident.conf")])
         {
             if (outside.FirstOrDefault(p => Path.GetFileName(p.From) == file).To is { } now)

@@ -15,7 +15,7 @@ namespace SoundHash.Backup.Restores.Physical;
 internal sealed record TransactionEnd(uint Xid, DateTimeOffset Time);
 
 /// <summary>
-/// Reads archived WAL with pg_waldump. Segments are decoded into a private folder, in memory where the machine has /dev/shm,
+/// Reads archived WAL with pg_waldump. Segments are decoded into a private folder, in memory where /dev/shm has room for it,
 /// and removed. All are given the names of one timeline there, since pg_waldump follows one only.
 /// </summary>
 /// <param name="archive">The archive.</param>
@@ -114,7 +114,7 @@ internal sealed partial class WalScan(
     private async Task ReadAsync(WalSpan span, int begin, int end, string? manager, Action<string> line, CancellationToken cancel)
     {
         var window = span.Segments.Take(Math.Max(begin, 0)..Math.Min(end, span.Segments.Count)).ToList();
-        var folder = MakePrivateFolder();
+        var folder = MakePrivateFolder(window.Sum(static s => (long)s.SizeBytes));
         try
         {
             var names = new List<string>();
@@ -187,9 +187,10 @@ internal sealed partial class WalScan(
         }
     }
 
-    private static string MakePrivateFolder()
+    // A container's has 64 MiB, unless it was asked for more.
+    private static string MakePrivateFolder(long bytes)
     {
-        if (!Directory.Exists(Memory))
+        if (!Directory.Exists(Memory) || new DriveInfo(Memory).AvailableFreeSpace < bytes)
         {
             return Directory.CreateTempSubdirectory("shbackup-wal-").FullName;
         }

@@ -49,8 +49,10 @@ public sealed class DeltaTests(HistoryCluster cluster) : IClassFixture<HistoryCl
         Assert.Contains(Directory.GetFiles(saved), static f => Path.GetFileName(f).StartsWith("00000002", StringComparison.Ordinal) && Path.GetFileName(f).Length == 24);
     }
 
-    [Fact]
-    public async Task WAL_that_only_the_lost_server_had_is_saved_and_replayed()
+    [Theory]
+    [InlineData("base/1/PG_VERSION")]
+    [InlineData("global/pg_control")]
+    public async Task WAL_that_only_the_lost_server_had_is_saved_and_replayed(string broken)
     {
         await using var lost = new ArchivedCluster();
         await lost.InitializeAsync();
@@ -60,7 +62,7 @@ public sealed class DeltaTests(HistoryCluster cluster) : IClassFixture<HistoryCl
         await lost.ArchivedAsync(await lost.SwitchWalAsync());
         await lost.ExecuteAsync("postgres", "INSERT INTO rows VALUES (3)");
         await RestoredServer.StopAsync(lost.DataDirectory, "immediate");
-        File.Delete(Path.Combine(lost.DataDirectory, "base", "1", "PG_VERSION"));
+        File.Delete(Path.Combine(lost.DataDirectory, broken));
         string[] restore = ["restore", "--target-dir", lost.DataDirectory, "--delta", "--yes", "--env-file", lost.EnvFile];
 
         var result = (await lost.RunAsync(restore)).Expect(0);
@@ -86,8 +88,10 @@ public sealed class DeltaTests(HistoryCluster cluster) : IClassFixture<HistoryCl
 
         (await cluster.RunAsync(arguments)).Expect(1).Says("is a data directory of another cluster");
         (await cluster.RestoreAsync(none, "--delta", "--yes")).Expect(1).Says("is no data directory");
+        File.Delete(Path.Combine(other.DataDirectory, "global", "pg_control"));
+        (await cluster.RunAsync(arguments)).Expect(1).Says("its pg_wal does not say that it is of cluster").Says("may have WAL that no archive has");
 
-        Assert.True(File.Exists(Path.Combine(other.DataDirectory, "global", "pg_control")));
+        Assert.True(File.Exists(Path.Combine(other.DataDirectory, "PG_VERSION")));
         Assert.Equal(["mine"], Directory.GetFileSystemEntries(none.Data).Select(Path.GetFileName));
     }
 }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Npgsql;
 using SoundHash.Backup.IntegrationTests.Infrastructure;
 
@@ -22,6 +23,23 @@ public sealed class RecoveryProofTests(ForkedCluster cluster) : IClassFixture<Fo
         }
 
         Assert.Equal(before, ArchivedFiles());
+    }
+
+    // Promoted there, a server on the newest timeline would say of itself that it left that one before it began.
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public async Task A_target_is_followed_on_the_timeline_that_wrote_it_and_not_on_one_that_began_later(int timeline)
+    {
+        var mark = cluster.History.MarksOf(ForkedCluster.LastTimeline).Last(m => m.Timeline == timeline);
+        string[] restore = ["restore", "--target-dir", Path.Combine(cluster.Host, "nowhere"), "--plan", "--json", "--env-file", cluster.EnvFile];
+
+        foreach (var target in (string[][])[["--to-xid", mark.Xid], ["--to-lsn", mark.Commit.ToString()]])
+        {
+            using var document = JsonDocument.Parse((await ArchivingCluster.RunInAsync(cluster.Host, [.. restore, .. target])).Expect(0).Output);
+            Assert.Equal(timeline, document.RootElement.GetProperty("plan").GetProperty("timeline").GetInt32());
+        }
     }
 
     private async Task ProveAsync(ProofTarget target)

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using SoundHash.Backup.IntegrationTests.Infrastructure;
 
 namespace SoundHash.Backup.IntegrationTests.Restores.Physical;
@@ -100,10 +101,12 @@ public sealed class RecoveryTargetTests(HistoryCluster cluster) : IClassFixture<
         await Command.ShellAsync($"cp '{segments[^2]}' '{Next(segments[^1])}'; cp '{segments[^2]}.sha256' '{Next(segments[^1])}.sha256'");
         await ArchivingCluster.GiveToPostgresAsync(site.Path);
 
-        (await cluster.RestoreAsync(site[".env"], restored, "--latest")).Expect(8)
+        var refused = (await cluster.RestoreAsync(site[".env"], restored, "--latest")).Expect(8)
             .Says($"segment {Path.GetFileName(segments[^1])} is missing").Says("--to-lsn");
 
         Assert.Equal([], Directory.GetFileSystemEntries(restored.Folder));
+        var hinted = Regex.Match(refused.Error, "--to-lsn ([0-9A-F/]+)").Groups[1].Value;
+        (await cluster.RestoreAsync(site[".env"], restored, "--to-lsn", hinted, "--plan")).Expect(0);
     }
 
     [Fact]

@@ -22,7 +22,12 @@ public sealed class StartTests(LostCluster cluster) : IClassFixture<LostCluster>
         Assert.Equal("1,2,3,4", await RowsAsync());
 
         await using var second = await RestoredServer.PlaceAsync();
-        (await RestoreAsync(second, "--start")).Expect(5).Says("is restored to").Says("its server ended: lock file").Says(".log");
+        (await RestoreAsync(second, "--start")).Expect(5).Says("is restored to").Says("its server ended: lock file").Says("--port");
+
+        // Beside the first one.
+        await using var third = await RestoredServer.PlaceAsync();
+        (await RestoreAsync(third, "--start", "--port", "54399")).Expect(0).Says("takes writes");
+        await third.StopAsync();
     }
 
     [Fact]
