@@ -16,7 +16,7 @@ public class ArchivingCluster : PostgresCluster
 
     public string EnvFile => Path.Combine(Site, ".env");
 
-    public string Archive => Path.Combine(Site, "wal");
+    public virtual string Archive => Path.Combine(Site, "wal");
 
     public string Spool => Path.Combine(Site, "spool");
 

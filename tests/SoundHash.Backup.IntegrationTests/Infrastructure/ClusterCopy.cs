@@ -28,19 +28,30 @@ public sealed class ClusterCopy : IAsyncDisposable
     /// <summary>Starts it with the restore_command that generate-config prints for it, and waits until it has recovered and accepts writes.</summary>
     public async Task RecoverAsync(ArchivingCluster cluster, params string[] settings)
     {
-        var config = (await cluster.RunAsync("wal-archive", "generate-config", "--env-file", cluster.EnvFile)).Expect(0).Output;
-        var command = config.Split('\n').Single(static l => l.StartsWith("# restore_command = ", StringComparison.Ordinal))[2..];
-        // The spool is named after the data directory.
-        var (old, own) = (await SpoolNameAsync(cluster.DataDirectory), await SpoolNameAsync(DataDirectory));
         string[] lines =
         [
-            "archive_mode = off", $"unix_socket_directories = '{_folder.Path}'", command.Replace(old, own, StringComparison.Ordinal), .. settings,
+            "archive_mode = off", $"unix_socket_directories = '{_folder.Path}'", await RestoreCommandAsync(cluster), .. settings,
         ];
         await File.AppendAllLinesAsync(Path.Combine(DataDirectory, "postgresql.auto.conf"), lines);
         await File.WriteAllTextAsync(Path.Combine(DataDirectory, "recovery.signal"), string.Empty);
         await ArchivingCluster.GiveToPostgresAsync(DataDirectory);
         await Command.ShellAsync($"{Drop} {Bin}/pg_ctl -D '{DataDirectory}' -l '{_folder["log"]}' -w -t 120 -s start || (cat '{_folder["log"]}' >&2; false)", directory: "/");
         await Eventually.TrueAsync(async () => await TextAsync("SELECT pg_is_in_recovery()::text") == "false", "the copy has recovered");
+    }
+
+    /// <summary>The line that generate-config prints for a cluster, for this data directory: the spool is named after it.</summary>
+    public async Task<string> RestoreCommandAsync(ArchivingCluster cluster)
+    {
+        var config = (await cluster.RunAsync("wal-archive", "generate-config", "--env-file", cluster.EnvFile)).Expect(0).Output;
+        var command = config.Split('\n').Single(static l => l.StartsWith("# restore_command = ", StringComparison.Ordinal))[2..];
+        return command.Replace(await SpoolNameAsync(cluster.DataDirectory), await SpoolNameAsync(DataDirectory), StringComparison.Ordinal);
+    }
+
+    /// <summary>Where its segments are fetched ahead to.</summary>
+    public async Task<string> FetchFolderAsync(ArchivingCluster cluster)
+    {
+        var system = Path.GetFileName(await cluster.ArchiveOfClusterAsync());
+        return Path.Combine(cluster.Spool, $"{system}-{await SpoolNameAsync(DataDirectory)}", "fetch");
     }
 
     public Task<string> LogAsync() => File.ReadAllTextAsync(_folder["log"]);

@@ -5,6 +5,8 @@ namespace SoundHash.Backup.IntegrationTests.Wal;
 /// <summary>PostgreSQL gets its WAL back by restore_command, and what its exit codes mean to it.</summary>
 public sealed class FetchTests(ArchivedCluster cluster) : IClassFixture<ArchivedCluster>
 {
+    private const string Ticks = "SELECT count(*)::text FROM tick";
+
     [Fact]
     public async Task What_is_fetched_is_the_segment_and_what_is_absent_is_code_1_and_leaves_nothing()
     {
@@ -54,6 +56,55 @@ public sealed class FetchTests(ArchivedCluster cluster) : IClassFixture<Archived
         Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(data, "pg_wal")));
     }
 
+    [Fact]
+    public async Task A_recovering_server_takes_from_the_spool_what_was_fetched_ahead()
+    {
+        await using var copy = await ClusterCopy.OfAsync(cluster);
+        var segments = await ArchiveSegmentsAsync(6);
+        using var folder = new TempFolder();
+        // Stands for the program, writes down its starts, and lets a replay wait as a slower one would: until the next segment is there.
+        var script =
+            $"""
+            #!/bin/sh
+            "{Workspace.Executable}" "$@" || exit $?
+            echo "$*" >>{folder["started"]}
+            tries=0
+            until [ $tries = 30 ] || ls "$FETCHED" | grep -qE '^[0-9A-F]{"{24}"}$'; do sleep 0.1; tries=$((tries + 1)); done
+            """;
+        File.WriteAllText(folder["shbackup"], script.Replace("$FETCHED", await copy.FetchFolderAsync(cluster), StringComparison.Ordinal));
+        await Command.ShellAsync($"chmod -R a+rwx '{folder.Path}'");
+        var command = await copy.RestoreCommandAsync(cluster);
+        Assert.Contains(Workspace.Executable, command, StringComparison.Ordinal);
+
+        await copy.RecoverAsync(
+            cluster, "recovery_target_timeline = 'current'", command.Replace(Workspace.Executable, folder["shbackup"], StringComparison.Ordinal));
+
+        var log = await copy.LogAsync();
+        Assert.All(segments, s => Assert.Contains($"restored log file \"{s}\" from archive", log, StringComparison.Ordinal));
+        var started = await File.ReadAllTextAsync(folder["started"], TestContext.Current.CancellationToken);
+        var fromSpool = segments.Count(s => !started.Contains(s, StringComparison.Ordinal));
+        Assert.True(fromSpool >= segments.Count / 2, $"{fromSpool} of {segments.Count} segments came from the spool; started for: {started}");
+        Assert.Equal(await cluster.TextAsync("postgres", Ticks), await copy.TextAsync(Ticks));
+    }
+
+    [Theory]
+    [InlineData("full")]
+    [InlineData("closed")]
+    public async Task A_spool_that_is_full_or_can_t_be_written_stops_no_recovery(string spool)
+    {
+        await using var copy = await ClusterCopy.OfAsync(cluster);
+        await ArchiveSegmentsAsync(3);
+        var folder = await copy.FetchFolderAsync(cluster);
+        Directory.CreateDirectory(folder);
+        await using var disk = spool == "full" ? await SmallDisk.MountAsync(folder, "64k") : null;
+        await Command.ShellAsync(spool == "full" ? "head -c 1M /dev/zero >\"$FOLDER/ballast\" || true" : "chmod 555 \"$FOLDER\"", new Dictionary<string, string?> { ["FOLDER"] = folder });
+
+        await copy.RecoverAsync(cluster, "recovery_target_timeline = 'current'");
+
+        Assert.Equal(await cluster.TextAsync("postgres", Ticks), await copy.TextAsync(Ticks));
+        Assert.Empty(Directory.GetFiles(folder, "0*"));
+    }
+
     /// <summary>PostgreSQL's first segment of a new timeline begins with pages of the old one, and so does the last of the old.</summary>
     [Fact]
     public async Task A_promoted_copy_archives_its_history_first_and_its_segments_beside_the_old_timeline_s()
@@ -73,5 +124,17 @@ public sealed class FetchTests(ArchivedCluster cluster) : IClassFixture<Archived
         Assert.True(
             File.GetLastWriteTimeUtc(Path.Combine(archive, $"{timeline}.history"))
             <= Directory.GetFiles(Path.Combine(archive, timeline!)).Min(File.GetLastWriteTimeUtc));
+    }
+
+    private async Task<IReadOnlyList<string>> ArchiveSegmentsAsync(int count)
+    {
+        var segments = new List<string>();
+        while (segments.Count < count)
+        {
+            segments.Add(await cluster.SwitchWalAsync());
+        }
+
+        await cluster.ArchivedAsync(segments[^1]);
+        return segments;
     }
 }

@@ -27,15 +27,16 @@ public sealed class RestoreCommandTests(ArchivedCluster cluster) : IClassFixture
         var own = Path.Combine(fetch, File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim());
         Directory.CreateDirectory(own);
         File.WriteAllText(Path.Combine(own, segment), "fetched ahead");
+        await ArchivingCluster.GiveToPostgresAsync(fetch);
         (await RunAsync(segment, folder["second"])).Expect(0);
         Assert.Equal("fetched ahead", File.ReadAllText(folder["second"]));
         Assert.False(File.Exists(Path.Combine(own, segment)));
-        await ArchivingCluster.GiveToPostgresAsync(fetch);
     }
 
     [Fact]
     public async Task A_misspelt_command_stops_recovery_and_never_passes_for_the_end_of_the_log()
     {
+        await cluster.ArchivedAsync(await cluster.SwitchWalAsync());
         using var folder = new TempFolder();
         await ArchivingCluster.GiveToPostgresAsync(folder.Path);
         foreach (var (right, wrong) in ((string, string)[])
