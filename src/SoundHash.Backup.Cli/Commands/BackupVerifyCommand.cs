@@ -22,7 +22,7 @@ internal sealed class BackupVerifyCommand : VerbCommand
         Options.Add(_deep);
         Validators.Add(result =>
         {
-            if (result.GetValue(_all) == (result.GetValue(_id) is not null))
+            if (result.Peek(_all) == (result.Peek(_id) is not null))
             {
                 result.AddError("give the id of a set, or --all");
             }

@@ -32,7 +32,7 @@ internal sealed class RestoreCommand : VerbCommand
         Options.Add(_jobs);
         Validators.Add(result =>
         {
-            if (result.GetValue(_plan) && _select.IsFile(result))
+            if (result.Peek(_plan) && _select.IsFile(result))
             {
                 result.AddError("--plan needs a set; of a bare file nothing is known before it is read");
             }

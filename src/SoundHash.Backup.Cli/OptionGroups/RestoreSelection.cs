@@ -35,9 +35,9 @@ internal sealed class RestoreSelection
 
     public string? File(ParseResult parse) => parse.GetValue(_file);
 
-    public bool IsFile(CommandResult result) => result.GetValue(_file) is not null;
+    public bool IsFile(CommandResult result) => result.Peek(_file) is not null;
 
-    public bool IsAll(CommandResult result) => result.GetValue(_all);
+    public bool IsAll(CommandResult result) => result.Peek(_all);
 
     /// <summary>The set that was named, or null.</summary>
     public string? Id(ParseResult parse) => parse.GetValue(_backup);
@@ -58,8 +58,8 @@ internal sealed class RestoreSelection
         command.Options.Add(_all);
         command.Validators.Add(result =>
         {
-            var given = (result.GetValue(_list) ? 1 : 0) + (result.GetValue(_latest) ? 1 : 0)
-                + (result.GetValue(_backup) is null ? 0 : 1) + (result.GetValue(_file) is null ? 0 : 1);
+            var given = (result.Peek(_list) ? 1 : 0) + (result.Peek(_latest) ? 1 : 0)
+                + (result.Peek(_backup) is null ? 0 : 1) + (result.Peek(_file) is null ? 0 : 1);
             if (isSelected(result))
             {
                 if (given > 1)
@@ -71,11 +71,11 @@ internal sealed class RestoreSelection
             {
                 result.AddError("say what to restore: one of --list, --latest, --backup ID, --file PATH; or --target-dir DIR for a physical set");
             }
-            else if (!result.GetValue(_latest) && (result.GetValue(_all) || result.GetValue(_database) is not null))
+            else if (!result.Peek(_latest) && (result.Peek(_all) || result.Peek(_database) is not null))
             {
                 result.AddError("--database and --all-databases go with --latest");
             }
-            else if (result.GetValue(_all) && result.GetValue(_database) is not null)
+            else if (result.Peek(_all) && result.Peek(_database) is not null)
             {
                 result.AddError("--database and --all-databases exclude each other");
             }
