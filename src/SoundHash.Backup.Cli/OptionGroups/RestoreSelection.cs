@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using SoundHash.Backup.Cli.Output;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Repository;
 
@@ -83,7 +84,8 @@ internal sealed class RestoreSelection
     }
 
     /// <summary>The sets that were asked for.</summary>
-    public IReadOnlyList<Manifest> Choose(ParseResult parse, Catalogue catalogue, string configuredDatabase)
+    public IReadOnlyList<Manifest> Choose(
+        ParseResult parse, Catalogue catalogue, string configuredDatabase, string directory, Action<string> warn)
     {
         if (parse.GetValue(_backup) is { } id)
         {
@@ -92,14 +94,27 @@ internal sealed class RestoreSelection
 
         if (!parse.GetValue(_all))
         {
-            return [catalogue.Latest(parse.GetValue(_database) ?? configuredDatabase)];
+            return [Latest(catalogue, parse.GetValue(_database) ?? configuredDatabase, directory, warn)];
         }
 
         var databases = catalogue.Sets.Select(static s => s.Manifest).OfType<Manifest>()
             .Where(static m => m.Kind == SetKind.Logical).Select(static m => m.Database).Distinct().Order(StringComparer.Ordinal).ToList();
         return databases.Count > 0
-            ? databases.ConvertAll(catalogue.Latest)
-            : throw new BackupException(ErrorKind.Failed, "there are no sets", "shbackup backup list");
+            ? databases.ConvertAll(d => catalogue.Latest(d, warn))
+            : throw new BackupException(ErrorKind.Failed, $"there are no sets of databases that can be used in {SetListing.Place(directory)}", "shbackup backup list shows what there is");
+    }
+
+    // Of a mistyped BACKUP_DIR, only the place itself tells.
+    private static Manifest Latest(Catalogue catalogue, string database, string directory, Action<string> warn)
+    {
+        try
+        {
+            return catalogue.Latest(database, warn);
+        }
+        catch (BackupException e) when (e.Kind == ErrorKind.Failed)
+        {
+            throw new BackupException(e.Kind, $"{e.Message} in {SetListing.Place(directory)}", e.Hint, e);
+        }
     }
 
     private static BackupException IsPhysical(Manifest set) => new(
