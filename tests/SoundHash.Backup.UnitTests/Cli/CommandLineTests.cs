@@ -252,6 +252,19 @@ public sealed class CommandLineTests
         Assert.Equal(2, error.ToString().TrimEnd('\n').Split('\n').Length);
     }
 
+    [Fact]
+    public async Task A_log_file_in_a_directory_that_is_missing_is_refused_and_the_directory_not_made()
+    {
+        using var folder = new TempFolder();
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+
+        Assert.Equal(3, await ShbackupApplication.RunAsync(["backup", "list", "--log-file", folder["missing/x.log"]], output, error));
+
+        Assert.Contains("can't write the log file", error.ToString(), StringComparison.Ordinal);
+        Assert.False(Directory.Exists(folder["missing"]));
+    }
+
     private sealed class BrokenWriter : StringWriter
     {
         public override void Write(char value) => throw new NotSupportedException("no such thing");
