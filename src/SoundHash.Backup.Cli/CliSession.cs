@@ -107,7 +107,7 @@ internal sealed class CliSession : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new BackupException(ErrorKind.Configuration, $"can't write the log file {path}: {e.Message}", "correct --log-file", e);
+            throw new BackupException(ErrorKind.Configuration, $"can't write the log file {path}: {e.Message}", "correct --log-file, or make its directory", e);
         }
     }
 
@@ -123,7 +123,8 @@ internal sealed class CliSession : IDisposable
             _ => LogEventLevel.Information,
         };
         var configuration = new LoggerConfiguration().MinimumLevel.Is(level).WriteTo.Sink(new TerminalSink(Terminal));
-        if (_parse.GetValue(_common.LogFile) is { } path)
+        // The sink would make the directory of a mistyped path.
+        if (_parse.GetValue(_common.LogFile) is { } path && Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path))))
         {
             configuration.WriteTo.File(
                 path,

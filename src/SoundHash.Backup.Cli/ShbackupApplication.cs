@@ -20,6 +20,27 @@ internal static class ShbackupApplication
 
     public static async Task<int> RunAsync(string[] args, TextWriter output, TextWriter error)
     {
+        try
+        {
+            return await InvokeAsync(args, output, error);
+        }
+#pragma warning disable CA1031 // the last resort: what no verb has caught is one line and an exit code too, and no abort
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            var internalError = new BackupException(
+                ErrorKind.Failed,
+                $"internal error: {e.GetType().Name}: {e.Message}",
+                "report the command line and this: " + e.StackTrace,
+                e);
+            Report(internalError, args, output, error);
+            var code = ExitCodes.For(internalError.Kind);
+            return FetchExitCode.IsMeantBy(args) ? FetchExitCode.For(code, Directory.GetCurrentDirectory()) : code;
+        }
+    }
+
+    private static async Task<int> InvokeAsync(string[] args, TextWriter output, TextWriter error)
+    {
         var parse = Parse(args);
         var configuration = parse.InvocationConfiguration;
         configuration.EnableDefaultExceptionHandler = false;
@@ -55,11 +76,29 @@ internal static class ShbackupApplication
             .Where(static t => t.Value.StartsWith("--", StringComparison.Ordinal)).Select(static t => $"there is no option {t.Value}");
         return
         [
-            .. parse.Errors.Select(static e => ErrorReport.OneLine(e.Message).TrimEnd('.')),
+            .. parse.Errors.Select(e => Words(e) + Meant(parse, Words(e), options)),
             .. swallowed,
-            .. unknown,
+            .. unknown.Select(u => u + Meant(parse, u, options)),
             .. commands.SelectMany(static c => c.Children).SelectMany(Empty),
         ];
+    }
+
+    private static string Words(ParseError error) => ErrorReport.OneLine(error.Message).TrimEnd('.');
+
+    // Said beside the problem that names the word; the parser's own suggestions come with its own way to print errors only.
+    private static string Meant(ParseResult parse, string problem, IReadOnlyCollection<string> options)
+    {
+        var mistyped = parse.UnmatchedTokens.Concat(parse.Tokens.Where(static t => t.Type == TokenType.Argument).Select(static t => t.Value))
+            .Select(static w => w.Split('=')[0])
+            .FirstOrDefault(w => problem.EndsWith($" {w}", StringComparison.Ordinal) || problem.Contains($"'{w}'", StringComparison.Ordinal)
+                || problem.Contains($"'{w}=", StringComparison.Ordinal));
+        if (mistyped is null or "")
+        {
+            return string.Empty;
+        }
+
+        var known = mistyped.StartsWith('-') ? options : parse.CommandResult.Command.Subcommands.Where(static c => !c.Hidden).Select(static c => c.Name);
+        return Suggestion.For(mistyped, known) is { } meant ? $" (did you mean {meant}?)" : string.Empty;
     }
 
     // Of a variable that is not set: "--database $NAME" would be the default database, and an empty id the beginning of every one.
@@ -113,9 +152,7 @@ internal static class ShbackupApplication
 
         var streams = parse.InvocationConfiguration;
         var error = new BackupException(ErrorKind.Usage, string.Join("; ", problems), $"{string.Join(' ', path)} --help");
-        new Terminal(streams.Output, streams.Error, noColor: true)
-            // Looked for in the words themselves: of what can't be parsed, --json may be a part.
-            .Report(error, args.Contains("--json"));
+        Report(error, args, streams.Output, streams.Error);
         var code = ExitCodes.For(error.Kind);
         return parse.CommandResult.Command switch
         {
@@ -124,4 +161,8 @@ internal static class ShbackupApplication
             _ => code,
         };
     }
+
+    // Looked for in the words themselves: of what can't be parsed, --json may be a part.
+    private static void Report(BackupException problem, IReadOnlyList<string> args, TextWriter output, TextWriter error) =>
+        new Terminal(output, error, noColor: true).Report(problem, args.Contains("--json"));
 }

@@ -82,13 +82,13 @@ internal sealed class BackupCommand : VerbCommand
 
         Validators.Add(result =>
         {
-            var physical = result.GetValue(_kind) == "physical";
-            if (physical && (_select.IsGiven(result) || result.GetValue(_fingerprint)))
+            var physical = result.Peek(_kind) == "physical";
+            if (physical && (_select.IsGiven(result) || result.Peek(_fingerprint)))
             {
                 result.AddError("--kind physical takes the whole cluster: --database, --all-databases, --exclude-database and --fingerprint are for logical backups");
             }
 
-            if (!physical && result.GetValue(_archiveTimeout) is not null)
+            if (!physical && result.Peek(_archiveTimeout) is not null)
             {
                 result.AddError("--archive-timeout needs --kind physical");
             }

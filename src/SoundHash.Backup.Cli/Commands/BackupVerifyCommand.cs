@@ -22,7 +22,7 @@ internal sealed class BackupVerifyCommand : VerbCommand
         Options.Add(_deep);
         Validators.Add(result =>
         {
-            if (result.GetValue(_all) == (result.GetValue(_id) is not null))
+            if (result.Peek(_all) == (result.Peek(_id) is not null))
             {
                 result.AddError("give the id of a set, or --all");
             }
@@ -56,10 +56,13 @@ internal sealed class BackupVerifyCommand : VerbCommand
         var chosen = all
             ? catalogue.Sets.Select(static s => s.Manifest).OfType<Manifest>().ToList()
             : [catalogue.Find(parse.GetValue(_id)!)];
-        var unusable = all ? catalogue.Sets.Where(static s => s.Problem is not null).ToList() : [];
+        var unusable = all
+            ? catalogue.Sets.Select(static s => s.Problem).Concat(catalogue.Leftovers.Select(static l => l.Problem)).OfType<BackupException>().ToList()
+            : [];
+        SetListing.ReportUnfinished(cli, all ? UnfinishedSet.Of(catalogue) : []);
         if (chosen.Count + unusable.Count == 0)
         {
-            throw new BackupException(ErrorKind.Verification, "there are no sets, so that nothing was verified", "shbackup backup");
+            throw new BackupException(ErrorKind.Verification, $"{SetListing.None(repository.Directory, broken: 0)}, so that nothing was verified", "shbackup backup");
         }
 
         var deep = parse.GetValue(_deep);
@@ -94,7 +97,7 @@ internal sealed class BackupVerifyCommand : VerbCommand
             }
         }
 
-        var errors = unusable.Select(static s => s.Problem!).Concat(results.SelectMany(static r => r.Findings)).ToList();
+        var errors = unusable.Concat(results.SelectMany(static r => r.Findings)).ToList();
         errors.ForEach(cli.ReportLines);
         var code = ExitCodes.WorstOf(errors);
         cli.Print(new VerifyDocument(results.ConvertAll(VerifiedSet.Of), all ? BrokenSet.Of(catalogue) : [], deep, code), ResultJson.Default.VerifyDocument, Print);

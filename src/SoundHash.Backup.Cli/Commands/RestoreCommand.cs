@@ -32,7 +32,7 @@ internal sealed class RestoreCommand : VerbCommand
         Options.Add(_jobs);
         Validators.Add(result =>
         {
-            if (result.GetValue(_plan) && _select.IsFile(result))
+            if (result.Peek(_plan) && _select.IsFile(result))
             {
                 result.AddError("--plan needs a set; of a bare file nothing is known before it is read");
             }
@@ -110,7 +110,8 @@ internal sealed class RestoreCommand : VerbCommand
         {
             var store = RepositoryAccess.OpenForReading(repository);
             var pace = new RestorePace(repository.StateDirectory);
-            var sets = _select.Choose(parse, await Catalogue.LoadAsync(store, cancel), server.Database);
+            void Warn(string words) => cli.Log.Warning("{Words:l}", words);
+            var sets = _select.Choose(parse, await Catalogue.LoadAsync(store, cancel), server.Database, repository.Directory, Warn);
             if (parse.GetValue(_plan))
             {
                 return await PlanAsync(cli, sets, set => run.PlanAsync(store, set, Options(set.Database), pace, cancel));
@@ -140,7 +141,7 @@ internal sealed class RestoreCommand : VerbCommand
             var (seconds, from) = pace.Expect(catalogue.Find(set.Id));
             return new RestorableSet(set, [store.Name], seconds, from);
         }).ToList();
-        var document = new RestoreListDocument(sets, list.Broken, await FreeBytesAsync(cli, settings, cancel));
+        var document = new RestoreListDocument(sets, list.Broken, list.Unfinished, await FreeBytesAsync(cli, settings, cancel));
         cli.Print(
             document,
             ResultJson.Default.RestoreListDocument,

@@ -32,12 +32,12 @@ internal sealed class BackupSelection
         command.Options.Add(_exclude);
         command.Validators.Add(result =>
         {
-            if (result.GetValue(_all) && result.GetValue(_database) is { Length: > 0 })
+            if (result.Peek(_all) && result.Peek(_database) is { Length: > 0 })
             {
                 result.AddError("--database and --all-databases exclude each other");
             }
 
-            if (!result.GetValue(_all) && result.GetValue(_exclude) is { Length: > 0 })
+            if (!result.Peek(_all) && result.Peek(_exclude) is { Length: > 0 })
             {
                 result.AddError("--exclude-database needs --all-databases");
             }
@@ -45,8 +45,8 @@ internal sealed class BackupSelection
     }
 
     /// <summary>True when databases were chosen.</summary>
-    public bool IsGiven(CommandResult result) => result.GetValue(_all)
-        || result.GetValue(_database) is { Length: > 0 } || result.GetValue(_exclude) is { Length: > 0 };
+    public bool IsGiven(CommandResult result) => result.Peek(_all)
+        || result.Peek(_database) is { Length: > 0 } || result.Peek(_exclude) is { Length: > 0 };
 
     /// <summary>The databases that were asked for; asks the server for all of them.</summary>
     public async Task<IReadOnlyList<string>> DatabasesAsync(ParseResult parse, ConnectionSettings server, CancellationToken cancel)

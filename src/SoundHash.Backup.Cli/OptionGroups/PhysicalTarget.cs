@@ -80,7 +80,7 @@ internal sealed partial class PhysicalTarget
     private Option[] All => [_targetDir, .. Targets, _exclusive, _timeline, _action, _delta, _start, _port, _tablespace, _standby, _keepArchiving];
 
     /// <summary>True when a physical restore is asked for.</summary>
-    public bool IsGiven(CommandResult result) => result.GetValue(_targetDir) is not null;
+    public bool IsGiven(CommandResult result) => result.Peek(_targetDir) is not null;
 
     /// <inheritdoc cref="IsGiven(CommandResult)"/>
     public bool IsGiven(ParseResult parse) => IsGiven(parse.CommandResult);
@@ -152,12 +152,12 @@ internal sealed partial class PhysicalTarget
             return $"--standby follows a primary, and goes with no {(targets.Count > 0 ? "target" : "--action")}";
         }
 
-        if (result.GetValue(_standby) is { } primary && Password().IsMatch(primary))
+        if (result.Peek(_standby) is { } primary && Password().IsMatch(primary))
         {
             return "--standby takes no password, which others could see: put it into the .pgpass file of the server's user";
         }
 
-        var action = result.GetValue(_action);
+        var action = result.Peek(_action);
         return action is not null && Action(action) is null ? $"--action is pause, promote or shutdown, not '{action}'"
             : action is "pause" or "shutdown" && targets.Count == 0 ? $"--action {action} needs a target; without one the server takes writes at the end of the WAL"
             : null;

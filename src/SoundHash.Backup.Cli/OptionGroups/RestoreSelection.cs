@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using SoundHash.Backup.Cli.Output;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Repository;
 
@@ -35,9 +36,9 @@ internal sealed class RestoreSelection
 
     public string? File(ParseResult parse) => parse.GetValue(_file);
 
-    public bool IsFile(CommandResult result) => result.GetValue(_file) is not null;
+    public bool IsFile(CommandResult result) => result.Peek(_file) is not null;
 
-    public bool IsAll(CommandResult result) => result.GetValue(_all);
+    public bool IsAll(CommandResult result) => result.Peek(_all);
 
     /// <summary>The set that was named, or null.</summary>
     public string? Id(ParseResult parse) => parse.GetValue(_backup);
@@ -58,8 +59,8 @@ internal sealed class RestoreSelection
         command.Options.Add(_all);
         command.Validators.Add(result =>
         {
-            var given = (result.GetValue(_list) ? 1 : 0) + (result.GetValue(_latest) ? 1 : 0)
-                + (result.GetValue(_backup) is null ? 0 : 1) + (result.GetValue(_file) is null ? 0 : 1);
+            var given = (result.Peek(_list) ? 1 : 0) + (result.Peek(_latest) ? 1 : 0)
+                + (result.Peek(_backup) is null ? 0 : 1) + (result.Peek(_file) is null ? 0 : 1);
             if (isSelected(result))
             {
                 if (given > 1)
@@ -71,11 +72,11 @@ internal sealed class RestoreSelection
             {
                 result.AddError("say what to restore: one of --list, --latest, --backup ID, --file PATH; or --target-dir DIR for a physical set");
             }
-            else if (!result.GetValue(_latest) && (result.GetValue(_all) || result.GetValue(_database) is not null))
+            else if (!result.Peek(_latest) && (result.Peek(_all) || result.Peek(_database) is not null))
             {
                 result.AddError("--database and --all-databases go with --latest");
             }
-            else if (result.GetValue(_all) && result.GetValue(_database) is not null)
+            else if (result.Peek(_all) && result.Peek(_database) is not null)
             {
                 result.AddError("--database and --all-databases exclude each other");
             }
@@ -83,7 +84,8 @@ internal sealed class RestoreSelection
     }
 
     /// <summary>The sets that were asked for.</summary>
-    public IReadOnlyList<Manifest> Choose(ParseResult parse, Catalogue catalogue, string configuredDatabase)
+    public IReadOnlyList<Manifest> Choose(
+        ParseResult parse, Catalogue catalogue, string configuredDatabase, string directory, Action<string> warn)
     {
         if (parse.GetValue(_backup) is { } id)
         {
@@ -92,14 +94,27 @@ internal sealed class RestoreSelection
 
         if (!parse.GetValue(_all))
         {
-            return [catalogue.Latest(parse.GetValue(_database) ?? configuredDatabase)];
+            return [Latest(catalogue, parse.GetValue(_database) ?? configuredDatabase, directory, warn)];
         }
 
         var databases = catalogue.Sets.Select(static s => s.Manifest).OfType<Manifest>()
             .Where(static m => m.Kind == SetKind.Logical).Select(static m => m.Database).Distinct().Order(StringComparer.Ordinal).ToList();
         return databases.Count > 0
-            ? databases.ConvertAll(catalogue.Latest)
-            : throw new BackupException(ErrorKind.Failed, "there are no sets", "shbackup backup list");
+            ? databases.ConvertAll(d => catalogue.Latest(d, warn))
+            : throw new BackupException(ErrorKind.Failed, $"there are no sets of databases that can be used in {SetListing.Place(directory)}", "shbackup backup list shows what there is");
+    }
+
+    // Of a mistyped BACKUP_DIR, only the place itself tells.
+    private static Manifest Latest(Catalogue catalogue, string database, string directory, Action<string> warn)
+    {
+        try
+        {
+            return catalogue.Latest(database, warn);
+        }
+        catch (BackupException e) when (e.Kind == ErrorKind.Failed)
+        {
+            throw new BackupException(e.Kind, $"{e.Message} in {SetListing.Place(directory)}", e.Hint, e);
+        }
     }
 
     private static BackupException IsPhysical(Manifest set) => new(

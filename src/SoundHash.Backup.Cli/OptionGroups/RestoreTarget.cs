@@ -28,7 +28,7 @@ internal sealed class RestoreTarget
 
     private readonly Option<string[]> _table = new("--table")
     {
-        Description = "Only this table with its rows, without indexes and constraints: schema.name or name; may be repeated",
+        Description = "Only this table with its rows, without indexes and constraints: schema.name or name, as it is, without quotes; may be repeated",
         HelpName = "TABLE",
     };
 
@@ -47,10 +47,10 @@ internal sealed class RestoreTarget
 
     public string? Name(ParseResult parse) => parse.GetValue(_targetDb);
 
-    public bool IsNamed(CommandResult result) => result.GetValue(_targetDb) is not null;
+    public bool IsNamed(CommandResult result) => result.Peek(_targetDb) is not null;
 
     /// <summary>True when something is asked for that only the contents of a set can tell.</summary>
-    public bool NeedsSet(CommandResult result) => result.GetValue(_globals) || result.GetValue(_dataOnly) || result.GetValue(_table) is { Length: > 0 };
+    public bool NeedsSet(CommandResult result) => result.Peek(_globals) || result.Peek(_dataOnly) || result.Peek(_table) is { Length: > 0 };
 
     /// <summary>What was given of these options, or null.</summary>
     public string? Given(CommandResult result) => All.FirstOrDefault(o => result.GetResult(o) is { Implicit: false })?.Name;
@@ -66,16 +66,16 @@ internal sealed class RestoreTarget
 
         command.Validators.Add(result =>
         {
-            var partly = result.GetValue(_dataOnly) || result.GetValue(_table) is { Length: > 0 };
-            if (result.GetValue(_clean) && result.GetValue(_swap))
+            var partly = result.Peek(_dataOnly) || result.Peek(_table) is { Length: > 0 };
+            if (result.Peek(_clean) && result.Peek(_swap))
             {
                 result.AddError("--clean and --swap exclude each other");
             }
-            else if (result.GetValue(_schemaOnly) && result.GetValue(_dataOnly))
+            else if (result.Peek(_schemaOnly) && result.Peek(_dataOnly))
             {
                 result.AddError("--schema-only and --data-only exclude each other");
             }
-            else if (partly && (result.GetValue(_clean) || result.GetValue(_swap)))
+            else if (partly && (result.Peek(_clean) || result.Peek(_swap)))
             {
                 result.AddError("--clean and --swap replace a whole database and go with neither --data-only nor --table");
             }

@@ -83,15 +83,25 @@ internal sealed record BackupPlanDocument(
     string Kind, IReadOnlyList<string> Databases, string Store, string Encryption, string Compression, int Jobs, bool DryRun);
 
 /// <summary>The document of <c>backup list</c>.</summary>
-internal sealed record ListDocument(IReadOnlyList<SetResult> Sets, IReadOnlyList<BrokenSet> Broken);
+internal sealed record ListDocument(IReadOnlyList<SetResult> Sets, IReadOnlyList<BrokenSet> Broken, IReadOnlyList<UnfinishedSet> Unfinished);
 
-/// <summary>A set whose manifest can't be used.</summary>
+/// <summary>What a run writes or removes just now, or was killed in.</summary>
+internal sealed record UnfinishedSet(string Id, DateTimeOffset LastWritten)
+{
+    /// <summary>Those of a catalogue.</summary>
+    public static IReadOnlyList<UnfinishedSet> Of(Catalogue catalogue) =>
+        catalogue.Leftovers.Where(static l => l.Problem is null).Select(static l => new UnfinishedSet(l.Id, l.Newest)).ToList();
+}
+
+/// <summary>A set whose manifest can't be used, or is gone.</summary>
 internal sealed record BrokenSet(string Id, string Problem, string? Hint = null)
 {
     /// <summary>Those of a catalogue.</summary>
     public static IReadOnlyList<BrokenSet> Of(Catalogue catalogue) =>
         catalogue.Sets.Where(static s => s.Problem is not null)
-            .Select(static s => new BrokenSet(s.Id, s.Problem!.Message, s.Problem.Hint)).ToList();
+            .Select(static s => new BrokenSet(s.Id, s.Problem!.Message, s.Problem.Hint))
+            .Concat(catalogue.Leftovers.Where(static l => l.Problem is not null).Select(static l => new BrokenSet(l.Id, l.Problem!.Message, l.Problem.Hint)))
+            .ToList();
 }
 
 /// <summary>The document of <c>backup show</c>: the manifest, and what is not in it since it changes.</summary>
@@ -125,7 +135,7 @@ internal sealed record PhysicalRestoreDocument(PhysicalRestoreResult Restore, in
 internal sealed record RestoreItem(string From, string Target, RestoreResult? Result, ErrorResult? Error);
 
 /// <summary>The document of <c>restore --list</c>.</summary>
-internal sealed record RestoreListDocument(IReadOnlyList<RestorableSet> Sets, IReadOnlyList<BrokenSet> Broken, long? FreeBytesAtTarget);
+internal sealed record RestoreListDocument(IReadOnlyList<RestorableSet> Sets, IReadOnlyList<BrokenSet> Broken, IReadOnlyList<UnfinishedSet> Unfinished, long? FreeBytesAtTarget);
 
 /// <summary>A set as a person in need looks at it.</summary>
 internal sealed record RestorableSet(SetResult Set, IReadOnlyList<string> Copies, double ExpectedSeconds, string ExpectedFrom);

@@ -9,7 +9,8 @@ internal static class SetListing
     public static ListDocument Of(Catalogue catalogue, RetentionDays retention) => new(
         catalogue.Sets.Where(static s => s.Manifest is not null)
             .Select(s => SetResult.Of(s.Manifest!, retention.ExpiryOf(s.Manifest!.Tier, s.Manifest.Started), s)).ToList(),
-        BrokenSet.Of(catalogue));
+        BrokenSet.Of(catalogue),
+        UnfinishedSet.Of(catalogue));
 
     public static void Print(Terminal terminal, ListDocument list, string directory, DateTimeOffset now)
     {
@@ -56,13 +57,17 @@ internal static class SetListing
             return $"none of the sets in {directory} can be used: there is an error for each of {broken}";
         }
 
-        var missing = Directory.Exists(directory) ? string.Empty : ", which does not exist (BACKUP_DIR, BACKUP_CLUSTER)";
-        return $"there are no sets in {directory}{missing}";
+        return $"there are no sets in {Place(directory)}";
     }
+
+    /// <summary>A directory, and that it is missing when it is.</summary>
+    public static string Place(string directory) =>
+        Directory.Exists(directory) ? directory : $"{directory}, which does not exist (BACKUP_DIR, BACKUP_CLUSTER)";
 
     /// <summary>Says what could not be listed as it should; a damaged set makes exit code 8.</summary>
     public static int ReportBroken(CliSession cli, ListDocument list)
     {
+        ReportUnfinished(cli, list.Unfinished);
         foreach (var broken in list.Broken)
         {
             cli.Terminal.ReportLines(broken.Problem, broken.Hint);
@@ -70,6 +75,19 @@ internal static class SetListing
 
         var codes = list.Sets.Select(s => ReportDamage(cli, s.Id, s.DamagedObjects)).ToList();
         return ExitCodes.Worst([list.Broken.Count > 0 ? ExitCodes.For(ErrorKind.Verification) : ExitCodes.Success, .. codes]);
+    }
+
+    /// <summary>Says what is no set yet, or no more: no error, since a backup may be running.</summary>
+    public static void ReportUnfinished(CliSession cli, IReadOnlyList<UnfinishedSet> unfinished)
+    {
+        foreach (var set in unfinished)
+        {
+            cli.Log.Warning(
+                "{Id:l} is no set: a run writes or removes it just now, or was killed in that (last written {Time:l}); a backup of the same"
+                + " database removes what a killed one left, and so does shbackup backup expire after a day",
+                set.Id,
+                Sizes.Time(set.LastWritten));
+        }
     }
 
     /// <summary>Says what of a set is damaged, if anything; then the exit code is 8.</summary>

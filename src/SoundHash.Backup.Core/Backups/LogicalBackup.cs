@@ -163,6 +163,15 @@ internal sealed class LogicalBackup(
                 "another session waits to change or truncate that table, and pg_dump had to queue behind it:"
                 + " run the backup again when it is done");
         }
+        catch (ChildProcessException e) when (e.StderrTail.Contains("permission denied for large object", StringComparison.Ordinal))
+        {
+            throw new ChildProcessException(
+                e.Tool,
+                e.ExitCode,
+                e.StderrTail,
+                "pg_read_all_data covers no large objects: back up as a superuser, or as their owner (ALTER LARGE OBJECT oid OWNER TO role),"
+                + " or GRANT SELECT ON LARGE OBJECT oid TO the role for each, or ALTER DATABASE name SET lo_compat_privileges = on");
+        }
 
         return target.Record;
     }

@@ -51,9 +51,17 @@ public sealed class AgeEncryption(
 
         string[] arguments = ["--decrypt", .. _identities.Paths.SelectMany(static p => new[] { "--identity", p })];
         var child = launcher.Start(new ChildCommand(Program(), arguments));
-        return new DecryptStage(
-            child, source, subject, $"check that the identity belongs to a recipient of the backup: {string.Join(", ", identityFiles)}");
+        return new DecryptStage(child, source, subject, HintFor);
     }
+
+    // age looks for the identity's part of the header first, and reads the content with the key in there.
+    private string HintFor(string stderr) => IsDamage(stderr)
+        ? "use another copy: this one is cut or damaged"
+        : $"check that the identity belongs to a recipient of the backup: {string.Join(", ", identityFiles)}";
+
+    private static bool IsDamage(string stderr) => ((string[])[
+        "failed to read header", "failed to parse header", "bad header MAC", "failed to read nonce", "payload chunk", "unexpected EOF",
+    ]).Any(words => stderr.Contains(words, StringComparison.Ordinal));
 
     internal static string Program() => ProgramPath.Require("age", "age");
 

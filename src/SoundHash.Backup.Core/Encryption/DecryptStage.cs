@@ -13,13 +13,18 @@ internal sealed class DecryptStage : ReadStage
     private readonly ChildProcess _child;
     private readonly Stream _source;
     private readonly string _subject;
-    private readonly string _hint;
+    private readonly Func<string, string> _hint;
     private readonly string? _proof;
     private readonly CancellationTokenSource _abort = new();
     private readonly Task _feed;
     private bool _succeeded;
 
-    public DecryptStage(ChildProcess child, Stream source, string subject, string hint, string? proof = null)
+    /// <param name="child">The program.</param>
+    /// <param name="source">What it decrypts.</param>
+    /// <param name="subject">What that is, in words.</param>
+    /// <param name="hint">What to do after a failure, by what the program said on stderr.</param>
+    /// <param name="proof">What it has to say on stderr, or null.</param>
+    public DecryptStage(ChildProcess child, Stream source, string subject, Func<string, string> hint, string? proof = null)
     {
         _child = child;
         _source = source;
@@ -80,7 +85,7 @@ internal sealed class DecryptStage : ReadStage
         }
         catch (ChildProcessException e)
         {
-            throw new BackupException(ErrorKind.Encryption, $"{_subject} can't be decrypted: {e.Message}", _hint, e);
+            throw new BackupException(ErrorKind.Encryption, $"{_subject} can't be decrypted: {e.Message}", _hint(e.StderrTail), e);
         }
 
         if (_proof is not null && !_child.StderrTail.Contains(_proof, StringComparison.Ordinal))

@@ -81,7 +81,7 @@ public sealed class GpgEncryption(
             launcher.Start(command),
             source,
             subject,
-            "the secret key must be in the keyring (gpg --list-secret-keys; GNUPGHOME says which), and its passphrase in BACKUP_GPG_PASSPHRASE_FILE",
+            static _ => "the secret key must be in the keyring (gpg --list-secret-keys; GNUPGHOME says which), and its passphrase in BACKUP_GPG_PASSPHRASE_FILE",
             Decrypted);
     }
 

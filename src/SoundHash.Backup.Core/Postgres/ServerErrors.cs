@@ -13,19 +13,26 @@ internal static class ServerErrors
     {
         var hint = (e as PostgresException)?.SqlState switch
         {
-            PostgresErrorCodes.InvalidCatalogName => "correct DATABASE_NAME; psql -l lists the databases",
+            PostgresErrorCodes.InvalidCatalogName => "correct --database or DATABASE_NAME; psql -l lists the databases",
             PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification =>
                 "correct DATABASE_USER and DATABASE_PASSWORD (or PGPASSFILE), and pg_hba.conf of the server",
             PostgresErrorCodes.TooManyConnections => "raise max_connections, or end other sessions",
             PostgresErrorCodes.CannotConnectNow => "the server is starting or in recovery; try again when it accepts connections",
+            _ when e.Message.Contains("password has been provided", StringComparison.OrdinalIgnoreCase) =>
+                "set DATABASE_PASSWORD, or give the server, database and role a line in ~/.pgpass (PGPASSFILE names another file, which must have mode 0600)",
+            _ when HasNoSocket(settings, e) => "correct DATABASE_PORT, or DATABASE_HOST (the directory of the socket); pg_lsclusters, or ss -lx, shows where servers are",
             _ => "check DATABASE_HOST and DATABASE_PORT, and that the server runs: pg_isready -h HOST -p PORT",
         };
         return new BackupException(
             ErrorKind.ChildFailed,
-            $"can't connect to database \"{settings.Database}\" on {settings.Server} as \"{settings.User}\": {Message(e)}",
+            $"can't connect to database \"{settings.Database}\" on {settings.Server} as \"{settings.User}\": {(HasNoSocket(settings, e) ? $"there is no socket {settings.Server}" : Message(e))}",
             hint,
             e);
     }
+
+    // Of a socket that is not there, .NET tells something about addresses.
+    private static bool HasNoSocket(ConnectionSettings settings, Exception e) =>
+        settings.Host.StartsWith('/') && e is not PostgresException && !File.Exists(settings.Server) && Directory.Exists(settings.Host);
 
     /// <summary>A session that was lost before, of which Npgsql says so in its own way.</summary>
     public static BackupException Lost(ConnectionSettings settings, Exception e) => new(
@@ -74,6 +81,8 @@ internal static class ServerErrors
 
     private static string Message(Exception e) => e switch
     {
+        NpgsqlException { InnerException: System.Net.Sockets.SocketException { SocketErrorCode: System.Net.Sockets.SocketError.AddressNotAvailable } } =>
+            $"{e.Message}: nothing listens there",
         PostgresException p => p.Detail is null ? p.MessageText : $"{p.MessageText} ({p.Detail})",
         NpgsqlException { InnerException: { } inner } => $"{e.Message}: {inner.Message}",
         _ => e.Message,

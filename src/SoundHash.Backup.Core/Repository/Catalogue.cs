@@ -24,7 +24,17 @@ public sealed record CatalogueEntry(
 /// <param name="Id">The folder's name.</param>
 /// <param name="Keys">Its objects.</param>
 /// <param name="Newest">When the newest of them was written, by the store's clock.</param>
-public sealed record Leftover(string Id, IReadOnlyList<string> Keys, DateTimeOffset Newest);
+public sealed record Leftover(string Id, IReadOnlyList<string> Keys, DateTimeOffset Newest)
+{
+    /// <summary>
+    /// Why there is no set here, or null while a run writes or removes it, or was killed in that: without the intent of one, its
+    /// manifest was lost, or somebody is still copying it.
+    /// </summary>
+    public BackupException? Problem => Keys.Contains(RepositoryLayout.InSet(Id, RepositoryLayout.IntentFile)) ? null : new BackupException(
+        ErrorKind.Verification,
+        $"set {Id} has no {RepositoryLayout.ManifestFile}, and no run of shbackup left it so",
+        $"finish copying it, fetch its {RepositoryLayout.ManifestFile} from another copy, or remove the folder sets/{Id} when it is of no use");
+}
 
 /// <summary>What a store holds. Order comes from the recorded start of each set, never from names or file times.</summary>
 /// <param name="Sets">Sets with a manifest, newest first; those whose manifest can't be used come last.</param>
@@ -86,21 +96,28 @@ public sealed record Catalogue(IReadOnlyList<CatalogueEntry> Sets, IReadOnlyList
     }
 
     /// <summary>
-    /// The newest set of a database. A manifest that can't be used might be a newer one, so that it stops the choice;
-    /// and sets of several clusters are never chosen among.
+    /// The newest set of a database. A manifest that can't be used might be a newer one, so that it stops the choice unless its
+    /// id is of an earlier second; and sets of several clusters are never chosen among.
     /// </summary>
+    /// <param name="database">The database.</param>
+    /// <param name="warn">Told of what can't be used and is passed over.</param>
     /// <exception cref="BackupException">There is none, or the choice is not safe.</exception>
-    public Manifest Latest(string database)
+    public Manifest Latest(string database, Action<string>? warn = null)
     {
-        if (Sets.FirstOrDefault(static s => s.Manifest is null) is { } broken)
+        var sets = Sets.Select(static s => s.Manifest).OfType<Manifest>().Where(m => m.Kind == SetKind.Logical && m.Database == database).ToList();
+        foreach (var (id, problem) in Unusable)
         {
-            throw new BackupException(
-                ErrorKind.Verification,
-                $"the newest set can't be told, since {broken.Problem!.Message}",
-                "choose a set yourself: shbackup backup list, then restore --backup ID");
+            if (sets.Count == 0 || SetId.TimeOf(id) is not { } time || time.AddSeconds(1) > sets[0].Started)
+            {
+                throw new BackupException(
+                    ErrorKind.Verification,
+                    $"the newest set can't be told, since {problem.Message}",
+                    "choose a set yourself: shbackup backup list, then restore --backup ID");
+            }
+
+            warn?.Invoke($"{problem.Message}; it is older than set {sets[0].Id}, which is the newest of database \"{database}\"");
         }
 
-        var sets = Sets.Select(static s => s.Manifest!).Where(m => m.Kind == SetKind.Logical && m.Database == database).ToList();
         var systems = sets.Select(static s => s.SystemIdentifier).Distinct().ToList();
         return sets switch
         {
@@ -113,6 +130,11 @@ public sealed record Catalogue(IReadOnlyList<CatalogueEntry> Sets, IReadOnlyList
             [var newest, ..] => newest,
         };
     }
+
+    // A folder that lost its manifest counts by its id alone: other programs have folders of their own in a directory.
+    private IEnumerable<(string Id, BackupException Problem)> Unusable => Sets.Where(static s => s.Manifest is null)
+        .Select(static s => (s.Id, s.Problem!))
+        .Concat(Leftovers.Where(static l => l.Problem is not null && SetId.TimeOf(l.Id) is not null).Select(static l => (l.Id, l.Problem!)));
 
     private static async Task<CatalogueEntry?> LoadEntryAsync(
         IObjectStore store,

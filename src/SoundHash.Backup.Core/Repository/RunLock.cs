@@ -125,9 +125,9 @@ public sealed class RunLock : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new BackupException(
-                ErrorKind.Configuration,
+                ErrorKind.Storage,
                 $"can't write the lock file {path}: {e.Message}",
-                "set BACKUP_STATE_DIR, or BACKUP_DIR when it is not set, to a directory that this user may write",
+                "see owner, mode and mount of the directory; or set BACKUP_STATE_DIR, or BACKUP_DIR when it is not set, to a directory that this user may write",
                 e);
         }
     }

@@ -1,11 +1,12 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Repository;
 
 /// <summary>Names of sets: <c>&lt;name&gt;_&lt;yyyyMMdd_HHmmss&gt;</c> in UTC, with _2, _3 … for more in one second.</summary>
-public static class SetId
+public static partial class SetId
 {
     // Leaves room for the time and a counter in a key segment of 200.
     private const int MaxName = 150;
@@ -16,6 +17,11 @@ public static class SetId
         var time = started.UtcDateTime.ToString("yyyyMMdd_HHmmss", CultureInfo.InvariantCulture);
         return attempt == 1 ? $"{name}_{time}" : string.Create(CultureInfo.InvariantCulture, $"{name}_{time}_{attempt}");
     }
+
+    /// <summary>The second in which a set of this id began, or null for a name that is no id.</summary>
+    public static DateTimeOffset? TimeOf(string id) =>
+        Ending().Match(id) is { Success: true } m && DateTimeOffset.TryParseExact(
+            m.Groups["time"].Value, "yyyyMMdd_HHmmss", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? time : null;
 
     /// <summary>The default name for a database; characters that an id may not hold become '_'.</summary>
     public static string DefaultName(string database)
@@ -38,4 +44,7 @@ public static class SetId
         name.StartsWith("weekly", StringComparison.OrdinalIgnoreCase) ? Tier.Extended
         : name.StartsWith("monthly", StringComparison.OrdinalIgnoreCase) ? Tier.Archive
         : Tier.Standard;
+
+    [GeneratedRegex(@"_(?<time>[0-9]{8}_[0-9]{6})(_[0-9]+)?$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    private static partial Regex Ending();
 }

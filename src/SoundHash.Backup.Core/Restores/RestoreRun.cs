@@ -46,7 +46,7 @@ public sealed class RestoreRun(
             time.GetUtcNow() - manifest.Started,
             [store.Name],
             options.Target,
-            decision.State switch { TargetState.Missing => "missing", TargetState.Empty => "empty", _ => "has objects" },
+            decision.State switch { TargetState.Missing => "missing", TargetState.Empty => "empty", TargetState.Template => "template", _ => "has objects" },
             refusals.Count > 0
                 ? refusals.Select(static r => $"refuse: {r.Message}").ToList()
                 : RestoreSteps.Of(source, source.Choose(options.Tables), decision, options).ToList(),

@@ -13,6 +13,9 @@ internal enum TargetState
 
     /// <summary>A database with objects.</summary>
     HasObjects,
+
+    /// <summary>A database that new ones are made from.</summary>
+    Template,
 }
 
 /// <summary>What a restore does with what is there.</summary>
@@ -44,6 +47,7 @@ internal sealed record TargetDecision(TargetState State, TargetAction Action, Ba
     public static async Task<TargetDecision> MakeAsync(TargetServer server, RestoreOptions options, CancellationToken cancel)
     {
         var state = !await server.ExistsAsync(options.Target, cancel) ? TargetState.Missing
+            : await server.IsTargetTemplateAsync(cancel) ? TargetState.Template
             : await server.TargetHasObjectsAsync(cancel) ? TargetState.HasObjects
             : TargetState.Empty;
         return Make(state, options);
@@ -63,6 +67,14 @@ internal sealed record TargetDecision(TargetState State, TargetAction Action, Ba
 
     private static BackupException? Refuse(TargetState state, TargetAction action, RestoreOptions options)
     {
+        if (state == TargetState.Template)
+        {
+            return new BackupException(
+                ErrorKind.Usage,
+                $"database \"{options.Target}\" is a template: every new database of the server would have in it what is restored there; nothing was changed",
+                "restore into a database of another name: --target-db NAME");
+        }
+
         if (options.DataOnly && state == TargetState.Missing)
         {
             return new BackupException(

@@ -96,6 +96,10 @@ internal sealed class TargetServer : IAsyncDisposable
     public async Task<bool> ExistsAsync(string database, CancellationToken cancel) =>
         await _maintenance.TextAsync("SELECT 'yes' FROM pg_database WHERE datname = $1", cancel, database) is not null;
 
+    /// <summary>True when new databases are made from the target.</summary>
+    public async Task<bool> IsTargetTemplateAsync(CancellationToken cancel) => Target is "template0" or "template1"
+        || await _maintenance.TextAsync("SELECT 'yes' FROM pg_database WHERE datname = $1 AND datistemplate", cancel, Target) is not null;
+
     /// <summary>True when the target database has anything that a restore could collide with.</summary>
     public async Task<bool> TargetHasObjectsAsync(CancellationToken cancel)
     {

@@ -70,6 +70,7 @@ public sealed class ServerAccessTests(PostgresCluster cluster, PasswordCluster t
     public async Task A_wrong_password_host_port_or_database_is_named_with_the_next_step_and_exit_code_5()
     {
         using var work = OverTcp();
+        (await work.RunAsync("backup")).Expect(5).Says("hint: set DATABASE_PASSWORD").Says(".pgpass");
         work.Set("DATABASE_PASSWORD", "wrong-password");
         var refused = (
             await work.RunAsync("backup")).Expect(5).Says("password authentication failed for user \"postgres\"").Says("DATABASE_PASSWORD");
@@ -84,6 +85,9 @@ public sealed class ServerAccessTests(PostgresCluster cluster, PasswordCluster t
         (await work.RunAsync("backup")).Expect(5).Says("no-such-host.invalid").Says("DATABASE_HOST");
         work.Set("DATABASE_PORT", "99999");
         (await work.RunAsync("backup")).Expect(3).Says("DATABASE_PORT='99999' must be a port");
+
+        work.Set("DATABASE_HOST", work.Folder).Set("DATABASE_PORT", "5999");
+        (await work.RunAsync("backup")).Expect(5).Says($"there is no socket {work.Folder}/.s.PGSQL.5999").Says("hint: correct DATABASE_PORT");
 
         Assert.Empty(work.SetFiles());
     }
@@ -115,6 +119,21 @@ public sealed class ServerAccessTests(PostgresCluster cluster, PasswordCluster t
         work.Set("DATABASE_USER", role);
 
         (await work.RunAsync("backup")).Expect(5).Says("Closed Table").Says("hint: GRANT").Says("pg_read_all_data");
+
+        Assert.Empty(work.SetFiles());
+    }
+
+    /// <summary>pg_read_all_data, which is enough for tables, covers no large objects.</summary>
+    [Fact]
+    public async Task A_large_object_that_the_role_may_not_read_fails_the_backup_with_what_to_do()
+    {
+        var role = $"no_lo_{Guid.NewGuid():n}"[..20];
+        var database = await cluster.CreateDatabaseAsync(
+            $"CREATE ROLE {role} LOGIN; GRANT pg_read_all_data TO {role}; CREATE TABLE t (id int); SELECT lo_from_bytea(0, 'x')");
+        using var work = new Workspace(cluster, database);
+        work.Set("DATABASE_USER", role);
+
+        (await work.RunAsync("backup")).Expect(5).Says("permission denied for large object").Says("hint: pg_read_all_data covers no large objects");
 
         Assert.Empty(work.SetFiles());
     }

@@ -138,8 +138,14 @@ public sealed class ListTests(PostgresCluster cluster, Samples samples)
         using var sample = await samples.SmallAsync(cluster);
         File.Delete(sample.Edit().ManifestPath);
 
-        Assert.Contains("there are no sets", (await sample.Work.RunAsync("backup", "list")).Expect(0).Output, StringComparison.Ordinal);
-        (await sample.Work.RunAsync("restore", "--latest", "--target-db", RestoreHelp.NewName())).Expect(1).Says("there is no set");
+        (await sample.Work.RunAsync("backup", "list")).Expect(8).Says($"set {sample.Id} has no manifest.json").Says("fetch its manifest.json from another copy");
+        (await sample.Work.RunAsync("backup", "verify", "--all")).Expect(8).Says($"set {sample.Id} has no manifest.json");
+        (await sample.Work.RunAsync("restore", "--latest", "--target-db", RestoreHelp.NewName())).Expect(8).Says("the newest set can't be told");
+
+        // With an intent it is what a run writes, or a killed one left.
+        await File.WriteAllTextAsync(Path.Combine(sample.Work.SetFolder(sample.Id), "intent.json"), "{}", TestContext.Current.CancellationToken);
+        (await sample.Work.RunAsync("backup", "list")).Expect(0).Says($"{sample.Id} is no set");
+        (await sample.Work.RunAsync("restore", "--latest", "--target-db", RestoreHelp.NewName())).Expect(1).Says("there is no set of database").Says($"in {sample.Work.Repository}");
     }
 
     [Fact]

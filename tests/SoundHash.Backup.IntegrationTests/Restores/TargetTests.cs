@@ -19,6 +19,27 @@ public sealed class TargetTests(PostgresCluster cluster, Samples samples)
     }
 
     [Fact]
+    public async Task A_template_is_refused_whatever_the_mode_and_stays_as_it_was()
+    {
+        using var sample = await samples.SmallAsync(cluster);
+        var own = RestoreHelp.NewName();
+        await cluster.ExecuteAsync("postgres", $"CREATE DATABASE {own} IS_TEMPLATE true");
+
+        foreach (var target in (string[])["template0", "template1", own])
+        {
+            foreach (var how in (string[][])[[], ["--clean", "--yes"], ["--swap", "--yes"], ["--table", "videos"]])
+            {
+                (await sample.Work.RunAsync(["restore", "--latest", "--target-db", target, .. how])).Expect(2).Says("is a template");
+            }
+        }
+
+        foreach (var target in (string[])["template1", own])
+        {
+            Assert.Equal("0", await cluster.TextAsync(target, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'"));
+        }
+    }
+
+    [Fact]
     public async Task A_restored_database_is_analyzed_so_that_its_first_queries_are_planned_well()
     {
         using var sample = await samples.SmallAsync(cluster);

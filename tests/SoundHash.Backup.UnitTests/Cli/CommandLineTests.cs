@@ -177,6 +177,103 @@ public sealed class CommandLineTests
         }
     }
 
+    /// <summary>Validators look at values that could not be understood: none may throw for that.</summary>
+    [Theory]
+    [MemberData(nameof(Verbs))]
+    public async Task No_value_of_any_option_ends_in_anything_but_a_usage_error_or_is_taken(string path)
+    {
+        var root = ShbackupApplication.Root();
+        var verb = Walk(root, []).Single(v => string.Join(' ', v.Path) == path).Verb;
+        foreach (var option in verb.Options.Concat(root.Options).Where(static o => o is not (System.CommandLine.Help.HelpOption or VersionOption)))
+        {
+            foreach (var value in (string[])["x", "3.5", "-1", "99999999999999999999", "=", "\u0001"])
+            {
+                string[][] ways = [[option.Name, value], [$"{option.Name}={value}"], [option.Name, value, option.Name, value]];
+                foreach (var way in ways)
+                {
+                    string[] words = [.. path.Split(' '), .. way];
+                    if (ShbackupApplication.Problems(ShbackupApplication.Parse(words)).Count > 0)
+                    {
+                        await AssertUsageErrorAsync(words, path == "wal-archive fetch" ? 200 : 2);
+                    }
+                    else
+                    {
+                        Assert.False(option is Option<int?>, $"{string.Join(' ', words)} was taken");
+                    }
+                }
+            }
+        }
+    }
+
+    private static async Task AssertUsageErrorAsync(string[] words, int code)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+
+        var actual = await ShbackupApplication.RunAsync([.. words, "--json"], output, error);
+
+        Assert.True(actual == code, $"{string.Join(' ', words)}: {actual} {error}");
+        var lines = error.ToString().TrimEnd('\n').Split('\n');
+        Assert.Equal(2, lines.Length);
+        Assert.StartsWith("error: ", lines[0], StringComparison.Ordinal);
+        Assert.DoesNotContain("System.", lines[0], StringComparison.Ordinal);
+        Assert.StartsWith("hint: shbackup ", lines[1], StringComparison.Ordinal);
+        using var document = JsonDocument.Parse(output.ToString());
+        Assert.Equal("usage", document.RootElement.GetProperty("error").GetProperty("kind").GetString());
+    }
+
+    [Theory]
+    [InlineData("backup --kind fysical", "fysical")]
+    [InlineData("backup --archive-timeout x", "--archive-timeout takes a whole number, not 'x'")]
+    [InlineData("wal-archive cleanup --retention-days 3.5", "--retention-days takes a whole number, not '3.5'")]
+    [InlineData("wal-archive receive --flush-seconds x", "--flush-seconds takes a whole number, not 'x'")]
+    [InlineData("backup --nmae x", "(did you mean --name?)")]
+    [InlineData("backup --tire=archive", "(did you mean --tier?)")]
+    [InlineData("backup verify --dep", "(did you mean --deep?)")]
+    [InlineData("backup lsit", "(did you mean list?)")]
+    public void A_value_that_is_none_and_a_mistyped_word_are_told_in_words_that_help(string line, string words) =>
+        Assert.Contains(words, string.Join("; ", ShbackupApplication.Problems(ShbackupApplication.Parse(line.Split(' ')))), StringComparison.Ordinal);
+
+    [Fact]
+    public void What_is_like_no_option_is_not_explained_by_a_guess() =>
+        Assert.DoesNotContain("did you mean", string.Join("; ", ShbackupApplication.Problems(ShbackupApplication.Parse(["backup", "--nonsense"]))), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("backup --help", 1)]
+    [InlineData("wal-archive fetch --help", 200)]
+    public async Task Whatever_nobody_expected_is_one_error_and_never_an_abort_nor_the_end_of_the_log(string line, int code)
+    {
+        using var output = new BrokenWriter();
+        using var error = new StringWriter();
+
+        Assert.Equal(code, await ShbackupApplication.RunAsync(line.Split(' '), output, error));
+
+        Assert.StartsWith("error: internal error: NotSupportedException: no such thing\nhint: ", error.ToString(), StringComparison.Ordinal);
+        Assert.Equal(2, error.ToString().TrimEnd('\n').Split('\n').Length);
+    }
+
+    [Fact]
+    public async Task A_log_file_in_a_directory_that_is_missing_is_refused_and_the_directory_not_made()
+    {
+        using var folder = new TempFolder();
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+
+        Assert.Equal(3, await ShbackupApplication.RunAsync(["backup", "list", "--log-file", folder["missing/x.log"]], output, error));
+
+        Assert.Contains("can't write the log file", error.ToString(), StringComparison.Ordinal);
+        Assert.False(Directory.Exists(folder["missing"]));
+    }
+
+    private sealed class BrokenWriter : StringWriter
+    {
+        public override void Write(char value) => throw new NotSupportedException("no such thing");
+
+        public override void Write(string? value) => throw new NotSupportedException("no such thing");
+
+        public override void WriteLine(string? value) => throw new NotSupportedException("no such thing");
+    }
+
     [Theory]
     [InlineData("the value of --database is empty", "backup", "--database", "")]
     [InlineData("Required argument missing for option: '--database'", "backup", "--database=")]

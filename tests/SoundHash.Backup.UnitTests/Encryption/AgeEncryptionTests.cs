@@ -95,6 +95,8 @@ public sealed class AgeEncryptionTests : IDisposable
         {
             var e = await Assert.ThrowsAsync<BackupException>(() => DecryptAsync(stored[..length], key.IdentityFile));
             Assert.Equal(ErrorKind.Encryption, e.Kind);
+            // Nobody is to look for another key when the file is at fault.
+            Assert.Equal("use another copy: this one is cut or damaged", e.Hint);
         }
     }
 

@@ -74,6 +74,54 @@ public sealed class CatalogueTests : IDisposable
         Assert.Equal("good", catalogue.Find("good").Id);
     }
 
+    /// <summary>Noon of the set is 12:00:00: what began in the same second may be the newer one.</summary>
+    [Theory]
+    [InlineData("soundhash_backup_20261122_115959", true)]
+    [InlineData("other_20200101_000000_2", true)]
+    [InlineData("soundhash_backup_20261122_120000", false)]
+    [InlineData("soundhash_backup_20261123_120000", false)]
+    [InlineData("soundhash_backup_20269922_120000", false)]
+    [InlineData("renamed", false)]
+    public async Task A_set_that_cant_be_used_stops_the_choice_only_when_its_id_may_be_the_newer(string broken, bool older)
+    {
+        await AddAsync("soundhash_backup_20261122_120000_3", 0);
+        await WriteAsync($"sets/{broken}/manifest.json", "{");
+
+        var catalogue = await _store.CatalogueAsync();
+
+        var warnings = new List<string>();
+        if (older)
+        {
+            Assert.Equal("soundhash_backup_20261122_120000_3", catalogue.Latest("soundhash", warnings.Add).Id);
+            Assert.Contains($"the manifest of set {broken} can't be used", Assert.Single(warnings), StringComparison.Ordinal);
+        }
+        else
+        {
+            Assert.Equal(ErrorKind.Verification, Assert.Throws<BackupException>(() => catalogue.Latest("soundhash", warnings.Add)).Kind);
+        }
+
+        Assert.Equal(ErrorKind.Verification, Assert.Throws<BackupException>(() => catalogue.Latest("another")).Kind);
+    }
+
+    [Fact]
+    public async Task A_set_that_lost_its_manifest_is_told_from_one_that_is_being_written_and_may_be_the_newest()
+    {
+        await AddAsync("soundhash_backup_20261122_120000", 0);
+        await WriteAsync("sets/soundhash_backup_20261123_120000/intent.json", "{}");
+        await WriteAsync("sets/.stfolder/x", "of another program");
+
+        Assert.Equal("soundhash_backup_20261122_120000", (await _store.CatalogueAsync()).Latest("soundhash").Id);
+
+        await WriteAsync("sets/soundhash_backup_20261124_120000/database.dump", "xx");
+        var catalogue = await _store.CatalogueAsync();
+
+        var e = Assert.Throws<BackupException>(() => catalogue.Latest("soundhash"));
+        Assert.Contains("set soundhash_backup_20261124_120000 has no manifest.json", e.Message, StringComparison.Ordinal);
+        var leftovers = catalogue.Leftovers.ToDictionary(static l => l.Id);
+        Assert.Null(leftovers["soundhash_backup_20261123_120000"].Problem);
+        Assert.Equal(ErrorKind.Verification, leftovers["soundhash_backup_20261124_120000"].Problem?.Kind);
+    }
+
     [Fact]
     public async Task Sets_of_several_clusters_are_never_chosen_among()
     {

@@ -241,7 +241,7 @@ public sealed class RunLockTests : IDisposable
         var e = await Assert.ThrowsAsync<BackupException>(() => RunLock.TakeAsync(
             _state.Write("file", "no directory"), "backup", null, TimeSpan.Zero, TimeProvider.System, Cancel));
 
-        Assert.Equal(ErrorKind.Configuration, e.Kind);
+        Assert.Equal(ErrorKind.Storage, e.Kind);
         Assert.Contains("BACKUP_STATE_DIR", e.Hint, StringComparison.Ordinal);
     }
 

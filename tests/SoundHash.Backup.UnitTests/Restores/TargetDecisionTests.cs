@@ -32,6 +32,22 @@ public sealed class TargetDecisionTests
         Assert.Null(TargetDecision.Make(TargetState.HasObjects, Options("Empty") with { Tables = ["t"] }).Refusal);
     }
 
+    /// <summary>What is restored there would be in every new database.</summary>
+    [Theory]
+    [InlineData("Empty")]
+    [InlineData("Clean")]
+    [InlineData("Swap")]
+    public void Nothing_is_ever_restored_into_a_template(string mode)
+    {
+        foreach (var options in (RestoreOptions[])[Options(mode), Options(mode) with { DataOnly = true }, Options(mode) with { Tables = ["t"] }])
+        {
+            var refusal = TargetDecision.Make(TargetState.Template, options).Refusal;
+
+            Assert.Equal(ErrorKind.Usage, refusal?.Kind);
+            Assert.Contains("is a template", refusal?.Message, StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public void Rows_alone_need_a_database() =>
         Assert.Equal(ErrorKind.Usage, TargetDecision.Make(TargetState.Missing, Options("Empty") with { DataOnly = true }).Refusal?.Kind);

@@ -28,7 +28,7 @@ internal sealed class WalCleanupCommand : VerbCommand
         Options.Add(_dryRun);
         Validators.Add(result =>
         {
-            if (result.GetValue(_days) is < 1 or > 36500)
+            if (result.Peek(_days) is < 1 or > 36500)
             {
                 result.AddError("--retention-days takes a number from 1 to 36500");
             }

@@ -38,7 +38,7 @@ internal sealed class WalReceiveCommand : VerbCommand
     {
         _flush.Validators.Add(result =>
         {
-            if (result.GetValue(_flush) is < 1 or > MostFlushSeconds)
+            if (result.Peek(_flush) is < 1 or > MostFlushSeconds)
             {
                 result.AddError($"--flush-seconds takes 1 to {MostFlushSeconds}");
             }

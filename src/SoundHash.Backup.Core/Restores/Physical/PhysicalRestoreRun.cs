@@ -110,7 +110,7 @@ public sealed class PhysicalRestoreRun(
         var target = TargetDirectory.Look(options.TargetDirectory, options.Own);
         target.EnsureFree(options.Delta);
         var catalogue = await Catalogue.LoadAsync(store, cancel);
-        var candidates = SetCandidates.Of(catalogue, options.SetId);
+        var candidates = SetCandidates.Of(catalogue, options.SetId, options.Own.Repository);
         var system = PreparedRestore.SystemOf(candidates[0]);
         var inPlace = target.Content == TargetContent.Filled;
         var mark = inPlace ? OldCluster.EnsureIs(target.Path, system, candidates[0].ServerVersion) : null;

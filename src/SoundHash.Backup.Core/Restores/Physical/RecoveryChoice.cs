@@ -101,7 +101,7 @@ internal sealed class RecoveryChoice(RecoveryLog archived, WalScan scan, ILogger
     {
         if (timeline is null && archived.Problem is { } problem)
         {
-            throw new BackupException(problem.Kind, problem.Message, $"{problem.Hint}; or choose a timeline with --timeline", problem);
+            throw new BackupException(problem.Kind, problem.Message, problem.Kind == ErrorKind.Encryption ? problem.Hint : $"{problem.Hint}; or choose a timeline with --timeline", problem);
         }
 
         foreach (var unknown in archived.UnknownTimelines)

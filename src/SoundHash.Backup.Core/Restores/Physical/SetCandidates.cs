@@ -10,7 +10,7 @@ internal static class SetCandidates
 
     /// <summary>The sets of one cluster that a restore may choose among, the newest first.</summary>
     /// <exception cref="BackupException">There is none, or the choice is not safe.</exception>
-    public static IReadOnlyList<Manifest> Of(Catalogue catalogue, string? id)
+    public static IReadOnlyList<Manifest> Of(Catalogue catalogue, string? id, string directory)
     {
         if (id is not null)
         {
@@ -44,7 +44,7 @@ internal static class SetCandidates
             .Select(static s => s.Manifest!).ToList();
         return good.Count > 0 ? good : throw new BackupException(
             ErrorKind.Failed,
-            physical.Count == 0 ? "there is no physical set" : $"none of the {physical.Count} physical sets is good (whole, without damaged pages)",
-            physical.Count == 0 ? "shbackup backup --kind physical makes one" : $"choose one with --backup ID all the same; {SeeSets}");
+            physical.Count == 0 ? $"there is no physical set in {directory}" : $"none of the {physical.Count} physical sets is good (whole, without damaged pages)",
+            physical.Count == 0 ? "correct BACKUP_DIR or BACKUP_CLUSTER if they are elsewhere; shbackup backup --kind physical makes one" : $"choose one with --backup ID all the same; {SeeSets}");
     }
 }

@@ -37,9 +37,15 @@ internal sealed record TargetDirectory(string Path, TargetContent Content, Serve
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new BackupException(
-                ErrorKind.Failed, $"can't look at {path}: {e.Message}", "run this as root or as the user that PostgreSQL is to run as", e);
+                ErrorKind.Failed, $"can't look at {path}: {e.Message}", HintFor(path, e), e);
         }
     }
+
+    private static string HintFor(string path, Exception e) =>
+        e is UnauthorizedAccessException || e.Message.Contains("ermission denied", StringComparison.Ordinal)
+            ? "run this as root or as the user that PostgreSQL is to run as"
+            : File.Exists(path) ? "choose another --target-dir"
+            : $"mkdir -p {System.IO.Path.GetDirectoryName(path)}, or choose another --target-dir";
 
     /// <summary>What is there, in words.</summary>
     public string State => (Content, Server) switch

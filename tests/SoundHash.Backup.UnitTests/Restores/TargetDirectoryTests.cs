@@ -1,0 +1,24 @@
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Restores.Physical;
+
+namespace SoundHash.Backup.UnitTests.Restores;
+
+/// <summary>What is said of a place where no data directory can be made.</summary>
+public sealed class TargetDirectoryTests : IDisposable
+{
+    private readonly TempFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void A_place_that_can_not_be_used_is_told_with_what_helps_and_not_with_another_user()
+    {
+        var own = new OwnDirectories(_folder["backups"], _folder["wal"], _folder["state"], _folder["spool"]);
+
+        var missing = Assert.Throws<BackupException>(() => TargetDirectory.Look(_folder["x/y/z"], own));
+        var file = Assert.Throws<BackupException>(() => TargetDirectory.Look(_folder.Write("file", "no directory"), own));
+
+        Assert.Equal($"mkdir -p {_folder["x/y"]}, or choose another --target-dir", missing.Hint);
+        Assert.Equal("choose another --target-dir", file.Hint);
+    }
+}
