@@ -1,4 +1,5 @@
 using System.Globalization;
+using SoundHash.Backup.Cli.Output;
 using SoundHash.Backup.Configuration;
 using SoundHash.Backup.Encryption;
 using SoundHash.Backup.Errors;
@@ -14,8 +15,13 @@ namespace SoundHash.Backup.Cli;
 /// <param name="Sets">The cluster's base backups, newest first.</param>
 /// <param name="Server">The server when it is this cluster's, or null.</param>
 /// <param name="Timelines">What should be there, and what is not.</param>
+/// <param name="MissingHistories">Timelines whose history is not there.</param>
 internal sealed record WalCluster(
-    LoadedWal Wal, IReadOnlyList<Manifest> Sets, ServerWal? Server, IReadOnlyList<WalTimelineWalk> Timelines)
+    LoadedWal Wal,
+    IReadOnlyList<Manifest> Sets,
+    ServerWal? Server,
+    IReadOnlyList<WalTimelineWalk> Timelines,
+    IReadOnlyList<WalMissingHistory> MissingHistories)
 {
     public ulong SystemIdentifier => Wal.Archive.SystemIdentifier;
 
@@ -23,6 +29,10 @@ internal sealed record WalCluster(
     public IReadOnlyList<(WalFinding Finding, WalLine Line)> Findings { get; } = Timelines
         .SelectMany(static t => t.Findings.Select(f => (Finding: f, t.Chain.Line)))
         .DistinctBy(static f => (f.Finding.Gap.First, f.Finding.Gap.Last)).ToList();
+
+    /// <summary>What is lost, as errors.</summary>
+    public IEnumerable<BackupException> Problems => Findings.Select(f => WalText.Problem(SystemIdentifier, f.Finding))
+        .Concat(MissingHistories.Select(h => WalText.Problem(SystemIdentifier, h))).OfType<BackupException>();
 }
 
 /// <summary>What the verbs that look after the WAL archive work with.</summary>
@@ -83,7 +93,8 @@ internal sealed class WalSite
         var server = _server?.SystemIdentifier == system ? _server : null;
         var wal = await LoadedWal.LoadAsync(Store, system, segmentBytes ?? server?.SegmentBytes, Settings.Providers, cancel);
         var manifests = sets.Select(static s => s.Manifest!).Where(m => m.Physical!.WalSegmentBytes == wal.Index.SegmentBytes).ToList();
-        return new WalCluster(wal, manifests, server, new WalWalk(wal, manifests, server, _cli.Time.GetUtcNow()).Timelines());
+        var walk = new WalWalk(wal, manifests, server, _cli.Time.GetUtcNow());
+        return new WalCluster(wal, manifests, server, walk.Timelines(), walk.MissingHistories());
     }
 
     /// <summary>Where there is no WAL at all: a mistyped directory must not pass for an empty archive.</summary>

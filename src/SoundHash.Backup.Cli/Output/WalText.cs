@@ -32,6 +32,26 @@ internal static class WalText
         };
     }
 
+    /// <summary>A missing history, as an error; null for one that waits to be archived.</summary>
+    public static BackupException? Problem(ulong system, WalMissingHistory history)
+    {
+        var use = history.Segments > 0 ? $": without it, recovery can use none of the {history.Segments} archived segments of timeline {history.Timeline}"
+            : $", without which recovery can't use what is archived of timeline {history.Timeline}";
+        return history.State switch
+        {
+            WalGapState.Pending => null,
+            WalGapState.OnServer => new BackupException(
+                ErrorKind.Verification,
+                $"{history.Name} is missing in the WAL of {system}{use}; the server still has it in pg_wal",
+                "shbackup wal-archive verify --repair"),
+            _ => new BackupException(
+                ErrorKind.Verification,
+                $"{history.Name} is missing in the WAL of {system}{use}",
+                $"where a data directory of that cluster still has it, go there, as the user that PostgreSQL runs as: shbackup wal-archive push pg_wal/{history.Name}"
+                + "; then take a new physical backup"),
+        };
+    }
+
     /// <summary>The summary of a timeline for a table.</summary>
     public static IReadOnlyList<string> Row(WalTimelineResult timeline) =>
     [

@@ -127,7 +127,9 @@ public sealed class RunLock : IDisposable
             throw new BackupException(
                 ErrorKind.Storage,
                 $"can't write the lock file {path}: {e.Message}",
-                "see owner, mode and mount of the directory; or set BACKUP_STATE_DIR, or BACKUP_DIR when it is not set, to a directory that this user may write",
+                $"see whose it is, its mode and its mount: ls -ld {path} {Path.GetDirectoryName(path)}; what another user left there, give to "
+                + "this one (chown -R), or set BACKUP_SPOOL_DIR (wal-archive push and receive) or BACKUP_STATE_DIR, or BACKUP_DIR when that is not "
+                + "set, to a directory that this user may write",
                 e);
         }
     }
@@ -139,6 +141,7 @@ public sealed class RunLock : IDisposable
         {
             MakeDirectory(Path.GetDirectoryName(path)!);
             Directory.CreateDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            FolderOwner.Take(path);
         }
     }
 
@@ -176,7 +179,8 @@ public sealed class RunLock : IDisposable
         {
             try
             {
-                await using var file = new AtomicFile(path, WriteMode.CreateNew, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                await using var file = new AtomicFile(
+                    path, WriteMode.CreateNew, UnixFileMode.UserRead | UnixFileMode.UserWrite, ofFolder: true);
                 await file.WriteAsync(Encoding.ASCII.GetBytes(Guid.NewGuid().ToString("n")), cancel);
                 await file.CompleteAsync(cancel);
             }

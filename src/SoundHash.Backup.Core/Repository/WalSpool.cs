@@ -62,7 +62,7 @@ public sealed class WalSpool
     public string AcknowledgementOf(WalFileName name) => Path.Combine(Folder, name.Name);
 
     /// <summary>Says that a segment is archived. Without it, PostgreSQL's command only asks again.</summary>
-    public void Acknowledge(WalFileName name) => File.WriteAllBytes(AcknowledgementOf(name), []);
+    public void Acknowledge(WalFileName name) => Mark(AcknowledgementOf(name));
 
     /// <summary>True when WAL of the data directory has been archived before.</summary>
     public bool HasArchived => File.Exists(ArchivedMark);
@@ -74,8 +74,14 @@ public sealed class WalSpool
     {
         if (!HasArchived)
         {
-            File.WriteAllBytes(ArchivedMark, []);
+            Mark(ArchivedMark);
         }
+    }
+
+    private static void Mark(string path)
+    {
+        File.WriteAllBytes(path, []);
+        FolderOwner.Take(path);
     }
 
     /// <summary>Removes acknowledgements that PostgreSQL has used, or that are of no use.</summary>

@@ -68,6 +68,11 @@ public sealed class WalPush(IObjectStore store, Seal seal, WalPushSettings setti
             await archive.PutAsync(await WalSource.ReadAsync(history, data.PathOf(history), cancel), seal, null, cancel);
         }
 
+        if (asked.Name.Kind is WalFileKind.Segment or WalFileKind.Partial)
+        {
+            await EnsureHistoryAsync(archive, asked.Name, data, cancel);
+        }
+
         var behind = asked.Name.Kind == WalFileKind.Segment
             ? ready.Behind(asked.Name).Where(n => !File.Exists(spool.AcknowledgementOf(n))).Take(MostAhead).ToList()
             : [];
@@ -78,6 +83,26 @@ public sealed class WalPush(IObjectStore store, Seal seal, WalPushSettings setti
         await Task.WhenAll(result, ahead);
         spool.RememberArchive();
         return new WalPushOutcome(await result, await ahead);
+    }
+
+    // Without it the segment is of no use, and PostgreSQL may never hand it over. One that is nowhere must not stop archiving.
+    private async Task EnsureHistoryAsync(WalArchive archive, WalFileName name, DataDirectory data, CancellationToken cancel)
+    {
+        var timeline = Convert.ToUInt32(name.Timeline, 16);
+        var (added, isThere) = await new WalHistories(archive, seal).EnsureAsync(data, timeline, cancel);
+        foreach (var history in added)
+        {
+            log.Information("archived {History:l} too, which PostgreSQL had not asked for", history.Name);
+        }
+
+        if (!isThere)
+        {
+            log.Warning(
+                "{History:l} is neither in the archive nor in {Folder:l}: recovery can't use {Name:l} without it",
+                TimelineHistory.NameOf(timeline),
+                data.WalFolder,
+                name.Name);
+        }
     }
 
     // In order, several at once. The first failure ends it: PostgreSQL will ask for that segment and see the reason.

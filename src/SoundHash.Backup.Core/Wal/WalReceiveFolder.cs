@@ -52,7 +52,11 @@ internal sealed class WalReceiveFolder(string root, ulong systemIdentifier)
     public void Make() => Guarded(() => LocalFiles.MakeOwnDirectories(Path));
 
     /// <summary>Remembers that the archive is there.</summary>
-    public void RememberArchive() => Guarded(() => File.WriteAllBytes(ArchivedMark, []));
+    public void RememberArchive() => Guarded(() =>
+    {
+        File.WriteAllBytes(ArchivedMark, []);
+        FolderOwner.Take(ArchivedMark);
+    });
 
     /// <summary>
     /// True when the machine has run since the folder was last written to. What pg_receivewal wrote and did not sync is then
@@ -61,7 +65,11 @@ internal sealed class WalReceiveFolder(string root, ulong systemIdentifier)
     public bool IsOfThisBoot => File.Exists(BootMark) && File.ReadAllText(BootMark) == File.ReadAllText(WalCommandText.RunOfMachine);
 
     /// <summary>Remembers that what is written from now on is written in this run of the machine.</summary>
-    public void RememberBoot() => Guarded(() => File.WriteAllText(BootMark, File.ReadAllText(WalCommandText.RunOfMachine)));
+    public void RememberBoot() => Guarded(() =>
+    {
+        File.WriteAllText(BootMark, File.ReadAllText(WalCommandText.RunOfMachine));
+        FolderOwner.Take(BootMark);
+    });
 
     /// <summary>What pg_receivewal has made, in the order in which it was written; histories first.</summary>
     /// <exception cref="BackupException">It can't be looked into.</exception>
@@ -76,6 +84,8 @@ internal sealed class WalReceiveFolder(string root, ulong systemIdentifier)
                 if (WalFileName.TryParse(isPartial ? file.Name[..^PartialSuffix.Length] : file.Name) is { } name
                     && name.Kind is WalFileKind.Segment or WalFileKind.TimelineHistory)
                 {
+                    // pg_receivewal that root runs makes files of root's, which the receiver of the folder's owner could not go on with.
+                    FolderOwner.Take(file.FullName);
                     found.Add(new WalReceiveFile(file.FullName, name, isPartial, LengthOf(file)));
                 }
             }

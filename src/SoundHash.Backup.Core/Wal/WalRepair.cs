@@ -17,14 +17,7 @@ public sealed class WalRepair(LoadedWal wal, DataDirectory data, Seal seal, ILog
     /// <exception cref="BackupException">The data directory is another cluster's, or the archive can't be written.</exception>
     public async Task<IReadOnlyList<WalSegment>> FillAsync(WalGap gap, WalLine line, CancellationToken cancel)
     {
-        if (data.SystemIdentifier != wal.Archive.SystemIdentifier)
-        {
-            throw new BackupException(
-                ErrorKind.Verification,
-                $"{data.Path} is of system identifier {data.SystemIdentifier}, and the archive of {wal.Archive.SystemIdentifier}: nothing is filled",
-                "give the data directory of the right cluster: --pgdata DIR");
-        }
-
+        EnsureSameCluster();
         var filled = new List<WalSegment>();
         foreach (var path in Directory.EnumerateFiles(data.WalFolder).Order(StringComparer.Ordinal))
         {
@@ -38,6 +31,32 @@ public sealed class WalRepair(LoadedWal wal, DataDirectory data, Seal seal, ILog
         }
 
         return filled;
+    }
+
+    /// <summary>Archives the history of a timeline, and those of its ancestors that are missing too, where pg_wal has them.</summary>
+    /// <returns>The names of what is archived now.</returns>
+    /// <exception cref="BackupException">The data directory is another cluster's, or the archive can't be written.</exception>
+    public async Task<IReadOnlyList<WalFileName>> FillHistoryAsync(uint timeline, CancellationToken cancel)
+    {
+        EnsureSameCluster();
+        var (added, _) = await new WalHistories(wal.Archive, seal).EnsureAsync(data, timeline, cancel);
+        foreach (var name in added)
+        {
+            log.Information("archived {Name} from {Path}", name.Name, data.WalFolder);
+        }
+
+        return added;
+    }
+
+    private void EnsureSameCluster()
+    {
+        if (data.SystemIdentifier != wal.Archive.SystemIdentifier)
+        {
+            throw new BackupException(
+                ErrorKind.Verification,
+                $"{data.Path} is of system identifier {data.SystemIdentifier}, and the archive of {wal.Archive.SystemIdentifier}: nothing is filled",
+                "give the data directory of the right cluster: --pgdata DIR");
+        }
     }
 
     private async Task<bool> TryPutAsync(WalSegment segment, string path, CancellationToken cancel)

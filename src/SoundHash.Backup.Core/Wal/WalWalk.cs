@@ -21,6 +21,16 @@ public enum WalGapState
 /// <param name="State">Why.</param>
 public sealed record WalFinding(WalGap Gap, WalGapState State);
 
+/// <summary>A timeline whose history is not in the archive: recovery can use none of its segments without it.</summary>
+/// <param name="Timeline">The timeline.</param>
+/// <param name="Segments">How many segments of it are archived.</param>
+/// <param name="State">Where else it is.</param>
+public sealed record WalMissingHistory(uint Timeline, int Segments, WalGapState State)
+{
+    /// <summary>Its file name.</summary>
+    public string Name => TimelineHistory.NameOf(Timeline);
+}
+
 /// <summary>The log of one timeline from where a base backup first needs it.</summary>
 /// <param name="Chain">The segments.</param>
 /// <param name="Set">The oldest base backup that leads there; null where none does, and the chain begins with what is there.</param>
@@ -46,6 +56,25 @@ public sealed class WalWalk(LoadedWal wal, IReadOnlyList<Manifest> sets, ServerW
             .Distinct().Order().ToList();
         return timelines.Select(Walk).OfType<WalTimelineWalk>().ToList();
     }
+
+    /// <summary>The histories that should be there and are not: of all timelines with segments or sets, and of the server's own.</summary>
+    public IReadOnlyList<WalMissingHistory> MissingHistories()
+    {
+        var index = wal.Index;
+        var there = index.Entries.Where(static e => e.Name.Kind == WalFileKind.TimelineHistory).Select(static e => e.Name.Name).ToHashSet();
+        return index.Timelines.Where(t => index.Of(t).Count > 0)
+            .Concat(sets.Select(static s => s.Physical!.Timeline))
+            .Concat(server is not null ? [server.Timeline] : [])
+            .Distinct().Order()
+            .Where(t => t > 1 && !there.Contains(TimelineHistory.NameOf(t)))
+            .Select(t => new WalMissingHistory(t, index.Of(t).Count, StateOf(TimelineHistory.NameOf(t))))
+            .ToList();
+    }
+
+    private WalGapState StateOf(string history) =>
+        server?.ReadyFiles?.Contains(history) == true ? WalGapState.Pending
+        : server?.WalFiles?.Contains(history) == true ? WalGapState.OnServer
+        : WalGapState.Lost;
 
     private WalTimelineWalk? Walk(uint timeline)
     {

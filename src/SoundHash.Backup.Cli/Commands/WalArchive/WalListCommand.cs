@@ -21,8 +21,7 @@ internal sealed class WalListCommand(CommonOptions common)
 
         var site = await WalSite.OpenAsync(cli, own, askServer: false, cancel);
         var clusters = await site.ClustersAsync(cancel);
-        var problems = clusters.SelectMany(static c =>
-            c.Findings.Select(f => WalText.Problem(c.SystemIdentifier, f.Finding)).OfType<BackupException>()).ToList();
+        var problems = clusters.SelectMany(static c => c.Problems).ToList();
         var code = ExitCodes.WorstOf(problems);
         var document = new WalListDocument(own.Wal.Directory, clusters.Select(WalClusterResult.Of).ToList(), code);
         cli.Print(document, ResultJson.Default.WalListDocument, (terminal, list) => Print(terminal, list, site));

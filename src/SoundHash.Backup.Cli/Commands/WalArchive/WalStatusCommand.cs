@@ -42,12 +42,9 @@ internal sealed class WalStatusCommand(CommonOptions common)
 
     private static IEnumerable<BackupException> ProblemsOf(WalCluster cluster)
     {
-        foreach (var (finding, _) in cluster.Findings)
+        foreach (var problem in cluster.Problems)
         {
-            if (WalText.Problem(cluster.SystemIdentifier, finding) is { } gap)
-            {
-                yield return gap;
-            }
+            yield return problem;
         }
 
         foreach (var set in cluster.Sets)

@@ -87,8 +87,9 @@ internal sealed class WalVerifyCommand : VerbCommand
         CancellationToken cancel)
     {
         var gaps = cluster.Findings.Where(static f => f.Finding.State != WalGapState.Pending).ToList();
+        var histories = cluster.MissingHistories.Where(static h => h.State != WalGapState.Pending).ToList();
         var directory = pgData ?? cluster.Server?.DataDirectory;
-        if (gaps.Count == 0 || directory is null)
+        if ((gaps.Count == 0 && histories.Count == 0) || directory is null)
         {
             return [];
         }
@@ -99,6 +100,11 @@ internal sealed class WalVerifyCommand : VerbCommand
             var repair = new WalRepair(
                 cluster.Wal, DataDirectory.Open(directory), new Seal(compression, provider, recipients), cli.Log);
             var filled = new List<string>();
+            foreach (var history in histories)
+            {
+                filled.AddRange((await repair.FillHistoryAsync(history.Timeline, cancel)).Select(static n => n.Name));
+            }
+
             foreach (var (finding, line) in gaps)
             {
                 filled.AddRange((await repair.FillAsync(finding.Gap, line, cancel)).Select(static s => s.Name));
@@ -136,8 +142,7 @@ internal sealed class WalVerifyCommand : VerbCommand
             cli.Log.Warning("there is no physical backup of {System}: what is archived was looked at, but nothing can be recovered with it", cluster.SystemIdentifier);
         }
 
-        var problems = cluster.Findings.Select(f => WalText.Problem(cluster.SystemIdentifier, f.Finding)).OfType<BackupException>()
-            .Concat(read.Damage.Select(static d => d.Error)).ToList();
+        var problems = cluster.Problems.Concat(read.Damage.Select(static d => d.Error)).ToList();
         if (read.KeyProblem is { } locked)
         {
             cli.Log.Warning(

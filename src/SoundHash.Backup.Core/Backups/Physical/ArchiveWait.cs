@@ -39,6 +39,45 @@ internal sealed class ArchiveWait(WalArchive archive, Session session, TimeSpan 
         }
     }
 
+    /// <summary>
+    /// Sees to the history of the server's timeline before anything is copied. PostgreSQL does not hand it over where archiving
+    /// was switched on after the timeline had begun: it is archived from pg_wal, where that is at hand.
+    /// </summary>
+    /// <param name="data">The server's data directory when it can be read here, or null.</param>
+    /// <param name="seal">How to compress and encrypt.</param>
+    /// <param name="cancel">Cancels.</param>
+    /// <exception cref="BackupException">Waiting for it would be in vain.</exception>
+    public async Task EnsureHistoryAsync(DataDirectory? data, Seal seal, CancellationToken cancel)
+    {
+        var timeline = await session.TextAsync("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)", cancel);
+        var name = WalFileName.Parse($"{timeline}.history");
+        var number = Convert.ToUInt32(timeline, 16);
+        if (number <= 1 || await archive.ContainsAsync(name, cancel))
+        {
+            return;
+        }
+
+        if (data is not null)
+        {
+            var (added, isThere) = await new WalHistories(archive, seal).EnsureAsync(data, number, cancel);
+            foreach (var history in added)
+            {
+                log.Information("archived {History:l} from {Folder:l}", history.Name, data.WalFolder);
+            }
+
+            if (isThere)
+            {
+                return;
+            }
+        }
+
+        // A receiver brings it by itself. One that is ready to be archived may have been archived since we looked.
+        if (await ReceiverAsync(session, cancel) is null && await IsReadyAsync(name, cancel) == false && !await archive.ContainsAsync(name, cancel))
+        {
+            throw NoHistory(name);
+        }
+    }
+
     /// <summary>Returns when everything is there.</summary>
     /// <exception cref="BackupException">It is not, in time.</exception>
     public async Task RunAsync(PhysicalFacts facts, CancellationToken cancel)
@@ -98,6 +137,11 @@ internal sealed class ArchiveWait(WalArchive archive, Session session, TimeSpan 
 
     private async Task<BackupException> TimedOutAsync(WalFileName missing, CancellationToken cancel)
     {
+        if (missing.Kind == WalFileKind.TimelineHistory)
+        {
+            return NoHistory(missing);
+        }
+
         var state = await StateAsync(session, cancel);
         return new BackupException(
             ErrorKind.ChildFailed,
@@ -106,6 +150,26 @@ internal sealed class ArchiveWait(WalArchive archive, Session session, TimeSpan 
                 $"WAL file {missing} was not archived in store {archive.StoreName} within {timeout.TotalSeconds:0} s, so that the backup is not kept ({state})"),
             "see the server's log for what archive_command says; it must archive to BACKUP_WAL_DIR and BACKUP_CLUSTER as they are set here"
             + " (shbackup wal-archive generate-config); a busy archive may need a longer --archive-timeout");
+    }
+
+    private BackupException NoHistory(WalFileName name) => new(
+        ErrorKind.Verification,
+        $"{name} is not in the WAL archive of {archive.SystemIdentifier} in store {archive.StoreName}, and PostgreSQL does not hand it over:"
+        + " archiving was switched on after that timeline had begun; a backup can't be recovered without it",
+        $"on the server's machine, in the data directory, as the user that PostgreSQL runs as: shbackup wal-archive push pg_wal/{name} --env-file FILE");
+
+    // Null where the role may not look.
+    private async Task<bool?> IsReadyAsync(WalFileName name, CancellationToken cancel)
+    {
+        try
+        {
+            return await session.TextAsync(
+                $"SELECT 1::text FROM pg_ls_archive_statusdir() WHERE name = {SqlText.Literal($"{name}.ready")}", cancel) is not null;
+        }
+        catch (BackupException) when (!cancel.IsCancellationRequested)
+        {
+            return null;
+        }
     }
 
     private static async Task<string?> FailureAsync(Session session, CancellationToken cancel)

@@ -35,7 +35,9 @@ public sealed class PhysicalRun(
             await using var session = await Session.OpenAsync(scope.Server, cancel);
             var (facts, system) = await PrepareAsync(session, scope, held, cancel);
             var wait = new ArchiveWait(new WalArchive(wal.Store, system), session, wal.Timeout, time, log);
-            var copy = await ChooseAsync(session, facts, system, wal, options, cancel);
+            var data = facts.DataDirectory is { } path ? OpenIfOurs(path, system) : null;
+            await wait.EnsureHistoryAsync(data, options.Seal, cancel);
+            var copy = await ChooseAsync(session, facts, data, wal, options, cancel);
             var seal = ShareThreads(options.Seal, copy.Streams);
             var backup = new PhysicalBackup(store, session, facts, copy, wait, options with { Seal = seal }, time, log);
             var set = await backup.RunAsync(system.ToString(System.Globalization.CultureInfo.InvariantCulture), held, cancel);
@@ -70,9 +72,9 @@ public sealed class PhysicalRun(
 
     // The files themselves where they are at hand, which is several times as fast; else PostgreSQL's own stream of them.
     private async Task<IClusterCopy> ChooseAsync(
-        Session session, ClusterFacts facts, ulong system, WalScope wal, BackupOptions options, CancellationToken cancel)
+        Session session, ClusterFacts facts, DataDirectory? data, WalScope wal, BackupOptions options, CancellationToken cancel)
     {
-        if (facts.DataDirectory is { } path && OpenIfOurs(path, system) is { } data)
+        if (data is not null)
         {
             return new LocalCopy(
                 session, facts, data.Path, options.Jobs, time, meter, bytes => Interlocked.Exchange(ref _expected, bytes), log);

@@ -27,7 +27,9 @@ public sealed class AtomicFile : WriteStage
     /// True when a kill should leave nothing of it: it then has no name until it is whole, where the file system can do that.
     /// (Replacing needs a temporary name for the instant between the two.)
     /// </param>
-    public AtomicFile(string path, WriteMode mode, UnixFileMode fileMode, uint? group = null, bool secret = false)
+    /// <param name="ofFolder">True when it is to belong to its folder's owner when root writes it.</param>
+    public AtomicFile(
+        string path, WriteMode mode, UnixFileMode fileMode, uint? group = null, bool secret = false, bool ofFolder = false)
     {
         _mode = mode;
         _path = path;
@@ -50,6 +52,10 @@ public sealed class AtomicFile : WriteStage
         try
         {
             LocalFiles.Protect(_temporary, fileMode, group);
+            if (ofFolder)
+            {
+                FolderOwner.Take(_file.SafeFileHandle, _temporary, keepGroup: group is not null);
+            }
         }
         catch
         {

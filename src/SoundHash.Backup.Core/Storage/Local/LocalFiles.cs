@@ -9,7 +9,7 @@ namespace SoundHash.Backup.Storage.Local;
 internal static partial class LocalFiles
 {
     // Numbers of Linux that all of its platforms with .NET share; O_TMPFILE holds O_DIRECTORY, which they don't.
-    private const int WriteOnly = 0x1, ReadWrite = 0x2, Create = 0x40, CloseOnExec = 0x80000;
+    private const int WriteOnly = 0x1, ReadWrite = 0x2, Create = 0x40, Exclude = 0x80, CloseOnExec = 0x80000;
     private const int Shared = 1, Exclusive = 2, NonBlocking = 4, Release = 8; // LOCK_SH, LOCK_EX, LOCK_NB, LOCK_UN
     private const int CurrentDirectory = -100, FollowLinks = 0x400; // AT_…
     private const int NoReplace = 1; // RENAME_NOREPLACE
@@ -136,6 +136,7 @@ internal static partial class LocalFiles
         {
             MakeOwnDirectories(Path.GetDirectoryName(path)!);
             MakeDirectory(path, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            FolderOwner.Take(path);
         }
     }
 
@@ -148,8 +149,29 @@ internal static partial class LocalFiles
     /// </summary>
     public static SafeFileHandle OpenOrCreate(string path)
     {
-        var handle = Open(path, ReadWrite | Create | CloseOnExec, OwnerOnly);
-        return handle.IsInvalid ? throw new IOException(Marshal.GetLastPInvokeErrorMessage()) : handle;
+        for (var attempt = 1; ; attempt++)
+        {
+            var made = Open(path, ReadWrite | Create | Exclude | CloseOnExec, OwnerOnly);
+            if (!made.IsInvalid)
+            {
+                FolderOwner.Take(made, path);
+                return made;
+            }
+
+            var error = Marshal.GetLastPInvokeError();
+            var there = error == Exists ? Open(path, ReadWrite | CloseOnExec, 0) : made;
+            if (!there.IsInvalid)
+            {
+                return there;
+            }
+
+            // Missing: it was there, and is gone since.
+            error = error == Exists ? Marshal.GetLastPInvokeError() : error;
+            if (error != Missing || attempt == 100 || !Directory.Exists(Path.GetDirectoryName(path)))
+            {
+                throw new IOException(Marshal.GetPInvokeErrorMessage(error));
+            }
+        }
     }
 
     /// <summary>

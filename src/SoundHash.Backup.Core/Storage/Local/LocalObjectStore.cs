@@ -4,7 +4,8 @@ using SoundHash.Backup.Errors;
 namespace SoundHash.Backup.Storage.Local;
 
 /// <summary>
-/// A store in a directory of this machine. Files are 0600 in directories 0700, or 0640 and 0750 for a group.
+/// A store in a directory of this machine. Files are 0600 in directories 0700, or 0640 and 0750 for a group;
+/// what root makes belongs to the owner of the folder that it is made in.
 /// Atomicity: temporary file in the same directory, fsync, link(2) or rename(2), fsync of the directory.
 /// </summary>
 public sealed class LocalObjectStore : IObjectStore
@@ -291,7 +292,7 @@ public sealed class LocalObjectStore : IObjectStore
             try
             {
                 MakeDirectory(Path.GetDirectoryName(path)!);
-                return new AtomicFile(path, mode, _fileMode, _group);
+                return new AtomicFile(path, mode, _fileMode, _group, ofFolder: true);
             }
             catch (Exception e) when ((e is FileNotFoundException or DirectoryNotFoundException) && attempt < 100)
             {
@@ -317,6 +318,7 @@ public sealed class LocalObjectStore : IObjectStore
         MakeDirectory(parent);
         LocalFiles.MakeDirectory(path, _directoryMode);
         LocalFiles.Protect(path, _directoryMode, _group);
+        FolderOwner.Take(path, keepGroup: _group is not null);
         LocalFiles.SyncDirectory(parent);
     }
 
