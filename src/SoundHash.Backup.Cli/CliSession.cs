@@ -48,13 +48,7 @@ internal sealed class CliSession : IDisposable
         var file = _parse.GetValue(_common.EnvFile) is { } path ? EnvFile.Read(path) : EnvFile.OfWorkingDirectory();
         var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
             .ToDictionary(static e => (string)e.Key, static e => (string?)e.Value ?? string.Empty);
-        var reader = new SettingsReader(flags, environment, file, warning => _log.Warning("{Warning:l}", warning));
-        foreach (var name in reader.UnknownNames)
-        {
-            _log.Warning("unknown setting {Name} is ignored", name);
-        }
-
-        return reader;
+        return new SettingsReader(flags, environment, file, warning => _log.Warning("{Warning:l}", warning));
     }
 
     /// <summary>Measures what a verb moves, and slows it down to BACKUP_RATE_LIMIT.</summary>

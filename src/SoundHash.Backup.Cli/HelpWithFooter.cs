@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Reflection;
 using SoundHash.Backup.Cli.Commands;
+using SoundHash.Backup.Cli.Commands.WalArchive;
 using SoundHash.Backup.Errors;
 
 namespace SoundHash.Backup.Cli;
@@ -14,24 +15,35 @@ internal sealed class HelpWithFooter(HelpAction help) : SynchronousCommandLineAc
     {
         help.MaxWidth = 140;
         var code = help.Invoke(parseResult);
-        if (parseResult.CommandResult.Command is VerbCommand verb)
+        var output = parseResult.InvocationConfiguration.Output;
+        switch (parseResult.CommandResult.Command)
         {
-            var output = parseResult.InvocationConfiguration.Output;
-            output.WriteLine("Examples:");
-            foreach (var example in verb.Examples)
-            {
-                output.WriteLine($"  {example}");
-            }
-
-            output.WriteLine();
-            output.WriteLine("Exit codes:");
-            foreach (var exit in verb.Exits)
-            {
-                output.WriteLine($"  {exit.Code,3}  {exit.Meaning}");
-            }
+            case VerbCommand verb:
+                Print(output, verb.Examples, verb.Exits);
+                break;
+            case WalArchiveCommand:
+                Print(output, WalArchiveCommand.Examples, ExitCodes.All);
+                output.WriteLine("  fetch, which PostgreSQL runs, ends with codes of its own: shbackup wal-archive fetch --help");
+                break;
         }
 
         return code;
+    }
+
+    private static void Print(TextWriter output, IEnumerable<string> examples, IEnumerable<ExitCode> exits)
+    {
+        output.WriteLine("Examples:");
+        foreach (var example in examples)
+        {
+            output.WriteLine($"  {example}");
+        }
+
+        output.WriteLine();
+        output.WriteLine("Exit codes:");
+        foreach (var exit in exits)
+        {
+            output.WriteLine($"  {exit.Code,3}  {exit.Meaning}");
+        }
     }
 }
 

@@ -7,6 +7,10 @@ namespace SoundHash.Backup.Cli.Output;
 /// <summary>Shows how far a transfer is: a bar on a terminal, a line every ten seconds otherwise.</summary>
 internal sealed class ProgressReporter : IAsyncDisposable
 {
+    // What the first bytes and seconds promise is off by hours; near the end, the expectation itself is not that exact.
+    private const double FirstShare = 0.02, LastShare = 0.99;
+    private static readonly TimeSpan FirstSeconds = TimeSpan.FromSeconds(3);
+
     // Short enough that a terminal of 80 columns shows all of it.
     private const int BarWidth = 10;
 
@@ -93,17 +97,19 @@ internal sealed class ProgressReporter : IAsyncDisposable
         }
 
         // The estimate comes from the size on disk and is never shown as done before it is.
-        var share = Math.Min((double)bytes / expected, 0.99);
-        var left = $"about {Sizes.Duration(TimeSpan.FromSeconds(Math.Max(expected - bytes, 0) / rate))} left";
+        var share = Math.Min((double)bytes / expected, LastShare);
+        var left = share is < FirstShare or >= LastShare || elapsed < FirstSeconds
+            ? string.Empty
+            : $"  about {Sizes.Duration(TimeSpan.FromSeconds((expected - bytes) / rate))} left";
         var filled = (int)(share * BarWidth);
         var bar = $"[{new string('#', filled)}{new string('.', BarWidth - filled)}]";
         var part = string.Create(CultureInfo.InvariantCulture, $"about {share:P0}");
         return Fitting(
             width,
             [
-                $"{bar} {part}  {done}  {perSecond}  {time}  {left}",
-                $"{part}  {done}  {perSecond}  {time}  {left}",
-                $"{part}  {done}  {time}  {left}",
+                $"{bar} {part}  {done}  {perSecond}  {time}{left}",
+                $"{part}  {done}  {perSecond}  {time}{left}",
+                $"{part}  {done}  {time}{left}",
             ]);
     }
 

@@ -17,6 +17,7 @@ public sealed class SettingsReader(
     private readonly List<string> _problems = [];
     private readonly List<string> _flagProblems = [];
     private readonly HashSet<string> _asked = [];
+    private bool _saidUnknown;
 
     /// <summary>Names that begin like ours and are unknown, in the environment and in the file.</summary>
     public IReadOnlyList<string> UnknownNames { get; } =
@@ -152,7 +153,7 @@ public sealed class SettingsReader(
     public void Warn(string message) => warn?.Invoke(message);
 
     /// <summary>
-    /// Throws when there were problems. A name that looks like a misspelt setting is one when the verb has asked for that
+    /// Throws when there were problems, else warns once of names that are unknown. A name that looks like a misspelt setting is one when the verb has asked for that
     /// setting and no flag gave it: so a verb reads all that it needs first.
     /// </summary>
     /// <exception cref="BackupException">All problems in one message.</exception>
@@ -164,6 +165,7 @@ public sealed class SettingsReader(
         var settings = _problems.Concat(typos).ToList();
         if (settings.Count + _flagProblems.Count == 0)
         {
+            WarnOfUnknown();
             return;
         }
 
@@ -174,6 +176,16 @@ public sealed class SettingsReader(
             _ => $"the command line and {Surroundings}",
         };
         throw new BackupException(ErrorKind.Configuration, string.Join("; ", _flagProblems.Concat(settings)), $"correct {where}");
+    }
+
+    private void WarnOfUnknown()
+    {
+        foreach (var name in _saidUnknown ? [] : UnknownNames)
+        {
+            Warn($"unknown setting {name} is ignored");
+        }
+
+        _saidUnknown = true;
     }
 
     private string Surroundings => file is null ? "the environment" : $"the environment or {file.Path}";

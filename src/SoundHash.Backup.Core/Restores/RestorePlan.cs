@@ -22,7 +22,7 @@ public sealed record RestorePlan(
     string SetId,
     string Database,
     string Tier,
-    TimeSpan Age,
+    [property: JsonIgnore] TimeSpan Age,
     IReadOnlyList<string> Copies,
     string Target,
     string TargetState,
@@ -34,6 +34,9 @@ public sealed record RestorePlan(
     string ExpectedFrom,
     [property: JsonIgnore] IReadOnlyList<BackupException> Refusals)
 {
+    /// <summary>How old the set is.</summary>
+    public double AgeSeconds => Age.TotalSeconds;
+
     /// <summary>Why nothing would be done, a line each; empty when the restore would begin.</summary>
     public IReadOnlyList<string> Problems => Refusals.Select(static r => r.Message).ToList();
 }

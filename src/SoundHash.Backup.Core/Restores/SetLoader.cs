@@ -29,7 +29,7 @@ internal sealed class SetLoader(SetSource source, IReadOnlyList<TableRecord> cho
         }
         else
         {
-            run.Log.Information("set {Id} is one stream, so that it is restored by one process", source.Manifest.Id);
+            run.Log.Debug("set {Id} is one stream, so that it is restored by one process", source.Manifest.Id);
             await phases.RunAsync("load", () => LoadOneAsync(run.Loader(database), last, views.Selection, cancel));
         }
 

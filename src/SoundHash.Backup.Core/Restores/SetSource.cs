@@ -67,7 +67,7 @@ internal sealed class SetSource(
                 $"'{name}' is no ordinary table with rows of its own ({other.Kind.Word()})",
                 "name the partitions of a partitioned table one by one"),
             [] => throw new BackupException(
-                ErrorKind.Usage, $"set {manifest.Id} has no table '{name}'", "names are compared exactly, as schema.name or name"),
+                ErrorKind.Usage, $"set {manifest.Id} has no table '{name}'", "names are compared exactly, as schema.name or name, and without the quotes of SQL: --table 'public.Order Items'"),
             _ => throw new BackupException(
                 ErrorKind.Usage,
                 $"'{name}' is in several schemas: {string.Join(", ", fitting.Select(static t => t.Schema))}",

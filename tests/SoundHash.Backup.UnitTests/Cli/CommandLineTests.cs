@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using SoundHash.Backup.Cli;
 using SoundHash.Backup.Cli.Commands;
 using SoundHash.Backup.Errors;
@@ -8,7 +9,7 @@ using SoundHash.Backup.Errors;
 namespace SoundHash.Backup.UnitTests.Cli;
 
 /// <summary>The command lines that we show are ones that we take, and the others are told what is wrong with them.</summary>
-public sealed class CommandLineTests
+public sealed partial class CommandLineTests
 {
     /// <summary>Every verb with its words.</summary>
     public static TheoryData<string> Verbs => [.. Walk(ShbackupApplication.Root(), []).Select(static v => string.Join(' ', v.Path))];
@@ -53,6 +54,45 @@ public sealed class CommandLineTests
     [MemberData(nameof(Pages))]
     public void The_command_lines_of_the_documentation_parse(string page) => Assert.All(CommandLinesOf(MarkdownPage.Read(page)), AssertParses);
 
+    /// <summary>A hint is followed at three in the morning: what it says to type must be a command line.</summary>
+    [Fact]
+    public void The_command_lines_in_messages_and_hints_of_the_source_parse()
+    {
+        var lines = Directory.EnumerateFiles(Path.Combine(SourceTree.Root, "src"), "*.cs", SearchOption.AllDirectories)
+            .Where(static f => !f.Contains("/obj/", StringComparison.Ordinal) && !f.Contains("/bin/", StringComparison.Ordinal))
+            .SelectMany(static f => Literal().Matches(File.ReadAllText(f)).Select(static m => m.Groups["text"].Value))
+            .SelectMany(static text => Mentioned().Matches(text).Select(static m => m.Value))
+            .Select(static line => Interpolation().Replace(line, "WORD").Trim())
+            // A verb that is filled in, and words about the program.
+            .Where(static line => !line.EndsWith('\'') && !line.StartsWith("shbackup backup WORD", StringComparison.Ordinal) && line != "shbackup restore sets by itself")
+            .Distinct().ToList();
+
+        Assert.True(lines.Count >= 20, string.Join("; ", lines));
+        Assert.All(lines, static line =>
+        {
+            var words = Words(line).TakeWhile(static w => !Prose.Contains(w)).ToList();
+            // A verb of which the rest is in other words, like its id, is one all the same.
+            var problems = ShbackupApplication.Problems(ShbackupApplication.Parse(words))
+                .Where(static p => !p.StartsWith("Required ", StringComparison.Ordinal) && !p.StartsWith("give the id", StringComparison.Ordinal)
+                    && !p.StartsWith("say what to restore", StringComparison.Ordinal));
+            Assert.True(!problems.Any(), $"{line}: {string.Join("; ", problems)}");
+        });
+    }
+
+    // Words with which a sentence goes on behind a command line.
+    private static readonly string[] Prose =
+        ["and", "shows", "tells", "makes", "after", "lists", "says", "fetches", "prints", "looks", "fills", "archives"];
+
+    [GeneratedRegex("""(?<text>\$?"([^"\\\n]|\\.)*shbackup ([^"\\\n]|\\.)*")""", RegexOptions.ExplicitCapture, 5000)]
+    private static partial Regex Literal();
+
+    // Up to where the sentence goes on.
+    [GeneratedRegex("""(?<![\w/.-])shbackup (backup|restore|encrypt|decrypt|wal-archive)\b[^";:,()|]*""", RegexOptions.ExplicitCapture, 5000)]
+    private static partial Regex Mentioned();
+
+    [GeneratedRegex(@"\{[^{}]*\}", RegexOptions.None, 5000)]
+    private static partial Regex Interpolation();
+
     [Theory]
     [InlineData("README.md", 8)]
     [InlineData("docs/runbook.md", 12)]
@@ -94,6 +134,20 @@ public sealed class CommandLineTests
         // A placeholder is a word that says what belongs there.
         Assert.DoesNotMatch("<(?!N>|ID>)[A-Z]{1,2}>", text);
         Assert.DoesNotMatch("<[a-z]+>", text);
+    }
+
+    [Fact]
+    public void The_help_of_the_group_that_is_no_verb_has_examples_that_parse_and_exit_codes()
+    {
+        using var output = new StringWriter();
+        var parse = ShbackupApplication.Parse(["wal-archive", "--help"]);
+        parse.InvocationConfiguration.Output = output;
+
+        Assert.Equal(0, parse.Invoke(parse.InvocationConfiguration));
+
+        Assert.All(SoundHash.Backup.Cli.Commands.WalArchive.WalArchiveCommand.Examples, AssertParses);
+        Assert.Contains("Examples:\n  shbackup wal-archive ", output.ToString(), StringComparison.Ordinal);
+        Assert.Contains("Exit codes:\n    0  done, and proven\n", output.ToString(), StringComparison.Ordinal);
     }
 
     [Theory]

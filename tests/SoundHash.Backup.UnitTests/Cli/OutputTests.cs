@@ -127,7 +127,9 @@ public sealed class OutputTests
     [InlineData(0, 0, 0, "0 B  0 B/s  0.0 s")]
     [InlineData(104_857_600, 10, 0, "100.0 MiB  10.0 MiB/s  10.0 s")]
     [InlineData(104_857_600, 10, 209_715_200, "[#####.....] about 50 %  100.0 MiB  10.0 MiB/s  10.0 s  about 10.0 s left")]
-    [InlineData(104_857_600, 10, 52_428_800, "[#########.] about 99 %  100.0 MiB  10.0 MiB/s  10.0 s  about 0.0 s left")]
+    [InlineData(104_857_600, 10, 52_428_800, "[#########.] about 99 %  100.0 MiB  10.0 MiB/s  10.0 s")]
+    [InlineData(1_048_576, 10, 104_857_600, "[..........] about 1 %  1.0 MiB  102.4 KiB/s  10.0 s")]
+    [InlineData(52_428_800, 2, 104_857_600, "[#####.....] about 50 %  50.0 MiB  25.0 MiB/s  2.0 s")]
     public void Progress_tells_rate_and_rest_and_is_never_done_before_it_is(long bytes, int seconds, long expected, string text) =>
         Assert.Equal(text, ProgressReporter.Describe(bytes, TimeSpan.FromSeconds(seconds), expected));
 

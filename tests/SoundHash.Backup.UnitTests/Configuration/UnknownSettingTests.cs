@@ -34,6 +34,24 @@ public sealed class UnknownSettingTests
     }
 
     [Fact]
+    public void An_unknown_name_is_told_once_as_ignored_or_as_an_error()
+    {
+        var warnings = new List<string>();
+        var settings = new SettingsReader([], new Dictionary<string, string> { ["BACKUP_ENCRYPTION_ENABLE"] = "true" }, null, warnings.Add);
+        settings.Text("BACKUP_DIR");
+
+        settings.ThrowIfInvalid();
+        settings.ThrowIfInvalid();
+        Assert.Equal("unknown setting BACKUP_ENCRYPTION_ENABLE is ignored", Assert.Single(warnings));
+
+        var refused = new SettingsReader([], new Dictionary<string, string> { ["BACKUP_ENCRYPTION_ENABLE"] = "true" }, null, warnings.Add);
+        refused.Text("BACKUP_ENCRYPTION_ENABLED");
+
+        Assert.Contains("did you mean", refused.Refused().Message, StringComparison.Ordinal);
+        Assert.Single(warnings);
+    }
+
+    [Fact]
     public void A_slip_in_a_setting_that_a_flag_gives_stops_nothing()
     {
         var settings = Settings.Of([("BACKUP_JOBS", "2")], [("BACKUP_JOB", "3")], null);
