@@ -57,6 +57,9 @@ internal sealed class WalSite
     /// <summary>The store of the archive.</summary>
     public IObjectStore Store { get; }
 
+    /// <summary>The server, of whatever cluster; null when it could not be asked.</summary>
+    public ServerWal? Server => _server;
+
     /// <summary>Why the server could not be asked, or null.</summary>
     public string? ServerProblem { get; }
 

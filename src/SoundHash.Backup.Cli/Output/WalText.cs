@@ -1,4 +1,5 @@
 using SoundHash.Backup.Errors;
+using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Wal;
 
 namespace SoundHash.Backup.Cli.Output;
@@ -52,6 +53,17 @@ internal static class WalText
         };
     }
 
+    /// <summary>A damaged file with a way out of it.</summary>
+    public static BackupException Damage(WalFileName name, BackupException error, ServerWal? server, bool wasRepaired)
+    {
+        var isOnServer = server?.WalFiles?.Contains(name.Name) == true;
+        var way = isOnServer && !wasRepaired
+            ? "the server still has it in pg_wal: shbackup wal-archive verify --repair"
+            : $"PostgreSQL has no copy that is surely the same: put {name} and {name}.sha256 back from another copy of the archive; where there is none, "
+            + "recovery from the sets before it ends there: take a new physical backup at once (shbackup backup --kind physical)";
+        return new BackupException(error.Kind, error.Message, way, error);
+    }
+
     /// <summary>The summary of a timeline for a table.</summary>
     public static IReadOnlyList<string> Row(WalTimelineResult timeline) =>
     [
@@ -72,6 +84,8 @@ internal static class WalText
 
     private static string Span(WalGapResult gap) => (gap.After, gap.Before) switch
     {
+        // Several are archived at once, so that the later one may have been there first.
+        ({ } after, { } before) when after > before => $", stored between {Sizes.Time(before)} and {Sizes.Time(after)}",
         ({ } after, { } before) => $", stored between {Sizes.Time(after)} and {Sizes.Time(before)}",
         ({ } after, null) => $", after {Sizes.Time(after)}",
         (null, { } before) => $", before {Sizes.Time(before)}",

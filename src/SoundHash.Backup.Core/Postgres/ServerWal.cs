@@ -29,6 +29,7 @@ public sealed record ArchiverStatistics(
 /// <param name="Archiver">How the archiver has fared.</param>
 /// <param name="WalFiles">Names in pg_wal.</param>
 /// <param name="ReadyFiles">Names that wait to be archived.</param>
+/// <param name="HasReceiver">pg_receivewal, ours or another, is connected.</param>
 public sealed record ServerWal(
     ulong SystemIdentifier,
     uint Timeline,
@@ -40,7 +41,8 @@ public sealed record ServerWal(
     string? DataDirectory,
     ArchiverStatistics Archiver,
     IReadOnlySet<string>? WalFiles,
-    IReadOnlySet<string>? ReadyFiles)
+    IReadOnlySet<string>? ReadyFiles,
+    bool HasReceiver = false)
 {
     /// <summary>The segment that it writes now.</summary>
     public WalSegment Current => WalSegment.Of(Timeline, Position, SegmentBytes);
@@ -48,6 +50,9 @@ public sealed record ServerWal(
     /// <summary>True when archive_command calls us.</summary>
     public bool ArchivesWithUs =>
         ArchiveMode != "off" && ArchiveCommand?.Contains("wal-archive push", StringComparison.Ordinal) == true;
+
+    /// <summary>True when nobody takes the log away from the server.</summary>
+    public bool IsUnarchived => ArchiveMode == "off" && !HasReceiver && !InRecovery;
 
     /// <summary>Asks a server.</summary>
     /// <exception cref="BackupException">It can't be asked, or the role may not even know which cluster it is.</exception>
@@ -78,8 +83,18 @@ public sealed record ServerWal(
             await TryTextAsync(session, "SELECT current_setting('data_directory')", log, cancel),
             await StatisticsAsync(session, cancel),
             await TryNamesAsync(session, "SELECT name FROM pg_ls_waldir()", string.Empty, log, cancel),
-            await TryNamesAsync(session, "SELECT name FROM pg_ls_archive_statusdir()", ".ready", log, cancel));
+            await TryNamesAsync(session, "SELECT name FROM pg_ls_archive_statusdir()", ".ready", log, cancel),
+            await ReceiverAsync(session, cancel) is not null);
     }
+
+    /// <summary>The receiver that is connected, pg_receivewal by its own name or by one of ours; null for none.</summary>
+    public static Task<string?> ReceiverAsync(Session session, CancellationToken cancel) => session.TextAsync(
+        """
+        SELECT coalesce(r.application_name::text, s.slot_name::text, '')
+        FROM pg_stat_replication r LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid
+        WHERE r.application_name ~* 'receivewal|shbackup' OR s.slot_name ~* 'receivewal|shbackup' LIMIT 1
+        """,
+        cancel);
 
     private static async Task<ArchiverStatistics> StatisticsAsync(Session session, CancellationToken cancel)
     {

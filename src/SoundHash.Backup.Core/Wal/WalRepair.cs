@@ -48,6 +48,47 @@ public sealed class WalRepair(LoadedWal wal, DataDirectory data, Seal seal, ILog
         return added;
     }
 
+    /// <summary>Puts the data directory's copy of a file in the place of a damaged one in the archive, which is kept beside it.</summary>
+    /// <param name="name">The file.</param>
+    /// <param name="replacement">Does it.</param>
+    /// <param name="cancel">Cancels.</param>
+    /// <returns>False when pg_wal has no copy that is surely the same file.</returns>
+    /// <exception cref="BackupException">The data directory is another cluster's, or the archive can't be written.</exception>
+    public async Task<bool> TryReplaceAsync(WalFileName name, WalReplacement replacement, CancellationToken cancel)
+    {
+        EnsureSameCluster();
+        var path = data.PathOf(name);
+        if (!File.Exists(path))
+        {
+            return false;
+        }
+
+        try
+        {
+            var source = await WalSource.ReadAsync(name, path, cancel);
+            if (WalSegment.TryParse(name.Name, wal.Index.SegmentBytes, out var segment))
+            {
+                var header = WalHeader.TryRead(source.First.Span) ?? throw new BackupException(
+                    ErrorKind.Verification, $"{path} does not begin like a WAL segment");
+                header.EnsureIs(name, wal.Archive.SystemIdentifier, wal.Index.HistoryOf(segment.Timeline), source.Length);
+                // Where its sum is lost, PostgreSQL's word that it is complete has to do.
+                if (await wal.Archive.SumOfAsync(name, cancel) is null && !data.IsComplete(name))
+                {
+                    return false;
+                }
+            }
+
+            var aside = await replacement.ReplaceAsync(source, seal, cancel);
+            log.Information("replaced the damaged {Name} from {Path}; the damaged one is kept as {Aside:l}", name.Name, path, aside);
+            return true;
+        }
+        catch (BackupException e) when (e.Kind == ErrorKind.Verification)
+        {
+            log.Warning("{Path} does not replace the damaged file: {Message:l}", path, e.Message);
+            return false;
+        }
+    }
+
     private void EnsureSameCluster()
     {
         if (data.SystemIdentifier != wal.Archive.SystemIdentifier)

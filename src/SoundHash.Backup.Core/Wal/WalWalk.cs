@@ -45,7 +45,7 @@ public sealed record WalTimelineWalk(WalChain Chain, Manifest? Set, IReadOnlyLis
 public sealed class WalWalk(LoadedWal wal, IReadOnlyList<Manifest> sets, ServerWal? server, DateTimeOffset now)
 {
     // Several segments are archived at once, and a later one may be done first.
-    private static readonly TimeSpan OnItsWay = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan OnItsWay = TimeSpan.FromMinutes(1);
 
     /// <summary>All timelines that something is archived of, or should be: the server's, when its history is known.</summary>
     public IReadOnlyList<WalTimelineWalk> Timelines()

@@ -60,8 +60,7 @@ public sealed class ArchiveCareTests : IAsyncLifetime
 
         (await RunAsync("verify")).Expect(8).Says($"has a gap: segment {lost}").Says("--repair");
         (await RunAsync("status")).Expect(8).Says(lost);
-        // It asks no server: what has just been overtaken by a later one may be on its way.
-        Assert.Contains($"not there (pending): segment {lost}", (await RunAsync("list")).Expect(0).Output, StringComparison.Ordinal);
+        Assert.Contains($"not there (on-server): segment {lost}", (await RunAsync("list")).Expect(8).Output, StringComparison.Ordinal);
 
         var repaired = Cluster(await JsonAsync(0, "verify", "--repair"));
         Assert.Equal(lost, Assert.Single(repaired.GetProperty("repaired").EnumerateArray()).GetString());
@@ -92,7 +91,31 @@ public sealed class ArchiveCareTests : IAsyncLifetime
         bytes[bytes.Length / 2] ^= 1;
         File.WriteAllBytes(path, bytes);
 
-        (await RunAsync("verify")).Expect(8).Says(_segments[^2]);
+        (await RunAsync("verify")).Expect(8).Says(_segments[^2]).Says("verify --repair");
+
+        // The damaged one is kept, and the good one is what the server has.
+        Assert.Contains($"repaired {_segments[^2]}", (await RunAsync("verify", "--repair")).Expect(0).Output, StringComparison.Ordinal);
+        await Command.ShellAsync($"zstd -dcq \"{path}\" | cmp - '{_cluster.DataDirectory}/pg_wal/{_segments[^2]}'");
+        Assert.Equal(bytes, File.ReadAllBytes(Assert.Single(Directory.GetFiles(_archive, $"{_segments[^2]}.damaged-*"))));
+        (await RunAsync("verify")).Expect(0);
+    }
+
+    [Fact]
+    public async Task A_damaged_segment_is_replaced_only_by_the_very_same_and_the_way_out_is_told()
+    {
+        var path = Path.Combine(_archive, _segments[^2]);
+        var bytes = File.ReadAllBytes(path);
+        bytes[bytes.Length / 2] ^= 1;
+        File.WriteAllBytes(path, bytes);
+        using var folder = new TempFolder();
+        await Command.ShellAsync(
+            $"mkdir -p '{folder.Path}/global' '{folder.Path}/pg_wal' && cp '{_cluster.DataDirectory}/global/pg_control' '{folder.Path}/global/'"
+            + $" && cp '{_cluster.DataDirectory}/pg_wal/{_segments[^2]}' '{folder.Path}/pg_wal/'"
+            + $" && printf x | dd of='{folder.Path}/pg_wal/{_segments[^2]}' bs=1 seek=9000 conv=notrunc status=none");
+        await ArchivingCluster.GiveToPostgresAsync(folder.Path);
+
+        (await RunAsync("verify", "--repair", "--pgdata", folder.Path)).Expect(8).Says("does not replace").Says("another copy of the archive");
+        Assert.Equal(bytes, File.ReadAllBytes(path));
     }
 
     [Fact]

@@ -27,6 +27,7 @@ internal sealed class WalGenerateConfigCommand : VerbCommand
         var settings = cli.Settings();
         var server = DatabaseConfiguration.Read(settings);
         var wal = WalConfiguration.ReadForArchiving(settings);
+        var keys = EncryptionConfiguration.ReadForDecryption(settings);
         settings.ThrowIfInvalid();
 
         await using var session = await Session.OpenAsync(server, cancel);
@@ -44,6 +45,8 @@ internal sealed class WalGenerateConfigCommand : VerbCommand
         }
 
         var apply = parse.GetValue(_apply);
+        await EnsureAccessAsync(
+            cli, data, new ArchivingNeeds(program, settings.EnvFilePath, keys.IdentityFiles, wal.Directory, wal.SpoolDirectory), apply, cancel);
         if (apply)
         {
             await ArchivingConfig.ApplyAsync(session, parameters, cancel);
@@ -52,6 +55,32 @@ internal sealed class WalGenerateConfigCommand : VerbCommand
         var items = parameters.Select(static p => new ParameterResult(p.Name, p.Value, p.Current, p.Differs, p.NeedsRestart)).ToList();
         cli.Print(new ArchivingDocument(items, restore, apply), ResultJson.Default.ArchivingDocument, Print);
         return ExitCodes.Success;
+    }
+
+    // A command that PostgreSQL's user can't run is worse than none: it looks set up, and archives nothing.
+    private static async Task EnsureAccessAsync(CliSession cli, DataDirectory data, ArchivingNeeds needs, bool apply, CancellationToken cancel)
+    {
+        var access = new ArchivingAccess(data, cli.Launcher);
+        if (!access.CanTell)
+        {
+            cli.Log.Warning(
+                "whether PostgreSQL's user {User:l} can read the settings and write to BACKUP_WAL_DIR and BACKUP_SPOOL_DIR can't be told by this user; run this as root, or as {User:l}",
+                access.User,
+                access.User);
+            return;
+        }
+
+        var (archiving, recovery) = await access.ProblemsAsync(needs, cancel);
+        foreach (var problem in recovery.Concat(archiving.Skip(apply ? 1 : 0)))
+        {
+            cli.Log.Warning("{Message:l}; {Hint:l}", problem.Message, problem.Hint);
+        }
+
+        if (apply && archiving.Count > 0)
+        {
+            throw new BackupException(
+                archiving[0].Kind, $"nothing was set: {archiving[0].Message}", $"{archiving[0].Hint}; then run this again");
+        }
     }
 
     private static async Task<DataDirectory> DataDirectoryOfAsync(Session session, CancellationToken cancel)

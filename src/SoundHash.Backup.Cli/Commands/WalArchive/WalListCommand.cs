@@ -19,7 +19,12 @@ internal sealed class WalListCommand(CommonOptions common)
         var own = WalSiteSettings.Read(cli, settings);
         settings.ThrowIfInvalid();
 
-        var site = await WalSite.OpenAsync(cli, own, askServer: false, cancel);
+        var site = await WalSite.OpenAsync(cli, own, askServer: true, cancel);
+        if (site.ServerProblem is { } unasked)
+        {
+            cli.Log.Information("the server can't be asked what it has not archived yet: {Problem:l}", unasked);
+        }
+
         var clusters = await site.ClustersAsync(cancel);
         var problems = clusters.SelectMany(static c => c.Problems).ToList();
         var code = ExitCodes.WorstOf(problems);

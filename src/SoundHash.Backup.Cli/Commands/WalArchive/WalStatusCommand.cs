@@ -26,11 +26,25 @@ internal sealed class WalStatusCommand(CommonOptions common)
         var clusters = await site.ClustersAsync(cancel);
         if (clusters.Count == 0)
         {
+            var why = site.Server is { } asked ? ProblemsOf(asked).ToList() : [];
+            why.ForEach(cli.ReportLines);
             throw new BackupException(ErrorKind.Verification, site.Nothing(), "shbackup wal-archive generate-config says how to archive");
         }
 
+        if (site.ServerProblem is { } unasked)
+        {
+            cli.Log.Warning("the server can't be asked, so that this is the archive's side alone: {Problem:l}", unasked);
+        }
+
         var problems = clusters.ToDictionary(static c => c, c => ProblemsOf(c).ToList());
-        var all = site.BrokenSets.Concat(problems.Values.SelectMany(static p => p)).ToList();
+        // Of a server whose WAL is not here at all, nothing below says a word.
+        var stranger = site.Server is { } server && clusters.All(c => c.SystemIdentifier != server.SystemIdentifier)
+            ? ProblemsOf(server).Prepend(new BackupException(
+                ErrorKind.Verification,
+                $"nothing of the server's own cluster, system identifier {server.SystemIdentifier}, is archived here",
+                "check DATABASE_HOST, DATABASE_PORT, BACKUP_WAL_DIR and BACKUP_CLUSTER; shbackup wal-archive generate-config says how to archive"))
+            : [];
+        var all = site.BrokenSets.Concat(problems.Values.SelectMany(static p => p)).Concat(stranger).ToList();
         var code = ExitCodes.WorstOf(all);
         var now = cli.Time.GetUtcNow();
         var document = new WalStatusDocument(
@@ -58,7 +72,23 @@ internal sealed class WalStatusCommand(CommonOptions common)
             }
         }
 
-        if (cluster.Server is { Archiver: { IsFailing: true } archiver })
+        foreach (var problem in cluster.Server is { } server ? ProblemsOf(server) : [])
+        {
+            yield return problem;
+        }
+    }
+
+    private static IEnumerable<BackupException> ProblemsOf(ServerWal server)
+    {
+        if (server.IsUnarchived)
+        {
+            yield return new BackupException(
+                ErrorKind.Verification,
+                "the server does not archive its WAL: archive_mode is off, and no receiver is connected; what it writes now can't be recovered",
+                "shbackup wal-archive generate-config --apply, then restart the server; or shbackup wal-archive receive");
+        }
+
+        if (server is { Archiver: { IsFailing: true } archiver })
         {
             yield return new BackupException(
                 ErrorKind.Verification,

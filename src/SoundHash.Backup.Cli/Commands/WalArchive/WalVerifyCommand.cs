@@ -8,6 +8,7 @@ using SoundHash.Backup.Errors;
 using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Storage;
 using SoundHash.Backup.Wal;
 
 namespace SoundHash.Backup.Cli.Commands.WalArchive;
@@ -15,7 +16,7 @@ namespace SoundHash.Backup.Cli.Commands.WalArchive;
 /// <summary>shbackup wal-archive verify: is all there that recovery needs, and is it what was archived?</summary>
 internal sealed class WalVerifyCommand : VerbCommand
 {
-    private readonly Option<bool> _repair = new("--repair") { Description = "Fill gaps with what the server still has in pg_wal" };
+    private readonly Option<bool> _repair = new("--repair") { Description = "Fill gaps, and replace damaged files, with what the server still has in pg_wal" };
     private readonly Option<string?> _pgData = new("--pgdata")
     {
         Description = "The data directory to repair from (default: the server's, when it is on this machine)",
@@ -44,9 +45,9 @@ internal sealed class WalVerifyCommand : VerbCommand
         var own = WalSiteSettings.Read(cli, settings);
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = cli.Meter(settings);
-        var repair = parse.GetValue(_repair);
-        var writing = repair ? EncryptionConfiguration.Read(settings) : null;
-        var compression = repair ? RunConfiguration.ReadPageCompression(settings) : null;
+        var repairs = parse.GetValue(_repair);
+        var writing = repairs ? EncryptionConfiguration.Read(settings) : null;
+        var compression = repairs ? RunConfiguration.ReadPageCompression(settings) : null;
         settings.ThrowIfInvalid();
 
         var site = await WalSite.OpenAsync(cli, own, askServer: true, cancel);
@@ -59,11 +60,10 @@ internal sealed class WalVerifyCommand : VerbCommand
         var results = new List<WalVerifyResult>();
         foreach (var found in await site.ClustersAsync(cancel))
         {
-            var repaired = writing is null
-                ? []
-                : await RepairAsync(cli, found, parse.GetValue(_pgData), writing, compression!, errors, cancel);
+            var repair = writing is null ? null : await RepairOfAsync(cli, found, parse.GetValue(_pgData), writing, compression!, errors, cancel);
+            var repaired = repair is null ? [] : await FillAsync(repair, found, errors, cancel);
             var cluster = repaired.Count > 0 ? await site.LoadAsync(found.SystemIdentifier, cancel) : found;
-            results.Add(await VerifyAsync(cli, cluster, own, jobs, meter, repaired, errors, cancel));
+            results.Add(await VerifyAsync(cli, cluster, own, jobs, meter, site.Store, repair, repaired, errors, cancel));
         }
 
         if (results.Count == 0)
@@ -77,7 +77,8 @@ internal sealed class WalVerifyCommand : VerbCommand
         return code;
     }
 
-    private static async Task<IReadOnlyList<string>> RepairAsync(
+    // Null where there is no data directory to repair from.
+    private static async Task<WalRepair?> RepairOfAsync(
         CliSession cli,
         WalCluster cluster,
         string? pgData,
@@ -86,38 +87,81 @@ internal sealed class WalVerifyCommand : VerbCommand
         List<BackupException> errors,
         CancellationToken cancel)
     {
-        var gaps = cluster.Findings.Where(static f => f.Finding.State != WalGapState.Pending).ToList();
-        var histories = cluster.MissingHistories.Where(static h => h.State != WalGapState.Pending).ToList();
-        var directory = pgData ?? cluster.Server?.DataDirectory;
-        if ((gaps.Count == 0 && histories.Count == 0) || directory is null)
+        if ((pgData ?? cluster.Server?.DataDirectory) is not { } directory)
         {
-            return [];
+            return null;
         }
 
         try
         {
             var (provider, recipients) = await cli.Providers(encryption).ForWritingAsync(cancel);
-            var repair = new WalRepair(
-                cluster.Wal, DataDirectory.Open(directory), new Seal(compression, provider, recipients), cli.Log);
-            var filled = new List<string>();
-            foreach (var history in histories)
+            return new WalRepair(cluster.Wal, DataDirectory.Open(directory), new Seal(compression, provider, recipients), cli.Log);
+        }
+        catch (BackupException e) when (!cancel.IsCancellationRequested)
+        {
+            // What is wrong with the archive is to be told all the same; and when nothing is, this is no matter.
+            if (cluster.Problems.Any())
+            {
+                errors.Add(e);
+            }
+            else
+            {
+                cli.Log.Warning("nothing can be repaired: {Message:l}", e.Message);
+            }
+
+            return null;
+        }
+    }
+
+    private static async Task<IReadOnlyList<string>> FillAsync(
+        WalRepair repair, WalCluster cluster, List<BackupException> errors, CancellationToken cancel)
+    {
+        var filled = new List<string>();
+        try
+        {
+            foreach (var history in cluster.MissingHistories.Where(static h => h.State != WalGapState.Pending))
             {
                 filled.AddRange((await repair.FillHistoryAsync(history.Timeline, cancel)).Select(static n => n.Name));
             }
 
-            foreach (var (finding, line) in gaps)
+            foreach (var (finding, line) in cluster.Findings.Where(static f => f.Finding.State != WalGapState.Pending))
             {
                 filled.AddRange((await repair.FillAsync(finding.Gap, line, cancel)).Select(static s => s.Name));
             }
-
-            return filled;
         }
         catch (BackupException e) when (!cancel.IsCancellationRequested)
         {
-            // What is wrong with the archive is to be told all the same.
             errors.Add(e);
-            return [];
         }
+
+        return filled;
+    }
+
+    // What could be replaced is read again: only what was read back counts as repaired.
+    private static async Task<(WalReadResult Read, IReadOnlyList<string> Replaced)> ReplaceAsync(
+        CliSession cli, WalCluster cluster, IObjectStore store, WalRepair repair, WalVerify verify, WalReadResult read, int jobs, CancellationToken cancel)
+    {
+        var replacement = new WalReplacement(store, cluster.SystemIdentifier, cli.Time);
+        var replaced = new List<WalFileName>();
+        foreach (var (name, _) in read.Damage)
+        {
+            if (await repair.TryReplaceAsync(name, replacement, cancel))
+            {
+                replaced.Add(name);
+            }
+        }
+
+        var again = await verify.ReadAsync(cluster.Wal.Index.Entries.Where(e => replaced.Contains(e.Name)).ToList(), jobs, cancel);
+        var bad = again.Damage.Select(static d => d.Name).ToHashSet();
+        return (
+            read with
+            {
+                Read = read.Read + again.Read,
+                Locked = read.Locked + again.Locked,
+                Damage = read.Damage.Where(d => !replaced.Contains(d.Name)).Concat(again.Damage).ToList(),
+                KeyProblem = read.KeyProblem ?? again.KeyProblem,
+            },
+            replaced.Where(n => !bad.Contains(n)).Select(static n => n.Name).ToList());
     }
 
     private static async Task<WalVerifyResult> VerifyAsync(
@@ -126,6 +170,8 @@ internal sealed class WalVerifyCommand : VerbCommand
         WalSiteSettings own,
         int jobs,
         TransferMeter meter,
+        IObjectStore store,
+        WalRepair? repair,
         IReadOnlyList<string> repaired,
         List<BackupException> errors,
         CancellationToken cancel)
@@ -134,7 +180,13 @@ internal sealed class WalVerifyCommand : VerbCommand
         WalReadResult read;
         await using (new ProgressReporter(cli, "verify", meter, () => (long)cluster.Wal.Index.SegmentBytes * files.Count))
         {
-            read = await new WalVerify(cluster.Wal, own.Providers, own.HasAgeKey, meter).ReadAsync(files, jobs, cancel);
+            var verify = new WalVerify(cluster.Wal, own.Providers, own.HasAgeKey, meter);
+            read = await verify.ReadAsync(files, jobs, cancel);
+            if (repair is not null && read.Damage.Count > 0)
+            {
+                (read, var replaced) = await ReplaceAsync(cli, cluster, store, repair, verify, read, jobs, cancel);
+                repaired = [.. repaired, .. replaced];
+            }
         }
 
         if (cluster.Sets.Count == 0)
@@ -142,7 +194,7 @@ internal sealed class WalVerifyCommand : VerbCommand
             cli.Log.Warning("there is no physical backup of {System}: what is archived was looked at, but nothing can be recovered with it", cluster.SystemIdentifier);
         }
 
-        var problems = cluster.Problems.Concat(read.Damage.Select(static d => d.Error)).ToList();
+        var problems = cluster.Problems.Concat(read.Damage.Select(d => WalText.Damage(d.Name, d.Error, cluster.Server, repair is not null))).ToList();
         if (read.KeyProblem is { } locked)
         {
             cli.Log.Warning(

@@ -25,7 +25,7 @@ internal sealed class ArchiveWait(WalArchive archive, Session session, TimeSpan 
     /// <exception cref="BackupException">Archiving is off.</exception>
     public static async Task EnsureArchivingAsync(ClusterFacts facts, Session session, ILogger log, CancellationToken cancel)
     {
-        if (!facts.Archives && await ReceiverAsync(session, cancel) is null)
+        if (!facts.Archives && await ServerWal.ReceiverAsync(session, cancel) is null)
         {
             throw new BackupException(
                 ErrorKind.Configuration,
@@ -72,7 +72,7 @@ internal sealed class ArchiveWait(WalArchive archive, Session session, TimeSpan 
         }
 
         // A receiver brings it by itself. One that is ready to be archived may have been archived since we looked.
-        if (await ReceiverAsync(session, cancel) is null && await IsReadyAsync(name, cancel) == false && !await archive.ContainsAsync(name, cancel))
+        if (await ServerWal.ReceiverAsync(session, cancel) is null && await IsReadyAsync(name, cancel) == false && !await archive.ContainsAsync(name, cancel))
         {
             throw NoHistory(name);
         }
@@ -200,12 +200,4 @@ internal sealed class ArchiveWait(WalArchive archive, Session session, TimeSpan 
             return null;
         }
     }
-
-    // pg_receivewal, by its own name or by one of ours.
-    private static Task<string?> ReceiverAsync(Session session, CancellationToken cancel) => session.TextAsync(
-        """
-        SELECT r.application_name::text FROM pg_stat_replication r LEFT JOIN pg_replication_slots s ON s.active_pid = r.pid
-        WHERE r.application_name ~* 'receivewal|shbackup' OR s.slot_name ~* 'receivewal|shbackup' LIMIT 1
-        """,
-        cancel);
 }
