@@ -34,10 +34,10 @@ public sealed class PgbenchLoad : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        // It ends by itself with its server.
+        // It ends by itself with its server. SIGINT it may ignore, when whoever runs the tests does.
         if (!_process.HasExited)
         {
-            await Command.RunAsync("kill", "-INT", _process.Id.ToString(CultureInfo.InvariantCulture));
+            await Command.RunAsync("kill", "-TERM", _process.Id.ToString(CultureInfo.InvariantCulture));
         }
 
         await Command.FinishAsync(_process);
