@@ -16,12 +16,16 @@ namespace SoundHash.Backup.Cli;
 /// <param name="Server">The server when it is this cluster's, or null.</param>
 /// <param name="Timelines">What should be there, and what is not.</param>
 /// <param name="MissingHistories">Timelines whose history is not there.</param>
+/// <param name="Windows">Where recovery can go from which set, received pieces included.</param>
+/// <param name="Received">The pieces behind the last segment of the newest timeline, or the server's: where they end, and when they were stored.</param>
 internal sealed record WalCluster(
     LoadedWal Wal,
     IReadOnlyList<Manifest> Sets,
     ServerWal? Server,
     IReadOnlyList<WalTimelineWalk> Timelines,
-    IReadOnlyList<WalMissingHistory> MissingHistories)
+    IReadOnlyList<WalMissingHistory> MissingHistories,
+    IReadOnlyList<(Manifest Set, WalReach Reach)> Windows,
+    (Lsn End, DateTimeOffset Stored)? Received)
 {
     public ulong SystemIdentifier => Wal.Archive.SystemIdentifier;
 
@@ -29,6 +33,14 @@ internal sealed record WalCluster(
     public IReadOnlyList<(WalFinding Finding, WalLine Line)> Findings { get; } = Timelines
         .SelectMany(static t => t.Findings.Select(f => (Finding: f, t.Chain.Line)))
         .DistinctBy(static f => (f.Finding.Gap.First, f.Finding.Gap.Last)).ToList();
+
+    /// <summary>The timeline that counts: the server's, or the newest with segments.</summary>
+    public static uint TimelineOf(WalIndex index, ServerWal? server) =>
+        server?.Timeline ?? index.Timelines.LastOrDefault(t => index.Of(t).Count > 0);
+
+    /// <summary>The last segment of a timeline's line. Just after a promotion nothing of the new timeline is there: then its parent's.</summary>
+    public static WalIndexed? LastOf(WalIndex index, uint timeline) => index.LineTo(timeline).PiecesFrom(0)
+        .Select(p => index.Within(p).LastOrDefault()).LastOrDefault(static w => w.Entry is not null) is { Entry: not null } last ? last : null;
 
     /// <summary>What is lost, as errors.</summary>
     public IEnumerable<BackupException> Problems => Findings.Select(f => WalText.Problem(SystemIdentifier, f.Finding))
@@ -97,7 +109,19 @@ internal sealed class WalSite
         var wal = await LoadedWal.LoadAsync(Store, system, segmentBytes ?? server?.SegmentBytes, Settings.Providers, cancel);
         var manifests = sets.Select(static s => s.Manifest!).Where(m => m.Physical!.WalSegmentBytes == wal.Index.SegmentBytes).ToList();
         var walk = new WalWalk(wal, manifests, server, _cli.Time.GetUtcNow());
-        return new WalCluster(wal, manifests, server, walk.Timelines(), walk.MissingHistories());
+        var pieces = new WalPieces(Store, system);
+        var windows = new List<(Manifest, WalReach)>();
+        foreach (var (set, reach) in manifests.SelectMany(m => WalReach.Of(wal.Index, m).Select(r => (m, r))))
+        {
+            var more = await pieces.BeyondAsync(wal.Index, reach.Timeline, reach.To, cancel);
+            windows.Add((set, more is { } beyond ? reach with { To = beyond.End, ToTime = beyond.Stored } : reach));
+        }
+
+        var timeline = WalCluster.TimelineOf(wal.Index, server);
+        var received = WalCluster.LastOf(wal.Index, timeline) is { } last
+            ? await pieces.BeyondAsync(wal.Index, timeline, last.Segment.End, cancel)
+            : null;
+        return new WalCluster(wal, manifests, server, walk.Timelines(), walk.MissingHistories(), windows, received);
     }
 
     /// <summary>Where there is no WAL at all: a mistyped directory must not pass for an empty archive.</summary>

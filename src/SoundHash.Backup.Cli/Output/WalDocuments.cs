@@ -12,7 +12,8 @@ internal sealed record WalClusterResult(
     int SegmentBytes,
     IReadOnlyList<WalTimelineResult> Timelines,
     IReadOnlyList<WalGapResult> Gaps,
-    IReadOnlyList<string> Problems)
+    IReadOnlyList<string> Problems,
+    string? ReceivedLsn)
 {
     public static WalClusterResult Of(WalCluster cluster)
     {
@@ -22,7 +23,8 @@ internal sealed record WalClusterResult(
             index.SegmentBytes,
             index.Timelines.Select(t => WalTimelineResult.Of(index, t)).ToList(),
             cluster.Findings.Select(static f => WalGapResult.Of(f.Finding)).ToList(),
-            cluster.Wal.Problems.Select(static p => p.Message).ToList());
+            cluster.Wal.Problems.Select(static p => p.Message).ToList(),
+            cluster.Received?.End.ToString());
     }
 }
 
@@ -74,7 +76,9 @@ internal sealed record WalStatusResult(
     double? LagSeconds,
     IReadOnlyList<WalWindowResult> Windows,
     IReadOnlyList<WalGapResult> Gaps,
-    IReadOnlyList<string> Problems);
+    IReadOnlyList<string> Problems,
+    string? ReceivedLsn,
+    DateTimeOffset? ReceivedStored);
 
 /// <summary>What the server says.</summary>
 internal sealed record WalServerResult(

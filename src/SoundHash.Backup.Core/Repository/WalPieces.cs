@@ -31,6 +31,45 @@ public sealed class WalPieces(IObjectStore store, ulong systemIdentifier)
         }
     }
 
+    /// <summary>The segments that there are pieces of, each with its pieces' size and the time of the newest.</summary>
+    public async Task<IReadOnlyList<WalEntry>> SegmentsAsync(CancellationToken cancel)
+    {
+        var folder = WalLayout.PieceFolder(systemIdentifier);
+        var found = new List<(WalPiece Piece, ObjectInfo Info)>();
+        await foreach (var item in store.ListAsync(folder, cancel))
+        {
+            if (WalPiece.TryParse(item.Key[folder.Length..]) is { } piece)
+            {
+                found.Add((piece, item));
+            }
+        }
+
+        return found.GroupBy(static f => f.Piece.Segment)
+            .Select(static g => new WalEntry(g.Key, g.Sum(static f => f.Info.Size), g.Max(static f => f.Info.Modified), true))
+            .OrderBy(static e => e.Name.Name, StringComparer.Ordinal).ToList();
+    }
+
+    /// <summary>How far pieces go on behind a part of the log, and when the last of them was stored; null where none does.</summary>
+    /// <param name="index">What is archived: where a later segment of the timeline is, pieces are never given to a recovery.</param>
+    /// <param name="timeline">The timeline.</param>
+    /// <param name="end">The end of the log without them: the beginning of a segment.</param>
+    /// <param name="cancel">Cancels.</param>
+    public async Task<(Lsn End, DateTimeOffset Stored)?> BeyondAsync(WalIndex index, uint timeline, Lsn end, CancellationToken cancel)
+    {
+        var next = WalSegment.Of(timeline, end, index.SegmentBytes);
+        if (next.Start != end || index.LineTo(timeline).At(next.Number) != next
+            || (index.Of(timeline) is [.., var last] && last.Segment.Number >= next.Number))
+        {
+            return null;
+        }
+
+        var name = WalFileName.Parse(next.Name);
+        var bytes = await EndAsync(name, cancel);
+        return bytes >= WalHeader.Bytes && (await SegmentsAsync(cancel)).FirstOrDefault(e => e.Name == name) is { } entry
+            ? (new Lsn(end.Value + (ulong)bytes), entry.Stored)
+            : null;
+    }
+
     /// <summary>How many bytes of a segment its pieces hold without a gap, from its beginning on.</summary>
     public async Task<long> EndAsync(WalFileName segment, CancellationToken cancel)
     {

@@ -24,6 +24,12 @@ public sealed record WalDecision(WalEntry Entry, bool Removes, string Reason);
 /// <param name="Anchors">The sets in whose stead older ones lose the log after their end: they must be read back first.</param>
 public sealed record WalRetentionPlan(IReadOnlyList<WalDecision> Decisions, IReadOnlyList<Manifest> Anchors)
 {
+    /// <summary>What becomes of pieces of unfinished segments, one decision for all of a segment's.</summary>
+    public IReadOnlyList<WalDecision> Pieces { get; init; } = [];
+
+    /// <summary>True when nothing goes.</summary>
+    public bool RemovesNothing => !Decisions.Concat(Pieces).Any(static d => d.Removes);
+
     /// <summary>What is to be removed, in order.</summary>
     public IReadOnlyList<WalEntry> Removals => Decisions.Where(static d => d.Removes).Select(static d => d.Entry).ToList();
 }
@@ -47,7 +53,9 @@ public static class WalRetention
     /// <param name="sets">All base backups of the cluster.</param>
     /// <param name="windowStart">When the recovery window begins.</param>
     /// <param name="writingFrom">What sets that are being written need: all from this position on; null for nothing.</param>
-    public static WalRetentionPlan Decide(WalIndex index, IReadOnlyList<WalSet> sets, DateTimeOffset windowStart, Lsn? writingFrom)
+    /// <param name="pieces">Segments that there are only pieces of: what nothing needs is never completed and goes in the same way.</param>
+    public static WalRetentionPlan Decide(
+        WalIndex index, IReadOnlyList<WalSet> sets, DateTimeOffset windowStart, Lsn? writingFrom, IReadOnlyList<WalEntry>? pieces = null)
     {
         if (!sets.Any(static s => s.IsGood))
         {
@@ -83,7 +91,10 @@ public static class WalRetention
         }
 
         return new WalRetentionPlan(
-            index.Entries.Select(e => Decide(index, e, needs, windowStart)).ToList(), anchors.DistinctBy(static a => a.Id).ToList());
+            index.Entries.Select(e => Decide(index, e, needs, windowStart)).ToList(), anchors.DistinctBy(static a => a.Id).ToList())
+        {
+            Pieces = pieces?.Select(e => Decide(index, e, needs, windowStart)).ToList() ?? [],
+        };
     }
 
     private static WalDecision Decide(WalIndex index, WalEntry entry, List<Need> needs, DateTimeOffset windowStart)

@@ -55,6 +55,13 @@ public sealed class WalCleanup(
             {
                 await RemoveAsync(wal, plan, cancel);
             }
+            else
+            {
+                foreach (var pieces in plan.Pieces.Where(static p => p.Removes))
+                {
+                    log.Information("would remove the pieces of {Name:l}: {Reason:l}", pieces.Entry.Name.Name, pieces.Reason);
+                }
+            }
 
             results.Add(new WalCleanupResult(system, plan.Decisions, ProblemOf(wal, plan, windowStart)));
         }
@@ -77,8 +84,9 @@ public sealed class WalCleanup(
             var wal = await LoadedWal.LoadAsync(store, system, segmentBytes, providers, cancel);
             EnsureRemovalsKnown(wal);
             var candidates = own.Select(s => ToWalSet(s, wal.Index, checks, held)).ToList();
-            var plan = WalRetention.Decide(wal.Index, candidates, windowStart, writingFrom);
-            if (plan.Removals.Count == 0 || plan.Anchors.FirstOrDefault(a => !checks.ContainsKey(a.Id)) is not { } anchor)
+            var pieces = await new WalPieces(store, system).SegmentsAsync(cancel);
+            var plan = WalRetention.Decide(wal.Index, candidates, windowStart, writingFrom, pieces);
+            if (plan.RemovesNothing || plan.Anchors.FirstOrDefault(a => !checks.ContainsKey(a.Id)) is not { } anchor)
             {
                 return (wal, plan);
             }
@@ -181,6 +189,13 @@ public sealed class WalCleanup(
             cancel.ThrowIfCancellationRequested();
             await wal.Archive.DeleteAsync(entry.Name, CancellationToken.None);
             log.Debug("removed {Name}", entry.Name.Name);
+        }
+
+        foreach (var pieces in plan.Pieces.Where(static p => p.Removes))
+        {
+            cancel.ThrowIfCancellationRequested();
+            await new WalPieces(store, wal.Archive.SystemIdentifier).DeleteAsync(pieces.Entry.Name, CancellationToken.None);
+            log.Information("removed the pieces of {Name:l}: {Reason:l}", pieces.Entry.Name.Name, pieces.Reason);
         }
 
         var folder = $"{WalLayout.SystemFolder(wal.Archive.SystemIdentifier)}/";

@@ -240,7 +240,8 @@ public sealed class WalReceiver(
             using (alone)
             {
                 var folder = new WalReceiveFolder(_root, system);
-                using var upload = UploadOf(system, folder);
+                // Its position is not that of the server that we are to receive from.
+                using var upload = UploadOf(system, folder, new WalReceiveProgress(time));
                 // Only into the archive that it was meant for.
                 var archive = new WalArchive(store, system);
                 if (folder.HasArchived && await TryUploadAsync(c => archive.AdmitAsync(true, time.GetUtcNow(), c), cancel))
@@ -251,8 +252,8 @@ public sealed class WalReceiver(
         }
     }
 
-    private WalReceiveUpload UploadOf(ulong system, WalReceiveFolder folder) =>
-        new(folder, new WalArchive(store, system), new WalPieces(store, system), seal, options.Jobs, _progress, log);
+    private WalReceiveUpload UploadOf(ulong system, WalReceiveFolder folder, WalReceiveProgress? progress = null) =>
+        new(folder, new WalArchive(store, system), new WalPieces(store, system), seal, options.Jobs, progress ?? _progress, log);
 
     private Task<RunLock> LockAsync(ulong system, CancellationToken cancel) => RunLock.TakeAsync(
         _root, "wal-archive receive", system.ToString(CultureInfo.InvariantCulture), TimeSpan.Zero, time, cancel);

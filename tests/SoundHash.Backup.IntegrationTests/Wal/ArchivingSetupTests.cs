@@ -63,6 +63,17 @@ public sealed class ArchivingSetupTests
         {
             await cluster.ConvergesAsync(await cluster.FillAsync());
             (await cluster.RunAsync("wal-archive", "status", "--env-file", cluster.EnvFile)).Expect(0);
+
+            // What was received of the unfinished segment counts.
+            await cluster.CommitAsync("received");
+            await Eventually.TrueAsync(
+                async () => (await cluster.RunAsync("wal-archive", "status", "--json", "--env-file", cluster.EnvFile)).Output.Contains(
+                    "\"lagBytes\": 0,", StringComparison.Ordinal),
+                "status counts the pieces");
+            Assert.Contains(
+                "received pieces of the segment after the last",
+                (await cluster.RunAsync("wal-archive", "list", "--env-file", cluster.EnvFile)).Expect(0).Output,
+                StringComparison.Ordinal);
             Assert.Equal(0, await receiver.EndAsync());
         }
 

@@ -51,6 +51,23 @@ public sealed class WalRetentionTests
     }
 
     [Fact]
+    public void Pieces_that_were_never_completed_go_as_their_segment_would_and_no_others()
+    {
+        // Timeline 1 ended in segment 50; a receiver left pieces of the one in which its old server died, and is at 91 of timeline 2.
+        List<WalEntry> pieces =
+        [
+            TestWal.Entry(TestWal.Segment(1, 5).Name, Epoch.AddDays(5)), TestWal.Entry(TestWal.Segment(1, 58).Name, Epoch.AddDays(58)),
+            TestWal.Entry(TestWal.Segment(1, 80).Name, Epoch.AddDays(80)), TestWal.Entry(TestWal.Segment(2, 91).Name, Epoch.AddDays(59)),
+        ];
+        var index = Index(Days(1, 1, 49).Concat(Days(2, 50, 90)), Second);
+        List<string> Gone(params WalSet[] sets) => WalRetention.Decide(index, sets, Epoch.AddDays(60), null, pieces).Pieces
+            .Where(static d => d.Removes).Select(static d => d.Entry.Name.Name).ToList();
+
+        Assert.Equal([pieces[0].Name.Name, pieces[1].Name.Name], Gone(Set("b", 40)));
+        Assert.Empty(Gone(Set("b", 40) with { IsGood = false }));
+    }
+
+    [Fact]
     public void Without_a_good_set_nothing_goes()
     {
         Assert.Empty(Removed(Decide(Index(Days(1, 1, 90)), 60, [])));

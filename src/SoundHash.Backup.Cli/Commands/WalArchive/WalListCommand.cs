@@ -54,6 +54,11 @@ internal sealed class WalListCommand(CommonOptions common)
                 terminal.Line($"  {line}");
             }
 
+            if (cluster.ReceivedLsn is { } received)
+            {
+                terminal.Line($"  received pieces of the segment after the last, to {received}");
+            }
+
             foreach (var gap in cluster.Gaps)
             {
                 terminal.Line($"  not there ({gap.State}): {WalText.Of(gap)}");

@@ -100,12 +100,13 @@ internal sealed class WalStatusCommand(CommonOptions common)
     private static WalStatusResult ResultOf(WalCluster cluster, List<BackupException> problems, DateTimeOffset now)
     {
         var index = cluster.Wal.Index;
-        var timeline = cluster.Server?.Timeline ?? index.Timelines.LastOrDefault(t => index.Of(t).Count > 0);
-        var last = LastOf(index, timeline);
-        var lag = cluster.Server is { } server && last is { } archived
-            ? (long)Math.Max(0, (decimal)server.Position.Value - archived.Segment.End.Value)
+        var last = WalCluster.LastOf(index, WalCluster.TimelineOf(index, cluster.Server));
+        var end = cluster.Received?.End ?? last?.Segment.End;
+        var lag = cluster.Server is { } server && end is { } archived
+            ? (long)Math.Max(0, (decimal)server.Position.Value - archived.Value)
             : (long?)null;
         double? age = last is null ? null : Math.Max(0, (now - last.Value.Entry.Stored).TotalSeconds);
+        double? behind = cluster.Received is { } received ? Math.Max(0, (now - received.Stored).TotalSeconds) : age;
         return new WalStatusResult(
             WalLayout.SystemFolder(cluster.SystemIdentifier),
             cluster.Server is { } asked ? ServerOf(asked) : null,
@@ -113,16 +114,14 @@ internal sealed class WalStatusCommand(CommonOptions common)
             last?.Entry.Stored,
             age,
             lag,
-            lag switch { null => null, 0 => 0, _ => age },
-            cluster.Sets.SelectMany(s => WalReach.Of(index, s).Select(r => new WalWindowResult(
-                s.Id, r.Timeline, r.From.ToString(), r.To.ToString(), r.FromTime, r.ToTime))).ToList(),
+            lag switch { null => null, 0 => 0, _ => behind },
+            cluster.Windows.Select(static w => new WalWindowResult(
+                w.Set.Id, w.Reach.Timeline, w.Reach.From.ToString(), w.Reach.To.ToString(), w.Reach.FromTime, w.Reach.ToTime)).ToList(),
             cluster.Findings.Select(static f => WalGapResult.Of(f.Finding)).ToList(),
-            problems.Concat(cluster.Wal.Problems).Select(static p => p.Message).ToList());
+            problems.Concat(cluster.Wal.Problems).Select(static p => p.Message).ToList(),
+            cluster.Received?.End.ToString(),
+            cluster.Received?.Stored);
     }
-
-    // Just after a promotion nothing of the new timeline is there: then it is the last one of its line.
-    private static WalIndexed? LastOf(WalIndex index, uint timeline) => index.LineTo(timeline).PiecesFrom(0)
-        .Select(p => index.Within(p).LastOrDefault()).LastOrDefault(static w => w.Entry is not null) is { Entry: not null } last ? last : null;
 
     private static WalServerResult ServerOf(ServerWal server) => new(
         server.Timeline,
@@ -182,6 +181,7 @@ internal sealed class WalStatusCommand(CommonOptions common)
         var lag = cluster.LagBytes is { } bytes
             ? string.Create(CultureInfo.InvariantCulture, $"{Sizes.Bytes(bytes)} and {cluster.LagSeconds:0} s behind the server")
             : "how far it is behind the server is unknown";
-        return $"last segment {cluster.LastSegment}, stored {age} ago; {lag}";
+        var received = cluster.ReceivedLsn is { } to ? $", received pieces to {to} of {Sizes.Time(cluster.ReceivedStored!.Value)}" : string.Empty;
+        return $"last segment {cluster.LastSegment}, stored {age} ago{received}; {lag}";
     }
 }
