@@ -1,7 +1,7 @@
 namespace SoundHash.Backup.IntegrationTests.Infrastructure;
 
 /// <summary>A cluster whose server is gone; its archive and one set are left, with rows 1 to 4 of which the first two are in the set.</summary>
-public sealed class LostCluster : ArchivingCluster
+public class LostCluster : ArchivingCluster
 {
     /// <summary>The transaction that added row 3.</summary>
     public string ThirdXid { get; private set; } = string.Empty;
@@ -25,4 +25,22 @@ public sealed class LostCluster : ArchivingCluster
         await ArchivedAsync(await SwitchWalAsync());
         await RestoredServer.StopAsync(DataDirectory, "immediate");
     }
+}
+
+/// <summary>A lost cluster with settings of its own place, which what is restored from it elsewhere must not follow.</summary>
+public sealed class SettledLostCluster : LostCluster
+{
+    // What an administrator may have set, and a restored server must not follow or be misread for: another directory, another log,
+    // a clean-up of the archive, a delay.
+    /// <inheritdoc/>
+    public override string Settings => base.Settings + $"""
+        data_directory = '{DataDirectory}'
+        log_error_verbosity = verbose
+        log_line_prefix = '%q%a LOG:  '
+        archive_cleanup_command = 'touch "{Host}/cleaned"'
+        recovery_end_command = 'touch "{Host}/cleaned"'
+        recovery_min_apply_delay = '1d'
+        hot_standby = off
+
+        """;
 }

@@ -106,7 +106,7 @@ internal sealed class WalStatusCommand(CommonOptions common)
             ? (long)Math.Max(0, (decimal)server.Position.Value - archived.Value)
             : (long?)null;
         double? age = last is null ? null : Math.Max(0, (now - last.Value.Entry.Stored).TotalSeconds);
-        double? behind = cluster.Received is { } received ? Math.Max(0, (now - received.Stored).TotalSeconds) : age;
+        var behind = cluster.Received is { } received ? Math.Max(0, (now - received.Stored).TotalSeconds) : age;
         return new WalStatusResult(
             WalLayout.SystemFolder(cluster.SystemIdentifier),
             cluster.Server is { } asked ? ServerOf(asked) : null,

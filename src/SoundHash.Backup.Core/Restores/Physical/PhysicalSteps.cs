@@ -71,9 +71,18 @@ internal static class PhysicalSteps
     }
 
     private static string Start(PreparedRestore ready, string? configuration) => configuration is null
-        ? $"start the server as the owner of its files: pg_ctl -D {ready.TargetDirectory} start; {Goal(ready)}"
+        ? $"start the server as the owner of its files: pg_ctl -D {ready.TargetDirectory}{Aside(ready)} start; {Goal(ready)}"
         : $"start the server as the owner of its files, with {configuration} as its config_file, in which data_directory, hba_file and "
             + $"ident_file may have to be set to the new places; {Goal(ready)}";
+
+    // One that names its data directory names the original's: -D alone would start a server there.
+    private static string Aside(PreparedRestore ready)
+    {
+        var file = Path.Combine(ready.TargetDirectory, "postgresql.conf");
+        return File.Exists(file) && File.ReadLines(file).Any(static l => l.TrimStart().StartsWith("data_directory", StringComparison.OrdinalIgnoreCase))
+            ? $" -o \"-c data_directory={ready.TargetDirectory}\""
+            : string.Empty;
+    }
 
     private static string Goal(PreparedRestore ready)
     {

@@ -9,6 +9,7 @@ namespace SoundHash.Backup.Restores.Physical;
 public sealed partial class RecoveryNews
 {
     private readonly List<string> _fatal = [];
+    private string? _detail;
 
     /// <summary>Segments that came from the archive.</summary>
     public int Segments { get; private set; }
@@ -21,6 +22,9 @@ public sealed partial class RecoveryNews
 
     /// <summary>It reached its target and pauses.</summary>
     public bool IsPaused { get; private set; }
+
+    /// <summary>It pauses before its target, since it can't go on with its settings; says why.</summary>
+    public string? HeldBy { get; private set; }
 
     /// <summary>It takes writes.</summary>
     public bool IsPromoted { get; private set; }
@@ -52,6 +56,13 @@ public sealed partial class RecoveryNews
         }
 
         var text = match.Groups["text"].Value.Trim();
+        var severity = match.Groups["severity"].Value;
+        if (severity is "WARNING" or "DETAIL")
+        {
+            _detail = text;
+            return;
+        }
+
         if (match.Groups["severity"].Value is "FATAL" or "PANIC")
         {
             _fatal.Add(text);
@@ -77,13 +88,15 @@ public sealed partial class RecoveryNews
         }
 
         IsReadable |= text is "database system is ready to accept read-only connections" or "database system is ready to accept read only connections";
+        HeldBy ??= text == "recovery has paused" ? _detail ?? "its log does not say why" : null;
         IsPaused |= text == "pausing at the end of recovery";
         IsPromoted |= text == "database system is ready to accept connections";
         IsShutDown |= text == "shutdown at recovery target";
         HasEnded |= text == "database system is shut down";
     }
 
-    [GeneratedRegex(@"\b(?<severity>LOG|FATAL|PANIC):  (?<text>.*)$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
+    // With the line prefix that the server is given, or before it knows it; a statement of somebody's in the log is neither.
+    [GeneratedRegex(@"^(\S+ \S+ \S+ \[\d+\] )?(?<severity>LOG|FATAL|PANIC|WARNING|DETAIL):  (?<text>.*)$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]
     private static partial Regex Severity();
 
     [GeneratedRegex(@"^restored log file ""(?<segment>[0-9A-F]{24})"" from archive$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture, 1000)]

@@ -54,6 +54,17 @@ internal static partial class RecoverySettings
             settings.Add(("recovery_target_action", Word(options.Action)));
         }
 
+        // What postgresql.conf may have of the original: commands that remove from its archive, a delay, the slot of another standby.
+        settings.Add(("archive_cleanup_command", string.Empty));
+        settings.Add(("recovery_end_command", string.Empty));
+        settings.Add(("primary_slot_name", string.Empty));
+        settings.Add(("recovery_min_apply_delay", "0"));
+        if (options.Standby is not null || (target is not null && options.Action == RecoveryAction.Pause))
+        {
+            // Without it a pause is a shutdown.
+            settings.Add(("hot_standby", "on"));
+        }
+
         // A standby goes on to whatever timeline its primary will be on.
         settings.Add(("recovery_target_timeline", options is { Standby: not null, Timeline: null }
             ? "latest"

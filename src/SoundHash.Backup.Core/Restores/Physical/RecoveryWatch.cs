@@ -104,13 +104,21 @@ internal sealed class RecoveryWatch(PreparedRestore ready, ServerStart server, T
 
     private void EnsureAlive(string path)
     {
+        if (_news.HeldBy is { } why)
+        {
+            throw new BackupException(
+                ErrorKind.Failed,
+                $"its recovery pauses before its target: {why}",
+                $"stop the server, set that at least as high in {ready.TargetDirectory}/{RecoverySettings.File}, and start it; its log is {path}");
+        }
+
         if (!server.IsAlive() && !_news.IsShutDown && (_news.HasEnded || _news.Fatal.Count > 0 || time.GetElapsedTime(_started) > MostForFirstSign))
         {
-            var why = _news.Fatal.Count > 0 ? string.Join("; ", _news.Fatal.TakeLast(3)) : "its log does not say why";
+            var fatal = _news.Fatal.Count > 0 ? string.Join("; ", _news.Fatal.TakeLast(3)) : "its log does not say why";
             var isPortTaken = _news.Fatal.Any(static f => f.Contains("lock file", StringComparison.Ordinal) || f.Contains("sockets", StringComparison.Ordinal));
             throw new BackupException(
                 ErrorKind.ChildFailed,
-                $"its server ended: {why}",
+                $"its server ended: {fatal}",
                 isPortTaken
                     ? $"another server has its port: pg_ctl -D {ready.TargetDirectory} -o '-p PORT' start, as the owner of its files, starts it on "
                         + "another one, as --port PORT would have"
@@ -141,6 +149,7 @@ internal sealed class RecoveryWatch(PreparedRestore ready, ServerStart server, T
     private async Task<ReachedMoment> ReachedAsync(string path, CancellationToken cancel)
     {
         EnsureFar(path);
+        await EnsureOursAsync(cancel);
         var answer = _news.IsShutDown ? null : await server.TryQueryAsync(Query, cancel);
         var (lsn, transaction) = answer?.Split('|') is [var first, var second] ? (first, second) : (string.Empty, string.Empty);
         var state = _news.IsPromoted ? "takes writes" : _news.IsShutDown ? "is shut down" : _news.IsPaused ? "pauses" : "follows its primary";
@@ -163,4 +172,31 @@ internal sealed class RecoveryWatch(PreparedRestore ready, ServerStart server, T
                 $"see why restore_command did not bring what is there: {path}");
         }
     }
+
+    // Whatever gives settings after postgresql.auto.conf, such as a pg_ctl of somebody's own, recovers to somewhere else.
+    private async Task EnsureOursAsync(CancellationToken cancel)
+    {
+        var (options, chosen) = (ready.Options, ready.Chosen);
+        if (options is { Standby: null, Target.Kind: not RecoveryTargetKind.End } && _news.StoppedAt is null)
+        {
+            throw new BackupException(
+                ErrorKind.Verification, $"its recovery never stopped at {options.Target}: do not use it", "see what gives it other settings than postgresql.auto.conf");
+        }
+
+        var values = RecoverySettings.Make(options, ready.RestoreCommand, chosen.Timeline).Select(static s => $"({Literal(s.Name)}, {Literal(s.Value)})");
+        var other = _news.IsShutDown ? null : await server.TryQueryAsync(
+            "SELECT s.name || ' = ''' || s.setting || ''' (' || s.source || coalesce(', ' || s.sourcefile, '') || ')' FROM pg_catalog.pg_settings s "
+            + $"JOIN (VALUES {string.Join(", ", values)}) AS ours (name, value) ON s.name = ours.name AND s.setting <> ours.value",
+            cancel);
+        if (!string.IsNullOrEmpty(other))
+        {
+            throw new BackupException(
+                ErrorKind.Verification,
+                $"its recovery did not have the settings of this restore, but {other.ReplaceLineEndings(", ")}: do not use it",
+                $"see what overrides {ready.TargetDirectory}/{RecoverySettings.File}, and restore again");
+        }
+    }
+
+    private static string Literal(string text) =>
+        $"E'{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("'", "''", StringComparison.Ordinal)}'";
 }

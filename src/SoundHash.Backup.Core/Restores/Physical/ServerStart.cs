@@ -98,17 +98,16 @@ internal sealed class ServerStart(string directory, DataOwner? owner, PgTools to
             yield return ("port", other.ToString(CultureInfo.InvariantCulture));
         }
 
+        yield return ("log_error_verbosity", "default");
+        yield return ("log_line_prefix", "%m [%p] ");
+        // A configuration file that names the original's directory would start a server there.
+        yield return ("data_directory", directory);
         foreach (var (setting, file) in ((string, string)[])[("config_file", "postgresql.conf"), ("hba_file", "pg_hba.conf"), ("ident_file", "pg_ident.conf")])
         {
             if (outside.FirstOrDefault(p => Path.GetFileName(p.From) == file).To is { } now)
             {
                 yield return (setting, now);
             }
-        }
-
-        if (outside.Count > 0)
-        {
-            yield return ("data_directory", directory);
         }
 
         if (outside.Any(static p => p.From != p.To))

@@ -4,7 +4,7 @@ using SoundHash.Backup.IntegrationTests.Infrastructure;
 namespace SoundHash.Backup.IntegrationTests.Restores.Physical;
 
 /// <summary>With --start the server is started as its owner, followed to its target, and the moment it reached is told.</summary>
-public sealed class StartTests(LostCluster cluster) : IClassFixture<LostCluster>
+public sealed class StartTests(SettledLostCluster cluster) : IClassFixture<SettledLostCluster>
 {
     [Fact]
     public async Task The_server_is_followed_to_the_end_of_the_archive_and_one_that_can_t_start_is_told_of()
@@ -20,6 +20,8 @@ public sealed class StartTests(LostCluster cluster) : IClassFixture<LostCluster>
         Assert.Matches("^[0-9A-F]+/[0-9A-F]+$", reached.GetProperty("replayedLsn").GetString());
         Assert.StartsWith("20", reached.GetProperty("lastTransaction").GetString(), StringComparison.Ordinal);
         Assert.Equal("1,2,3,4", await RowsAsync());
+        Assert.Equal(restored.Data, await cluster.TextAsync("postgres", "SHOW data_directory"));
+        Assert.False(File.Exists(Path.Combine(cluster.Host, "cleaned")));
 
         await using var second = await RestoredServer.PlaceAsync();
         (await RestoreAsync(second, "--start")).Expect(5).Says("is restored to").Says("its server ended: lock file").Says("--port");
@@ -65,6 +67,54 @@ public sealed class StartTests(LostCluster cluster) : IClassFixture<LostCluster>
 
         (await ArchivingCluster.RunInAsync(cluster.Host, "restore", "--target-dir", restored.Data, "--start", "--env-file", site[".env"]))
             .Expect(8).Says($"before segment {Path.GetFileName(last)} of the archive: do not use it");
+    }
+
+    [Fact]
+    public async Task Settings_that_override_those_of_the_restore_are_named_and_no_success()
+    {
+        await using var restored = await RestoredServer.PlaceAsync();
+        using var programs = new TempFolder("bin");
+        await Command.ShellAsync(
+            $"""
+            chmod 755 '{programs.Path}'; ln -s {PostgresPrograms.Directory}/* '{programs.Path}'; rm '{programs["pg_ctl"]}'
+            printf '#!/bin/sh\nexec {PostgresPrograms.Directory}/pg_ctl "$@" -o "-c recovery_target_inclusive=off"\n' > '{programs["pg_ctl"]}'; chmod 755 '{programs["pg_ctl"]}'
+            """);
+        string[] arguments = ["restore", "--target-dir", restored.Data, "--env-file", cluster.EnvFile, "--start", "--to-xid", cluster.ThirdXid];
+
+        (await Command.RunAsync(Workspace.Executable, arguments, new Dictionary<string, string?> { ["PG_BIN_DIR"] = programs.Path }, cluster.Host))
+            .Expect(8).Says("recovery_target_inclusive = 'off' (command line)").Says("do not use it");
+    }
+
+    [Fact]
+    public async Task A_recovery_that_waits_for_a_higher_setting_is_told_of_and_not_waited_for()
+    {
+        await using var lost = new ArchivedCluster();
+        await lost.InitializeAsync();
+        HistoryCluster.Id(await lost.RunAsync("backup", "--kind", "physical", "--env-file", lost.EnvFile, "--json"));
+        await lost.ExecuteAsync("postgres", "ALTER SYSTEM SET max_connections = 90");
+        await RestoredServer.StopAsync(lost.DataDirectory, "fast");
+        await using (var again = await RestoredServer.AtAsync(lost.DataDirectory))
+        {
+            await again.StartAsync();
+            await again.TextAsync("CREATE TABLE later AS SELECT 1 AS id");
+            await again.TextAsync("SELECT pg_switch_wal()::text");
+            await Eventually.TrueAsync(
+                async () => await again.TextAsync("SELECT coalesce(max(name), '') FROM pg_ls_archive_statusdir() WHERE name LIKE '%.ready'") == string.Empty, "all is archived");
+        }
+
+        await using var restored = await RestoredServer.PlaceAsync();
+        (await lost.RunAsync("restore", "--target-dir", restored.Data, "--start", "--env-file", lost.EnvFile))
+            .Expect(1).Says("pauses before its target: max_connections = 60 is a lower setting than on the primary server, where its value was 90");
+    }
+
+    [Fact]
+    public async Task A_configuration_that_leads_to_the_original_s_directory_is_told_of_with_the_command_that_does_not()
+    {
+        await using var restored = await RestoredServer.PlaceAsync();
+
+        var result = (await RestoreAsync(restored)).Expect(0);
+
+        Assert.Contains($"pg_ctl -D {restored.Data} -o \"-c data_directory={restored.Data}\" start", result.Output, StringComparison.Ordinal);
     }
 
     private Task<CommandResult> RestoreAsync(RestoredServer place, params string[] arguments) => Command.RunAsync(
