@@ -39,7 +39,8 @@ internal sealed class RecoveryChoice(RecoveryLog archived, WalScan scan, ILogger
     {
         EnsureKnown(timeline);
         EnsureReadable(target);
-        var onLine = candidates.Where(m => timeline is null || archived.Descends(timeline.Value, m.Physical!)).ToList();
+        var line = timeline ?? candidates.Max(m => archived.Index.NewestFrom(m.Physical!));
+        var onLine = candidates.Where(m => archived.Descends(line, m.Physical!)).ToList();
         if (onLine.Count == 0)
         {
             throw OffLine(candidates[0], named, timeline);
@@ -66,6 +67,7 @@ internal sealed class RecoveryChoice(RecoveryLog archived, WalScan scan, ILogger
             }
 
             var (window, why) = await JudgeAsync(chosen, target, cancel);
+            WarnOfLeft(chosen.Timeline);
             return why is null ? chosen with { Window = window } : throw await UnreachableAsync(chosen with { Window = window }, target, why, cancel);
         }
 
@@ -108,6 +110,25 @@ internal sealed class RecoveryChoice(RecoveryLog archived, WalScan scan, ILogger
         {
             log.Warning(
                 "timeline {Timeline} has WAL in store {Store:l}, and no history file: what it descends from is not known", unknown, archived.Store);
+        }
+    }
+
+    // A server that went on after a copy of it had been promoted wrote a second history of the same time.
+    private void WarnOfLeft(uint timeline)
+    {
+        foreach (var left in archived.Index.LineTo(timeline).History.Ancestors)
+        {
+            if (archived.Index.Of(left.Timeline) is [.., var last] && last.Segment.Start >= left.End)
+            {
+                log.Warning(
+                    "timeline {Left} has WAL to {Last}, beyond {End} where timeline {Followed} leaves it: what was committed there is not in this "
+                    + "recovery; --timeline {Other} goes there instead",
+                    left.Timeline,
+                    last.Segment.End,
+                    left.End,
+                    timeline,
+                    left.Timeline);
+            }
         }
     }
 

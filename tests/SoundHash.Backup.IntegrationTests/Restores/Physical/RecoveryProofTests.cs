@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Npgsql;
 using SoundHash.Backup.IntegrationTests.Infrastructure;
@@ -35,10 +36,13 @@ public sealed class RecoveryProofTests(ForkedCluster cluster) : IClassFixture<Fo
         var mark = cluster.History.MarksOf(ForkedCluster.LastTimeline).Last(m => m.Timeline == timeline);
         string[] restore = ["restore", "--target-dir", Path.Combine(cluster.Host, "nowhere"), "--plan", "--json", "--env-file", cluster.EnvFile];
 
-        foreach (var target in (string[][])[["--to-xid", mark.Xid], ["--to-lsn", mark.Commit.ToString()]])
+        foreach (var target in (string[][])[["--to-xid", mark.Xid], ["--to-lsn", mark.Commit.ToString()], ["--to-time", Text(mark.Time), "--exclusive"]])
         {
-            using var document = JsonDocument.Parse((await ArchivingCluster.RunInAsync(cluster.Host, [.. restore, .. target])).Expect(0).Output);
-            Assert.Equal(timeline, document.RootElement.GetProperty("plan").GetProperty("timeline").GetInt32());
+            var plan = (await ArchivingCluster.RunInAsync(cluster.Host, [.. restore, .. target])).Expect(0);
+            using var document = JsonDocument.Parse(plan.Output);
+            Assert.Equal(timeline, document.RootElement.GetProperty("timeline").GetInt32());
+            // There the old server had gone on for a while, and made a set.
+            Assert.Equal(timeline > 1, plan.Error.Contains("timeline 1 has WAL to", StringComparison.Ordinal));
         }
     }
 
@@ -91,6 +95,8 @@ public sealed class RecoveryProofTests(ForkedCluster cluster) : IClassFixture<Fo
         await using var command = new NpgsqlCommand(sql, connection);
         return (await command.ExecuteScalarAsync())?.ToString();
     }
+
+    private static string Text(DateTime time) => time.ToString("yyyy-MM-dd HH:mm:ss.ffffff'Z'", CultureInfo.InvariantCulture);
 
     private List<string> ArchivedFiles() => new DirectoryInfo(cluster.Archive).EnumerateFiles("*", SearchOption.AllDirectories)
         .Select(static f => $"{f.FullName} {f.Length} {f.LastWriteTimeUtc:O}").Order(StringComparer.Ordinal).ToList();
