@@ -130,12 +130,15 @@ internal sealed record WalSiteSettings(
     RepositoryConfiguration Repository, WalConfiguration Wal, Func<EncryptionMethod, IEncryptionProvider> Providers, bool HasAgeKey)
 {
     /// <summary>Reads them; problems are left in the reader.</summary>
-    public static WalSiteSettings Read(CliSession cli, SettingsReader settings)
+    /// <param name="cli">The session.</param>
+    /// <param name="settings">The settings.</param>
+    /// <param name="writes">The verb changes the archive.</param>
+    public static WalSiteSettings Read(CliSession cli, SettingsReader settings, bool writes)
     {
         var encryption = EncryptionConfiguration.ReadForDecryption(settings);
         return new WalSiteSettings(
             RepositoryConfiguration.Read(settings),
-            WalConfiguration.Read(settings),
+            writes ? WalConfiguration.ReadForWriting(settings) : WalConfiguration.Read(settings),
             cli.Providers(encryption).For,
             encryption.IdentityFiles.Count > 0);
     }

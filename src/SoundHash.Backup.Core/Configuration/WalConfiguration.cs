@@ -7,19 +7,14 @@ namespace SoundHash.Backup.Configuration;
 public sealed record WalConfiguration(string Directory, string SpoolDirectory, string? Group)
 {
     /// <summary>Reads it; problems are left in the reader.</summary>
-    public static WalConfiguration Read(SettingsReader settings)
-    {
-        var repository = RepositoryConfiguration.Read(settings);
-        var directory = settings.PathOf("BACKUP_WAL_DIR") ?? Path.Combine(settings.PathOf("BACKUP_DIR")!, "wal");
-        var cluster = settings.Text("BACKUP_CLUSTER");
-        return new WalConfiguration(
-            cluster is null ? directory : Path.Combine(directory, cluster),
-            settings.PathOf("BACKUP_SPOOL_DIR") ?? Path.Combine(repository.StateDirectory, "spool"),
-            repository.Group);
-    }
+    public static WalConfiguration Read(SettingsReader settings) => Read(settings, RepositoryConfiguration.Read(settings));
+
+    /// <summary>As <see cref="Read(SettingsReader)"/>, for a verb that changes what is there.</summary>
+    public static WalConfiguration ReadForWriting(SettingsReader settings) =>
+        Read(settings, RepositoryConfiguration.ReadForWriting(settings));
 
     /// <summary>
-    /// As <see cref="Read"/>, for what archives. A copy that was asked for and can't be made by this version is a problem, and so
+    /// As <see cref="ReadForWriting"/>, for what archives. A copy that was asked for and can't be made by this version is a problem, and so
     /// is archiving that was switched off: WAL that PostgreSQL hands over must be kept or refused, and never be dropped.
     /// </summary>
     public static WalConfiguration ReadForArchiving(SettingsReader settings)
@@ -38,6 +33,16 @@ public sealed record WalConfiguration(string Directory, string SpoolDirectory, s
             }
         }
 
-        return Read(settings);
+        return ReadForWriting(settings);
+    }
+
+    private static WalConfiguration Read(SettingsReader settings, RepositoryConfiguration repository)
+    {
+        var directory = settings.PathOf("BACKUP_WAL_DIR") ?? Path.Combine(settings.PathOf("BACKUP_DIR")!, "wal");
+        var cluster = settings.Text("BACKUP_CLUSTER");
+        return new WalConfiguration(
+            cluster is null ? directory : Path.Combine(directory, cluster),
+            settings.PathOf("BACKUP_SPOOL_DIR") ?? Path.Combine(repository.StateDirectory, "spool"),
+            repository.Group);
     }
 }

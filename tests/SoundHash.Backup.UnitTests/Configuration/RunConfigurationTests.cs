@@ -27,6 +27,14 @@ public sealed class RunConfigurationTests : IDisposable
     }
 
     [Fact]
+    public void What_writes_WAL_writes_it_for_the_group_as_sets_are()
+    {
+        Assert.Equal("root", WalConfiguration.ReadForArchiving(Settings.OfEnvironment(("BACKUP_GROUP", "root"))).Group);
+        Assert.Equal("root", WalConfiguration.ReadForWriting(Settings.OfEnvironment(("BACKUP_GROUP", "root"))).Group);
+        Assert.Null(WalConfiguration.Read(Settings.OfEnvironment(("BACKUP_GROUP", "no-such-group"))).Group);
+    }
+
+    [Fact]
     public void A_group_that_does_not_exist_is_one_of_the_problems_told_at_once_and_stops_no_verb_that_only_reads()
     {
         var writing = Settings.OfEnvironment(("BACKUP_GROUP", "no-such-group"), ("BACKUP_CLUSTER", "a/b"));

@@ -43,7 +43,7 @@ internal sealed class WalCleanupCommand : VerbCommand
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {
         var settings = cli.Settings();
-        var own = WalSiteSettings.Read(cli, settings);
+        var own = WalSiteSettings.Read(cli, settings, writes: true);
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = cli.Meter(settings);
         settings.ThrowIfInvalid();

@@ -16,7 +16,7 @@ internal sealed class WalListCommand(CommonOptions common)
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {
         var settings = cli.Settings();
-        var own = WalSiteSettings.Read(cli, settings);
+        var own = WalSiteSettings.Read(cli, settings, writes: false);
         settings.ThrowIfInvalid();
 
         var site = await WalSite.OpenAsync(cli, own, askServer: false, cancel);

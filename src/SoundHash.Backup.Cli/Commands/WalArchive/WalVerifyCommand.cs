@@ -41,7 +41,7 @@ internal sealed class WalVerifyCommand : VerbCommand
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {
         var settings = cli.Settings(new SettingFlag("BACKUP_JOBS", _jobs.Name, parse.GetValue(_jobs)?.ToString(CultureInfo.InvariantCulture)));
-        var own = WalSiteSettings.Read(cli, settings);
+        var own = WalSiteSettings.Read(cli, settings, parse.GetValue(_repair));
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = cli.Meter(settings);
         var repair = parse.GetValue(_repair);
