@@ -45,6 +45,30 @@ public sealed record ControlFile(ulong SystemIdentifier)
     /// <summary>The system identifier in the bytes of the file.</summary>
     public static ulong SystemIdentifierOf(ReadOnlySpan<byte> bytes) => BinaryPrimitives.ReadUInt64LittleEndian(bytes);
 
+    /// <summary>Makes sure that a copy is whole and a cluster's own: what is restored with another one does not start, or is not that cluster.</summary>
+    /// <param name="bytes">The copy.</param>
+    /// <param name="systemIdentifier">The cluster.</param>
+    /// <param name="server">Where it comes from, for the message.</param>
+    /// <exception cref="BackupException">It is not.</exception>
+    public static void EnsureIs(ReadOnlySpan<byte> bytes, ulong systemIdentifier, string server)
+    {
+        if (!IsWhole(bytes))
+        {
+            throw new BackupException(
+                ErrorKind.Verification,
+                $"the {RelativePath} that came from {server} is damaged: its checksum is wrong",
+                "run the backup again, since the server may have written it at that moment; if it happens again, see pg_controldata there");
+        }
+
+        if (SystemIdentifierOf(bytes) is var came && came != systemIdentifier)
+        {
+            throw new BackupException(
+                ErrorKind.Verification,
+                $"the {RelativePath} that came from {server} is of system identifier {came}, and the server is {systemIdentifier}",
+                "behind one address are several servers: set DATABASE_HOST and DATABASE_PORT to one of them");
+        }
+    }
+
     /// <summary>Reads the system identifier of a data directory.</summary>
     /// <exception cref="BackupException">It has none, or it can't be read.</exception>
     public static ControlFile Read(string dataDirectory)

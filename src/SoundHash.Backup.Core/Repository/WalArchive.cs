@@ -59,9 +59,22 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
     }
 
     /// <summary>True when a store has WAL of the cluster at all.</summary>
-    public async Task<bool> ExistsAsync(CancellationToken cancel) =>
-        await store.StatAsync($"{WalLayout.SystemFolder(systemIdentifier)}/{WalLayout.ArchiveFile}", cancel) is not null
-        || (await SystemsAsync(store, cancel)).Contains(systemIdentifier);
+    public async Task<bool> ExistsAsync(CancellationToken cancel)
+    {
+        var folder = WalLayout.SystemFolder(systemIdentifier);
+        if (await store.StatAsync($"{folder}/{WalLayout.ArchiveFile}", cancel) is not null)
+        {
+            return true;
+        }
+
+        // One that another program made. Whatever is there will do, and a standby asks every few seconds.
+        await foreach (var _ in store.ListAsync($"{folder}/", cancel))
+        {
+            return true;
+        }
+
+        return false;
+    }
 
     /// <summary>Makes sure that the archive of the cluster is there; a first one is made.</summary>
     /// <param name="hasArchived">It has been there before: an empty one is then a disk that is not mounted, say, and no new archive.</param>

@@ -57,6 +57,31 @@ public sealed class PhysicalFailureTests(ScriptArchivingCluster cluster, Postgre
         await work.BackupPhysicalAsync();
     }
 
+    /// <summary>A copy that was promoted and archives to the same place, or a server that was taken back: their segments have the same names.</summary>
+    [Fact]
+    public async Task WAL_of_another_life_of_the_cluster_in_the_archive_fails_the_backup_by_the_segment_s_name()
+    {
+        await using var own = new ScriptArchivingCluster();
+        await own.InitializeAsync();
+        using var work = own.Workspace();
+        var whole = await work.BackupPhysicalAsync();
+        var next = (await own.TextAsync("postgres", "SELECT pg_walfile_name(pg_current_wal_insert_lsn())"))!;
+        var folder = Path.Combine(Directory.GetDirectories(own.WalArchive).Single(), next[..8]);
+        for (var ahead = 0; ahead < 5; ahead++)
+        {
+            var name = $"{next[..16]}{Convert.ToInt32(next[16..], 16) + ahead:X8}";
+            File.WriteAllText(Path.Combine(folder, $"{name}.sha256"), $"{new string('5', 64)}  {name}\n");
+            File.WriteAllText(Path.Combine(folder, name), "of another life");
+        }
+
+        await ArchivingCluster.GiveToPostgresAsync(folder);
+        var result = (await work.RunAsync(PhysicalProbe.Arguments)).Expect(8);
+
+        result.Says("is not that of").Says("another life of this cluster").Says("BACKUP_CLUSTER");
+        Assert.Matches("WAL file 0000000100000000000000[0-9A-F]{2} in store local", result.Error);
+        Assert.Equal([whole], await work.SetsAsync());
+    }
+
     [Theory]
     [InlineData("KILL", 137)]
     [InlineData("TERM", 130)]

@@ -46,6 +46,53 @@ public sealed class ReceiveTests(ReceivingCluster cluster) : IClassFixture<Recei
     }
 
     [Fact]
+    public async Task The_documented_recipe_joins_pieces_up_to_the_first_gap_and_fills_them_up_with_zeros()
+    {
+        await using var receiver = await cluster.ReceiveAsync();
+        await cluster.SwitchWalAsync();
+        string? segment = null;
+        for (var pieces = 1; pieces <= 3; pieces++)
+        {
+            await cluster.CommitAsync($"piece {pieces}");
+            segment ??= (await cluster.TextAsync("postgres", "SELECT pg_walfile_name(pg_current_wal_lsn())"))!;
+            await Eventually.TrueAsync(async () => (await cluster.PiecesAsync(segment)).Length >= pieces, $"{pieces} pieces are there");
+        }
+
+        Assert.Equal(0, await receiver.EndAsync());
+        using var folder = new TempFolder();
+        Directory.CreateDirectory(folder["pg_wal"]);
+        var environment = new Dictionary<string, string?>
+        {
+            ["ARCHIVE"] = await cluster.ArchiveOfClusterAsync(),
+            ["SEGMENT"] = segment,
+            ["SEGMENT_SIZE"] = "16M",
+            ["PGDATA"] = folder.Path,
+        };
+        var recipe = Recipes.Read("receive.md", "pieces recipe");
+
+        await Command.ShellAsync(recipe, environment);
+        JoinsUpTo(End((await cluster.PiecesAsync(segment)).Order(StringComparer.Ordinal).Last()));
+
+        var first = (await cluster.PiecesAsync(segment)).Order(StringComparer.Ordinal).First();
+        var second = (await cluster.PiecesAsync(segment)).Order(StringComparer.Ordinal).Skip(1).First();
+        File.Move(second, $"{second}.gone");
+        await Command.ShellAsync(recipe, environment);
+        File.Move($"{second}.gone", second);
+        JoinsUpTo(End(first));
+
+        static int End(string piece) => Convert.ToInt32(piece[^8..], 16);
+
+        void JoinsUpTo(int end)
+        {
+            var joined = File.ReadAllBytes(Path.Combine(folder.Path, "pg_wal", segment!));
+            var own = File.ReadAllBytes(Path.Combine(cluster.DataDirectory, "pg_wal", segment!));
+            Assert.Equal(16 << 20, joined.Length);
+            Assert.True(joined.AsSpan(0, end).SequenceEqual(own.AsSpan(0, end)), $"the first {end} bytes are the server's");
+            Assert.False(joined.AsSpan(end).ContainsAnyExcept((byte)0), $"behind {end} there are only zeros");
+        }
+    }
+
+    [Fact]
     public async Task A_killed_pg_receivewal_is_started_again_and_nothing_is_missing()
     {
         await using var receiver = await cluster.ReceiveAsync();

@@ -44,6 +44,22 @@ public sealed class ControlFileTests : IDisposable
     }
 
     [Fact]
+    public void A_copy_that_is_damaged_or_of_another_cluster_never_gets_into_a_set()
+    {
+        var bytes = Bytes();
+        var system = ControlFile.SystemIdentifierOf(bytes);
+        ControlFile.EnsureIs(bytes, system, "server:5432");
+
+        var other = Assert.Throws<BackupException>(() => ControlFile.EnsureIs(bytes, system + 1, "server:5432"));
+        Assert.Contains($"is of system identifier {system}, and the server is {system + 1}", other.Message, StringComparison.Ordinal);
+        bytes[40] ^= 1;
+        var damaged = Assert.Throws<BackupException>(() => ControlFile.EnsureIs(bytes, system, "server:5432"));
+
+        Assert.Contains("its checksum is wrong", damaged.Message, StringComparison.Ordinal);
+        Assert.Equal((ErrorKind.Verification, ErrorKind.Verification), (other.Kind, damaged.Kind));
+    }
+
+    [Fact]
     public void Its_system_identifier_is_read_from_the_data_directory()
     {
         Directory.CreateDirectory(_folder["global"]);

@@ -43,6 +43,16 @@ public sealed class WalArchiveTests : IDisposable
         Assert.Equal(WalPutResult.AlreadyThere, await _archive.PutAsync(_files, Name, [1, 2, 3]));
     }
 
+    [Fact]
+    public async Task An_archive_that_another_program_made_is_known_by_what_is_in_it()
+    {
+        Assert.False(await _archive.ExistsAsync(TestRun.Cancel));
+        await new WalArchive(_store, TestWal.System + 1).PutAsync(_files, Name, [1, 2, 3]);
+        Assert.False(await _archive.ExistsAsync(TestRun.Cancel));
+        await _archive.PutAsync(_files, Name, [1, 2, 3]);
+        Assert.True(await _archive.ExistsAsync(TestRun.Cancel));
+    }
+
     /// <summary>PostgreSQL recycles a segment that a push calls archived; one before it may have been killed before the directory was synced.</summary>
     [Fact]
     public async Task What_is_there_already_counts_only_when_it_was_made_durable()

@@ -39,9 +39,12 @@ internal sealed class ArchiveWait(WalArchive archive, Session session, TimeSpan 
         }
     }
 
-    /// <summary>Returns when everything is there.</summary>
+    /// <summary>Returns when everything is there, and is the server's own.</summary>
+    /// <param name="facts">The backup.</param>
+    /// <param name="hash">SHA-256 of a file that the server has itself, or null.</param>
+    /// <param name="cancel">Cancels.</param>
     /// <exception cref="BackupException">It is not, in time.</exception>
-    public async Task RunAsync(PhysicalFacts facts, CancellationToken cancel)
+    public async Task RunAsync(PhysicalFacts facts, Func<WalFileName, CancellationToken, Task<string?>> hash, CancellationToken cancel)
     {
         var started = time.GetTimestamp();
         var reported = started;
@@ -68,7 +71,32 @@ internal sealed class ArchiveWait(WalArchive archive, Session session, TimeSpan 
                 await Task.Delay(pause, time, cancel);
                 pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
             }
+
+            await EnsureOwnAsync(name, hash, cancel);
         }
+    }
+
+    // Another life of the cluster (a copy that was promoted, a server that was taken back to an earlier state) gives its segments
+    // the same names. A file that is recycled while it is read is gone when it is looked at again.
+    private async Task EnsureOwnAsync(WalFileName name, Func<WalFileName, CancellationToken, Task<string?>> hash, CancellationToken cancel)
+    {
+        var archived = await archive.SumOfAsync(name, cancel);
+        var own = archived;
+        for (var look = 0; look < 2; look++)
+        {
+            own = await hash(name, cancel);
+            if (own is null || own == archived)
+            {
+                return;
+            }
+        }
+
+        throw new BackupException(
+            ErrorKind.Verification,
+            $"WAL file {name} in store {archive.StoreName} is not that of {session.Settings.Server} (SHA-256 {archived}, the server's own is {own}), "
+            + "so that the backup could not be restored and is not kept",
+            "another life of this cluster has archived to the same place: a copy that was promoted, or this server before it was taken back "
+            + "to an earlier state. Give this server its own BACKUP_CLUSTER");
     }
 
     /// <summary>The WAL files that a backup needs, the oldest first.</summary>

@@ -1,3 +1,4 @@
+using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
 
 namespace SoundHash.Backup.Backups.Physical;
@@ -35,4 +36,7 @@ internal interface IClusterCopy
 
     /// <summary>Copies everything; when it returns, backup mode is over.</summary>
     Task<CopiedCluster> CopyAsync(SetWriter set, CancellationToken cancel);
+
+    /// <summary>SHA-256 of a file of WAL that the server itself has, lower-case hex; null when it has it no more, or we may not see it.</summary>
+    Task<string?> HashWalAsync(WalFileName name, CancellationToken cancel);
 }

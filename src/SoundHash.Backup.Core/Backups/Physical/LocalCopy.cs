@@ -48,6 +48,19 @@ internal sealed class LocalCopy(
         };
     }
 
+    public async Task<string?> HashWalAsync(WalFileName name, CancellationToken cancel)
+    {
+        var path = Path.Combine(directory, "pg_wal", name.Name);
+        try
+        {
+            return File.Exists(path) ? (await WalSource.ReadAsync(name, path, cancel)).Sha256 : null;
+        }
+        catch (BackupException) when (!File.Exists(path))
+        {
+            return null;
+        }
+    }
+
     private async Task<IReadOnlyList<StoredVolume>> WriteAsync(
         SetWriter set, BackupMode mode, IReadOnlyList<DataFile> files, CancellationToken cancel)
     {

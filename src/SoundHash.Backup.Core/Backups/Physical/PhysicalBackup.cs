@@ -1,4 +1,5 @@
 using System.Formats.Tar;
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Serilog;
@@ -38,6 +39,8 @@ internal sealed class PhysicalBackup(
         await using var set = await SetWriter.BeginAsync(store, options.Name!, started, held, options.Seal, time, log, cancel);
         log.Information("backing up the cluster of {Server} as set {Id}", session.Settings.Server, set.Id);
         var copied = await copy.CopyAsync(set, cancel);
+        ControlFile.EnsureIs(
+            copied.ControlFile, ulong.Parse(systemIdentifier, CultureInfo.InvariantCulture), session.Settings.Server);
         var stopped = await ServerFacts.ClockAsync(session, cancel);
         var physical = new PhysicalFacts
         {
@@ -53,7 +56,7 @@ internal sealed class PhysicalBackup(
         };
         var (final, control) = await WriteFinalAsync(set, copied, stopped, systemIdentifier, cancel);
         var contents = await WriteContentsAsync(set, copied, control with { Object = final.Key }, cancel);
-        await wait.RunAsync(physical, cancel);
+        await wait.RunAsync(physical, copy.HashWalAsync, cancel);
         var tier = options.Tier ?? SetId.TierOf(options.Name!);
         var manifest = new Manifest
         {

@@ -69,6 +69,25 @@ internal sealed partial class StreamedCopy(
         return await FinishAsync(child, await GuardedAsync(set, new ChildOutputStage(child), outside, cancel), cancel);
     }
 
+    public async Task<string?> HashWalAsync(WalFileName name, CancellationToken cancel)
+    {
+        try
+        {
+            return await session.TextAsync(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"SELECT encode(sha256(pg_read_binary_file('pg_wal/' || $1, 0, {facts.WalSegmentBytes}, true)), 'hex')"),
+                cancel,
+                name.Name);
+        }
+        catch (BackupException e) when (!cancel.IsCancellationRequested)
+        {
+            // The role may not. Then only PostgreSQL's archiver speaks for the archive: its command refuses what differs.
+            log.Debug("{Name} can't be compared with the server's own: {Message}", name.Name, e.Message);
+            return null;
+        }
+    }
+
     private async Task<CopiedCluster> GuardedAsync(
         SetWriter set, ChildOutputStage stream, IReadOnlyList<(string Path, byte[] Bytes)> outside, CancellationToken cancel)
     {
@@ -107,6 +126,7 @@ internal sealed partial class StreamedCopy(
             }
             else if (entry.EntryType is TarEntryType.RegularFile or TarEntryType.V7RegularFile)
             {
+                EnsureBeforeControlFile(path, small);
                 await volumes.AddAsync(path, entry, cancel);
             }
         }
@@ -126,9 +146,20 @@ internal sealed partial class StreamedCopy(
             Tablespaces = [],
             ControlFile = small[ControlFile.RelativePath],
             OutsideFiles = outside,
-            End = ServerManifest.Check(small[ServersManifest], files, small[Label]),
+            End = ServerManifest.Check(
+                small[ServersManifest], files, small.Where(static s => s.Key != ServersManifest).ToDictionary()),
             Damaged = volumes.Done.SelectMany(static v => v.Damaged).ToList(),
         };
+    }
+
+    // Replay begins where pg_control says, so that no file may be older than what it was read after.
+    private static void EnsureBeforeControlFile(string path, Dictionary<string, byte[]> small)
+    {
+        if (small.ContainsKey(ControlFile.RelativePath))
+        {
+            throw new BackupException(
+                ErrorKind.ChildFailed, $"the server sent {path} after {ControlFile.RelativePath}, which has to be the last", "see the server's log");
+        }
     }
 
     private PageRules? PagesFrom(byte[] label) => facts.PageChecksums

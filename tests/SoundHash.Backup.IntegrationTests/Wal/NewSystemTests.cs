@@ -1,0 +1,86 @@
+using System.Text.Json;
+using SoundHash.Backup.IntegrationTests.Infrastructure;
+
+namespace SoundHash.Backup.IntegrationTests.Wal;
+
+/// <summary>pg_upgrade and initdb make a new system identifier: same place, same settings, same archive, another cluster.</summary>
+public sealed class NewSystemTests
+{
+    private static readonly string Drop =
+        Environment.UserName == "root" ? "setpriv --reuid=postgres --regid=postgres --init-groups --" : string.Empty;
+
+    [Fact]
+    public async Task A_cluster_with_a_new_system_identifier_archives_beside_the_old_one_and_neither_is_taken_for_the_other()
+    {
+        await using var cluster = new ArchivedCluster();
+        await cluster.InitializeAsync();
+        string[] physical = ["backup", "--kind", "physical", "--env-file", cluster.EnvFile];
+        var oldSet = await BackupAsync(cluster, physical);
+        await cluster.ArchivedAsync(await cluster.SwitchWalAsync());
+        var old = await cluster.ArchiveOfClusterAsync();
+        var before = await SumsAsync(old);
+        var spool = Directory.GetDirectories(cluster.Spool).Single();
+        await InitializeAgainAsync(cluster);
+
+        // The configuration came along, as with pg_upgrade: its archive_command looks into the old cluster's spool.
+        var first = await cluster.SwitchWalAsync();
+        foreach (var name in (string[])[first, $"{first[..23]}2", $"{first[..23]}3", $"{first[..23]}4"])
+        {
+            File.WriteAllText(Path.Combine(spool, name), string.Empty);
+            File.SetLastWriteTimeUtc(Path.Combine(spool, name), DateTime.UnixEpoch.AddYears(50));
+        }
+
+        await cluster.ArchivedAsync(await cluster.SwitchWalAsync());
+        var own = await cluster.ArchiveOfClusterAsync();
+        Assert.NotEqual(old, own);
+        Assert.Equal(before, await SumsAsync(old));
+        foreach (var path in Directory.GetFiles(Path.Combine(cluster.DataDirectory, "pg_wal", "archive_status"), "*.done"))
+        {
+            var name = Path.GetFileNameWithoutExtension(path);
+            Assert.True(Directory.GetFiles(own, name, SearchOption.AllDirectories).Length == 1, $"{name} was acknowledged and is not archived");
+        }
+
+        Assert.Equal(2, Directory.GetDirectories(cluster.Spool).Length);
+        (await cluster.RunAsync(physical)).Expect(3).Says("--new-system");
+        var newSet = await BackupAsync(cluster, [.. physical, "--new-system"]);
+        await cluster.ArchivedAsync(await cluster.SwitchWalAsync());
+
+        foreach (var verb in (string[])["list", "status", "verify"])
+        {
+            var document = (await cluster.RunAsync("wal-archive", verb, "--env-file", cluster.EnvFile, "--json")).Expect(0).Output;
+            using var json = JsonDocument.Parse(document);
+            Assert.Equal(
+                new[] { Path.GetFileName(old), Path.GetFileName(own) }.Order(StringComparer.Ordinal),
+                json.RootElement.GetProperty("clusters").EnumerateArray().Select(static c => c.GetProperty("systemIdentifier").GetString()!).Order(StringComparer.Ordinal));
+        }
+
+        foreach (var (set, system) in ((string, string)[])[(oldSet, Path.GetFileName(old)), (newSet, Path.GetFileName(own))])
+        {
+            var target = Path.Combine(cluster.Host, $"restored-{set}");
+            (await cluster.RunAsync("restore", "--backup", set, "--target-dir", target, "--to-immediate", "--yes", "--env-file", cluster.EnvFile)).Expect(0);
+            var restored = await Command.ShellAsync($"od -An -tu8 -N8 '{target}/global/pg_control' | tr -d ' '");
+            Assert.Equal(system, restored.Output.Trim());
+            Assert.Contains(system, File.ReadAllText(Path.Combine(target, "postgresql.auto.conf")), StringComparison.Ordinal);
+        }
+    }
+
+    private static async Task<string> BackupAsync(ArchivingCluster cluster, params string[] arguments)
+    {
+        using var document = JsonDocument.Parse((await cluster.RunAsync([.. arguments, "--json"])).Expect(0).Output);
+        return document.RootElement.GetProperty("databases")[0].GetProperty("set").GetProperty("id").GetString()!;
+    }
+
+    // In the same place, with the old one's configuration.
+    private static async Task InitializeAgainAsync(PostgresCluster cluster) => await Command.ShellAsync(
+        $$"""
+        {{Drop}} {{PostgresPrograms.Directory}}/pg_ctl -D '{{cluster.DataDirectory}}' -m fast -w -s stop
+        mv '{{cluster.DataDirectory}}' '{{cluster.DataDirectory}}.old'
+        {{Drop}} {{PostgresPrograms.Directory}}/initdb -D '{{cluster.DataDirectory}}' -U postgres -A trust --locale=C.UTF-8 -E UTF8 --no-sync >/dev/null
+        cp -p '{{cluster.DataDirectory}}.old/postgresql.conf' '{{cluster.DataDirectory}}.old/postgresql.auto.conf' '{{cluster.DataDirectory}}'
+        {{Drop}} {{PostgresPrograms.Directory}}/pg_ctl -D '{{cluster.DataDirectory}}' -l '{{cluster.LogFile}}.again' -w -s start
+        """,
+        directory: "/");
+
+    private static async Task<string> SumsAsync(string folder) =>
+        (await Command.ShellAsync("cd \"$FOLDER\"; find . -type f -exec sha256sum {} + | sort", new Dictionary<string, string?> { ["FOLDER"] = folder })).Output;
+}
