@@ -71,7 +71,7 @@ public sealed class BackupDirectoryTests(PostgresCluster cluster)
 
         var readOnly = await InNamespaceAsync(
             work, $"mount --bind '{work.Repository}' '{work.Repository}'; mount -o remount,ro,bind '{work.Repository}'; exec '{Workspace.Executable}' backup");
-        readOnly.Expect(3).Says(work.Repository).Says("Read-only file system");
+        readOnly.Expect(6).Says(work.Repository).Says("Read-only file system");
 
         // Locks elsewhere: then it is the store that fails.
         work.Set("BACKUP_STATE_DIR", "./state");

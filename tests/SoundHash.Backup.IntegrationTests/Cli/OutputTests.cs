@@ -172,7 +172,7 @@ public sealed class OutputTests(PostgresCluster cluster, Samples samples)
             sample.Work.Folder);
 
         var drawn = result.Expect(0).Output.Split("\r\e[K").Where(static s => s.StartsWith("verify ", StringComparison.Ordinal)).ToList();
-        Assert.Contains(drawn, static s => s.Contains(" left", StringComparison.Ordinal));
+        Assert.Contains(drawn, static s => s.Contains("iB/s", StringComparison.Ordinal));
         Assert.All(drawn, static s => Assert.True(s.Length < 60, s));
     }
 

@@ -11,7 +11,7 @@ public sealed class ProgressTests(PostgresCluster cluster)
     {
         var shown = await UntilAsync("TERM=xterm script -qefc '$SHBACKUP backup' shown </dev/null >/dev/null", "shown", "backup [");
 
-        Assert.Matches(@"backup \[#*\.*\] about \d+ %  [0-9.]+ [KM]iB  .*left", shown);
+        Assert.Matches(@"backup \[#*\.*\] about \d+ %  [0-9.]+ [KM]iB  [0-9.]+ [KM]?i?B/s  [0-9.:]+", shown);
     }
 
     [Fact]

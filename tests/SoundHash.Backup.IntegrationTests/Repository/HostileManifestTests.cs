@@ -99,7 +99,7 @@ public sealed class HostileManifestTests(PostgresCluster cluster, Samples sample
         using var sample = await TwoSetsAsync();
         await File.WriteAllTextAsync(sample.Edit().ManifestPath, "{", TestContext.Current.CancellationToken);
 
-        (await sample.Work.RunAsync("restore", "--latest", "--database", Samples.SplitDatabase, "--target-db", RestoreHelp.NewName()))
+        (await sample.Work.RunAsync("restore", "--latest", "--database", Samples.SmallDatabase, "--target-db", RestoreHelp.NewName()))
             .Expect(8).Says("newest set can't be told").Says("--backup ID");
     }
 

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using SoundHash.Backup.IntegrationTests.Infrastructure;
 
 namespace SoundHash.Backup.IntegrationTests.Wal;
@@ -64,12 +65,9 @@ public sealed class ArchivingSetupTests
             await cluster.ConvergesAsync(await cluster.FillAsync());
             (await cluster.RunAsync("wal-archive", "status", "--env-file", cluster.EnvFile)).Expect(0);
 
-            // What was received of the unfinished segment counts.
+            // What was received of the unfinished segment counts, but for zeros at the end of its last record.
             await cluster.CommitAsync("received");
-            await Eventually.TrueAsync(
-                async () => (await cluster.RunAsync("wal-archive", "status", "--json", "--env-file", cluster.EnvFile)).Output.Contains(
-                    "\"lagBytes\": 0,", StringComparison.Ordinal),
-                "status counts the pieces");
+            await Eventually.TrueAsync(async () => await LagAsync(cluster) < 64, "status counts the pieces");
             Assert.Contains(
                 "received pieces of the segment after the last",
                 (await cluster.RunAsync("wal-archive", "list", "--env-file", cluster.EnvFile)).Expect(0).Output,
@@ -78,6 +76,13 @@ public sealed class ArchivingSetupTests
         }
 
         (await cluster.RunAsync("wal-archive", "status", "--env-file", cluster.EnvFile)).Expect(8).Says("archive_mode is off, and no receiver is connected");
+    }
+
+    private static async Task<long> LagAsync(ReceivingCluster cluster)
+    {
+        using var document = JsonDocument.Parse(
+            (await cluster.RunAsync("wal-archive", "status", "--json", "--env-file", cluster.EnvFile)).Expect(0).Output);
+        return document.RootElement.GetProperty("clusters")[0].GetProperty("lagBytes").GetInt64();
     }
 
     // As an administrator who is root sets it up, step by step: the settings are root's, and nothing else is there yet.

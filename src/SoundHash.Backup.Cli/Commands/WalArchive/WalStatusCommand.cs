@@ -101,7 +101,8 @@ internal sealed class WalStatusCommand(CommonOptions common)
     {
         var index = cluster.Wal.Index;
         var last = WalCluster.LastOf(index, WalCluster.TimelineOf(index, cluster.Server));
-        var end = cluster.Received?.End ?? last?.Segment.End;
+        // A piece ends with the last byte that is not 0, and a record at a multiple of 8 (MAXALIGN).
+        var end = cluster.Received is { } pieces ? new Lsn((pieces.End.Value + 7) & ~7UL) : last?.Segment.End;
         var lag = cluster.Server is { } server && end is { } archived
             ? (long)Math.Max(0, (decimal)server.Position.Value - archived.Value)
             : (long?)null;

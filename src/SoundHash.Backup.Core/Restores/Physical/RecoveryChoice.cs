@@ -150,7 +150,7 @@ internal sealed class RecoveryChoice(RecoveryLog archived, WalScan scan, ILogger
                 return (await WindowAsync(chosen, cancel), $"segment {span.Missing} is missing in store {archived.Store}, and {beyond} comes after it");
             case RecoveryTargetKind.Time:
                 var last = await LastAsync(chosen, int.MaxValue, cancel);
-                var isReached = last is not null && (target.Exclusive ? target.Time <= last.Time : target.Time < last.Time);
+                var isReached = last is not null && target.IsProvenBy(last.Time);
                 return (Words(chosen, last), isReached ? null : "no transaction in the WAL ended after it, so that PostgreSQL could not know that it is there");
             case RecoveryTargetKind.Lsn when target.Lsn >= span.End:
                 return (await WindowAsync(chosen, cancel), "the WAL ends before it");

@@ -30,7 +30,7 @@ internal sealed class RecoveryLine(RecoveryLog archived, WalScan scan)
         RecoveryTargetKind.Immediate => true,
         _ when span.End < set.Stop => false,
         RecoveryTargetKind.Lsn => target.Lsn < span.End,
-        RecoveryTargetKind.Time => await scan.LastTransactionAsync(span, int.MaxValue, cancel) is { } last && target.Time < last.Time,
+        RecoveryTargetKind.Time => await scan.LastTransactionAsync(span, int.MaxValue, cancel) is { } last && target.IsProvenBy(last.Time),
         RecoveryTargetKind.Xid => await scan.HasTransactionAsync(span, set.Stop, (uint)target.Xid, cancel),
         RecoveryTargetKind.Name => await scan.HasRestorePointAsync(span, set.Stop, target.Name, cancel),
         _ => false,

@@ -63,6 +63,9 @@ public sealed partial record RecoveryTarget
     /// <summary>The name of a restore point.</summary>
     public string Name { get; init; } = string.Empty;
 
+    /// <summary>True when a transaction's end stops a recovery to a time: without one PostgreSQL can't know that the time has come.</summary>
+    internal bool IsProvenBy(DateTimeOffset end) => Exclusive ? Time <= end : Time < end;
+
     /// <summary>PostgreSQL's setting of this target and its value; null for the end of the archive.</summary>
     public (string Name, string Value)? Setting => Kind switch
     {
