@@ -30,7 +30,7 @@ internal sealed partial class DataFileStream(SafeFileHandle file) : Stream
         _written += buffer.Length;
         if (_written - _begun >= WritebackBytes)
         {
-            // Only a beginning: it promises nothing, and what fails in it the sync at the end is told.
+            // Only a beginning: it promises nothing. What fails in it the sync at the end is told, unless another syncfs was before it.
             _ = SyncFileRange(file, _begun, _written - _begun, WriteOut);
             _begun = _written;
         }
