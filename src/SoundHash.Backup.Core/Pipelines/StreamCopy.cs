@@ -8,19 +8,32 @@ public static class StreamCopy
     /// <summary>The chunk size of every copy, in bytes: what stays in a processor's cache from one stage to the next.</summary>
     public const int ChunkBytes = 256 * 1024;
 
-    /// <summary>Reads a child's stdout to its end, checks the child's success and completes the stage.</summary>
+    /// <summary>
+    /// Reads a child's stdout to its end, checks the child's success and completes the stage. After a failure the child has
+    /// ended and the stage is not complete.
+    /// </summary>
     public static async Task FromChildAsync(ChildProcess child, WriteStage target, TransferMeter meter, CancellationToken cancel)
     {
         var buffer = GC.AllocateUninitializedArray<byte>(ChunkBytes);
         using var end = EndOnCancel(child, cancel);
-        int read;
-        while ((read = await child.ReadOutputAsync(buffer, cancel)) > 0)
+        try
         {
-            await target.WriteAsync(buffer.AsMemory(0, read), cancel);
-            await meter.AddAsync(read, cancel);
+            int read;
+            while ((read = await child.ReadOutputAsync(buffer, cancel)) > 0)
+            {
+                await target.WriteAsync(buffer.AsMemory(0, read), cancel);
+                await meter.AddAsync(read, cancel);
+            }
+
+            await child.EnsureSuccessAsync(cancel);
+        }
+        catch
+        {
+            // The registration above may be gone before its turn comes: the read that is cancelled first ends this method.
+            await child.EndAsync();
+            throw;
         }
 
-        await child.EnsureSuccessAsync(cancel);
         await target.CompleteAsync(cancel);
     }
 

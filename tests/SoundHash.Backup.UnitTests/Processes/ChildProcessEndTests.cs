@@ -75,6 +75,19 @@ public sealed class ChildProcessEndTests
     }
 
     [Fact(Timeout = HangLimit)]
+    public async Task A_stage_that_fails_ends_the_child_that_feeds_it()
+    {
+        await using var target = new FullDiskStage(0);
+        await using var child = Children.Launcher.Start(Children.Shell("echo ready; exec sleep 600"));
+        child.CloseInput();
+
+        await Assert.ThrowsAsync<IOException>(
+            () => StreamCopy.FromChildAsync(child, target, new TransferMeter(TimeProvider.System), Cancel));
+
+        Assert.Equal(143, await child.WaitForExitAsync(Cancel));
+    }
+
+    [Fact(Timeout = HangLimit)]
     public async Task A_child_that_ignores_SIGTERM_is_killed_after_its_grace()
     {
         await using var child = Children.Launcher.Start(Children.ProbeCommand("stubborn") with { Grace = ShortGrace });
