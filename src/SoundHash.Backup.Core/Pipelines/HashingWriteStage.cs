@@ -1,27 +1,22 @@
 namespace SoundHash.Backup.Pipelines;
 
-/// <summary>Passes bytes on unchanged and takes their SHA-256 and count.</summary>
+/// <summary>Passes bytes on unchanged and takes their hash and count.</summary>
 /// <param name="next">The next stage.</param>
-/// <param name="withXxHash">True to take their XXH128 as well.</param>
-public sealed class HashingWriteStage(WriteStage next, bool withXxHash = false) : WriteStage
+/// <param name="kind">Which hash.</param>
+public sealed class HashingWriteStage(WriteStage next, SumKind kind) : WriteStage
 {
-    private readonly RunningSum _sha256 = new(SumKind.Sha256);
-    private readonly RunningSum? _xxHash = withXxHash ? new RunningSum(SumKind.XxHash128) : null;
+    private readonly RunningSum _sum = new(kind);
 
     /// <summary>Bytes passed on so far.</summary>
     public long Bytes { get; private set; }
 
-    /// <summary>SHA-256 of all bytes in lower-case hex; known once completed.</summary>
-    public string Sha256 { get; private set; } = string.Empty;
-
-    /// <summary>XXH128 of all bytes in lower-case hex; known once completed, null where it was not wanted.</summary>
-    public string? XxHash128 { get; private set; }
+    /// <summary>The hash of all bytes in lower-case hex; empty until completed.</summary>
+    public string Hex { get; private set; } = string.Empty;
 
     /// <inheritdoc/>
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        _sha256.Add(buffer.Span);
-        _xxHash?.Add(buffer.Span);
+        _sum.Add(buffer.Span);
         await next.WriteAsync(buffer, cancellationToken);
         Bytes += buffer.Length;
     }
@@ -29,15 +24,14 @@ public sealed class HashingWriteStage(WriteStage next, bool withXxHash = false) 
     /// <inheritdoc/>
     public override Task CompleteAsync(CancellationToken cancel)
     {
-        (Sha256, XxHash128) = (_sha256.Hex(), _xxHash?.Hex());
+        Hex = _sum.Hex();
         return next.CompleteAsync(cancel);
     }
 
     /// <inheritdoc/>
     public override ValueTask DisposeAsync()
     {
-        _sha256.Dispose();
-        _xxHash?.Dispose();
+        _sum.Dispose();
         return next.DisposeAsync();
     }
 }

@@ -159,11 +159,8 @@ public sealed record ObjectRecord
     /// <summary>Bytes before compression and encryption.</summary>
     public required long PlainBytes { get; init; }
 
-    /// <summary>SHA-256 of the bytes before compression and encryption, lower-case hex.</summary>
-    public required string PlainSha256 { get; init; }
-
-    /// <summary>XXH128 of the same bytes, lower-case hex; null in sets of before it was taken.</summary>
-    public string? PlainXxHash128 { get; init; }
+    /// <summary>XXH128 of the bytes before compression and encryption, lower-case hex.</summary>
+    public required string PlainXxHash128 { get; init; }
 
     /// <summary>How it is compressed.</summary>
     public required CompressionMethod Compression { get; init; }

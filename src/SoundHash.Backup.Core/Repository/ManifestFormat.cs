@@ -111,8 +111,7 @@ public static class ManifestFormat
                 throw Damaged(id, $"it has an object with the impossible name '{Printable(item.Key)}'");
             }
 
-            if (item.StoredBytes < 0 || item.PlainBytes < 0 || !IsSha256(item.StoredSha256) || !IsSha256(item.PlainSha256)
-                || (item.PlainXxHash128 is { } quick && !IsHex(quick, 32)))
+            if (item.StoredBytes < 0 || item.PlainBytes < 0 || !IsHex(item.StoredSha256, 64) || !IsHex(item.PlainXxHash128, 32))
             {
                 throw Damaged(id, $"the size or hash of object {item.Key} is impossible");
             }
@@ -124,8 +123,6 @@ public static class ManifestFormat
             }
         }
     }
-
-    private static bool IsSha256(string text) => IsHex(text, 64);
 
     private static bool IsHex(string text, int digits) => text.Length == digits && text.All(char.IsAsciiHexDigitLower);
 

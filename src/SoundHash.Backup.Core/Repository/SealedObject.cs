@@ -38,9 +38,9 @@ public sealed class SealedObject : WriteStage
         var method = seal.Encryption?.Method ?? EncryptionMethod.None;
         var key = name + Compression.Suffix(seal.Compression.Method) + EncryptionFormat.Suffix(method);
         var writer = await store.OpenWriteAsync(RepositoryLayout.InSet(setId, key), WriteMode.CreateNew, cancel);
-        var stored = new HashingWriteStage(writer);
+        var stored = new HashingWriteStage(writer, SumKind.Sha256);
         var encrypted = seal.Encryption?.Encrypt(stored) ?? stored;
-        var plain = new HashingWriteStage(seal.Compression.Compress(encrypted), withXxHash: true);
+        var plain = new HashingWriteStage(seal.Compression.Compress(encrypted), SumKind.XxHash128);
         return new SealedObject(plain, stored, new ObjectRecord
         {
             Key = key,
@@ -48,7 +48,7 @@ public sealed class SealedObject : WriteStage
             StoredBytes = 0,
             StoredSha256 = string.Empty,
             PlainBytes = 0,
-            PlainSha256 = string.Empty,
+            PlainXxHash128 = string.Empty,
             Compression = seal.Compression.Method,
             Encryption = method,
             Recipients = seal.Recipients,
@@ -83,8 +83,9 @@ public sealed class SealedObject : WriteStage
         {
             var decrypted = record.Encryption == EncryptionMethod.None ? stored : providers(record.Encryption).Decrypt(stored, subject);
             var told = new DamageBeforeKeyStage(decrypted, () => OpenStoredAsync(store, setId, record, cancel));
+            ContentSum? sum = check == PlainCheck.Whole ? ContentSum.XxHash128(record.PlainXxHash128) : null;
             var plain = Compression.Decompress(record.Compression, told, subject);
-            return new VerifyingReadStage(plain, $"{subject}, decoded,", record.PlainBytes, SumOf(record, check));
+            return new VerifyingReadStage(plain, $"{subject}, decoded,", record.PlainBytes, sum);
         }
         catch
         {
@@ -92,13 +93,6 @@ public sealed class SealedObject : WriteStage
             throw;
         }
     }
-
-    private static ContentSum? SumOf(ObjectRecord record, PlainCheck check) => check switch
-    {
-        PlainCheck.Length => null,
-        PlainCheck.Quick when record.PlainXxHash128 is { } quick => ContentSum.XxHash128(quick),
-        _ => ContentSum.Sha256(record.PlainSha256),
-    };
 
     /// <inheritdoc/>
     public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
@@ -111,10 +105,9 @@ public sealed class SealedObject : WriteStage
         _record = _template with
         {
             PlainBytes = _plain.Bytes,
-            PlainSha256 = _plain.Sha256,
-            PlainXxHash128 = _plain.XxHash128,
+            PlainXxHash128 = _plain.Hex,
             StoredBytes = _stored.Bytes,
-            StoredSha256 = _stored.Sha256,
+            StoredSha256 = _stored.Hex,
         };
     }
 

@@ -131,7 +131,7 @@ public sealed class SetVerifier(IObjectStore store, ProcessLauncher launcher, Tr
                 $"the contents of set {manifest.Id} are too large: {record.PlainBytes} bytes");
         }
 
-        await using var plain = await SealedObject.OpenPlainAsync(store, manifest.Id, record, PlainCheck.Quick, providers, cancel);
+        await using var plain = await SealedObject.OpenPlainAsync(store, manifest.Id, record, PlainCheck.Whole, providers, cancel);
         using var buffer = new MemoryStream();
         await plain.CopyToAsync(buffer, cancel);
         try
@@ -151,7 +151,7 @@ public sealed class SetVerifier(IObjectStore store, ProcessLauncher launcher, Tr
         VolumeCheck? check,
         CancellationToken cancel)
     {
-        await using var plain = await SealedObject.OpenPlainAsync(store, manifest.Id, item, PlainCheck.Sha256, providers, cancel);
+        await using var plain = await SealedObject.OpenPlainAsync(store, manifest.Id, item, PlainCheck.Whole, providers, cancel);
         await (check?.ReadAsync(item, plain, meter, null, cancel) ?? StreamCopy.DrainAsync(plain, meter, cancel));
     }
 
@@ -169,7 +169,7 @@ public sealed class SetVerifier(IObjectStore store, ProcessLauncher launcher, Tr
         Action<string> line,
         CancellationToken cancel)
     {
-        await using var plain = await SealedObject.OpenPlainAsync(store, manifest.Id, item, PlainCheck.Sha256, providers, cancel);
+        await using var plain = await SealedObject.OpenPlainAsync(store, manifest.Id, item, PlainCheck.Whole, providers, cancel);
         if (item.Role is ObjectRole.Globals or ObjectRole.Contents)
         {
             await StreamCopy.DrainAsync(plain, meter, cancel);

@@ -25,7 +25,7 @@ internal sealed class SetSource(
     public IEnumerable<string> Tablespaces => [contents.Database.Tablespace, .. contents.Tablespaces ?? []];
 
     public Task<Stream> OpenAsync(ObjectRecord item, CancellationToken cancel) =>
-        SealedObject.OpenPlainAsync(store, manifest.Id, item, PlainCheck.Quick, providers, cancel);
+        SealedObject.OpenPlainAsync(store, manifest.Id, item, PlainCheck.Whole, providers, cancel);
 
     /// <summary>The archives in the order in which one process must load them.</summary>
     public IReadOnlyList<ObjectRecord> ArchivesInOrder() => IsSplit

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.IO.Hashing;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
@@ -45,7 +46,7 @@ public static class HandMadeSet
             ["storedBytes"] = volume.Length,
             ["storedSha256"] = sum,
             ["plainBytes"] = volume.Length,
-            ["plainSha256"] = sum,
+            ["plainXxHash128"] = Convert.ToHexStringLower(XxHash128.Hash(volume)),
             ["compression"] = "none",
             ["encryption"] = "none",
         };

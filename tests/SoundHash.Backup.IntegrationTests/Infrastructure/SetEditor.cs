@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -34,7 +35,7 @@ public sealed class SetEditor
     /// <summary>The name of the only, or first, object of a role.</summary>
     public string Key(string role) => (string)Object(role)["key"]!;
 
-    /// <summary>Changes the contents of an unencrypted set; every recorded hash fits afterwards, the SHA-256 alone of the plain bytes.</summary>
+    /// <summary>Changes the contents of an unencrypted set; every recorded hash fits afterwards.</summary>
     public async Task ChangeContentsAsync(Action<JsonObject> change)
     {
         var path = this[Key("contents")];
@@ -47,7 +48,7 @@ public sealed class SetEditor
     /// <summary>Replaces an unencrypted object's plain text; every recorded hash fits afterwards.</summary>
     public Task ReplaceAsync(string role, string plain) => ReplaceAsync(role, System.Text.Encoding.UTF8.GetBytes(plain));
 
-    /// <summary>Replaces an unencrypted object's plain bytes; every recorded hash fits afterwards, the SHA-256 alone of the plain bytes.</summary>
+    /// <summary>Replaces an unencrypted object's plain bytes; every recorded hash fits afterwards.</summary>
     public async Task ReplaceAsync(string role, byte[] plain)
     {
         var record = Object(role);
@@ -55,8 +56,7 @@ public sealed class SetEditor
         await File.WriteAllBytesAsync($"{path}.plain", plain);
         await Command.ShellAsync($"zstd -q -f '{path}.plain' -o '{path}'");
         record["plainBytes"] = new FileInfo($"{path}.plain").Length;
-        record["plainSha256"] = Sha256($"{path}.plain");
-        record.Remove("plainXxHash128");
+        record["plainXxHash128"] = Convert.ToHexStringLower(XxHash128.Hash(plain));
         File.Delete($"{path}.plain");
         Save();
     }

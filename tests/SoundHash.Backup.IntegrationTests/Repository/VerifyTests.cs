@@ -138,7 +138,7 @@ public sealed class VerifyTests(PostgresCluster cluster, Samples samples)
     {
         using var sample = await samples.SmallAsync(cluster);
         var edit = sample.Edit();
-        edit.Object("globals")["plainSha256"] = new string('0', 64);
+        edit.Object("globals")["plainXxHash128"] = new string('0', 32);
         edit.SaveManifest();
 
         (await VerifyAsync(sample, deep: false)).Expect(0);

@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using System.Security.Cryptography;
 using SoundHash.Backup.Encryption;
 using SoundHash.Backup.Pipelines;
@@ -18,7 +19,7 @@ internal static class TestSets
         StoredBytes = stored.Length,
         StoredSha256 = Convert.ToHexStringLower(SHA256.HashData(stored)),
         PlainBytes = stored.Length,
-        PlainSha256 = Convert.ToHexStringLower(SHA256.HashData(stored)),
+        PlainXxHash128 = Convert.ToHexStringLower(XxHash128.Hash(stored)),
         Compression = CompressionMethod.None,
         Encryption = EncryptionMethod.None,
     };

@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using System.Security.Cryptography;
 using SoundHash.Backup.Pipelines;
 
@@ -10,28 +11,31 @@ public sealed class PlainStageTests
     [InlineData(0)]
     [InlineData(1)]
     [InlineData(500_000)]
-    public async Task Hashing_passes_bytes_on_and_knows_their_number_and_SHA_256(int size)
+    public async Task Hashing_passes_bytes_on_and_knows_their_number_and_hash(int size)
     {
         var random = NewRandom();
         var bytes = random.Noise(size);
-        var target = new MemoryStage();
-        await using var stage = new HashingWriteStage(target);
+        foreach (var (kind, hash) in new[] { (SumKind.Sha256, SHA256.HashData(bytes)), (SumKind.XxHash128, XxHash128.Hash(bytes)) })
+        {
+            var target = new MemoryStage();
+            await using var stage = new HashingWriteStage(target, kind);
 
-        await stage.WriteAllAsync(bytes, () => random.Next(1, 70_000));
+            await stage.WriteAllAsync(bytes, () => random.Next(1, 70_000));
 
-        Assert.Equal(bytes, target.Published);
-        Assert.Equal(size, stage.Bytes);
-        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(bytes)), stage.Sha256);
+            Assert.Equal(bytes, target.Published);
+            Assert.Equal(size, stage.Bytes);
+            Assert.Equal(Convert.ToHexStringLower(hash), stage.Hex);
+        }
     }
 
     [Fact]
     public async Task A_hash_is_not_told_before_all_bytes_are_known()
     {
         var target = new MemoryStage();
-        await using (var stage = new HashingWriteStage(target))
+        await using (var stage = new HashingWriteStage(target, SumKind.Sha256))
         {
             await stage.WriteAsync(new byte[10], Cancel);
-            Assert.Equal(string.Empty, stage.Sha256);
+            Assert.Equal(string.Empty, stage.Hex);
         }
 
         Assert.False(target.Completed);
@@ -41,7 +45,7 @@ public sealed class PlainStageTests
     [Fact]
     public async Task Bytes_that_did_not_get_through_are_not_counted()
     {
-        await using var stage = new HashingWriteStage(new FullDiskStage(room: 10));
+        await using var stage = new HashingWriteStage(new FullDiskStage(room: 10), SumKind.XxHash128);
         await stage.WriteAsync(new byte[8], Cancel);
 
         await Assert.ThrowsAsync<IOException>(() => stage.WriteAsync(new byte[8], Cancel).AsTask());

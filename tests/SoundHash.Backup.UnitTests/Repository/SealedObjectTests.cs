@@ -47,7 +47,6 @@ public sealed class SealedObjectTests : IAsyncLifetime
                 (long)stored.Length,
                 Hash(stored),
                 (long)bytes.Length,
-                Hash(bytes),
                 QuickHash(bytes),
                 compression,
                 encrypted ? EncryptionMethod.Age : EncryptionMethod.None),
@@ -56,7 +55,6 @@ public sealed class SealedObjectTests : IAsyncLifetime
                 record.StoredBytes,
                 record.StoredSha256,
                 record.PlainBytes,
-                record.PlainSha256,
                 record.PlainXxHash128,
                 record.Compression,
                 record.Encryption));
@@ -138,21 +136,11 @@ public sealed class SealedObjectTests : IAsyncLifetime
     {
         var record = await WriteAsync([1, 2, 3], Seal(CompressionMethod.Zstd, false));
 
-        await AssertDamagedAsync(await OpenPlainAsync(record with { PlainSha256 = Hash([4, 5, 6]) }), record.Key);
-        await AssertDamagedAsync(await OpenPlainAsync(record with { PlainXxHash128 = QuickHash([4, 5, 6]) }, PlainCheck.Quick), record.Key);
+        await AssertDamagedAsync(await OpenPlainAsync(record with { PlainXxHash128 = QuickHash([4, 5, 6]) }), record.Key);
         foreach (var check in Enum.GetValues<PlainCheck>())
         {
             await AssertDamagedAsync(await OpenPlainAsync(record with { PlainBytes = 2 }, check), record.Key);
         }
-    }
-
-    [Fact]
-    public async Task A_record_of_before_the_quick_hash_is_compared_by_SHA_256()
-    {
-        var record = await WriteAsync([1, 2, 3], Seal(CompressionMethod.Zstd, false)) with { PlainXxHash128 = null };
-
-        Assert.Equal([1, 2, 3], await (await OpenPlainAsync(record, PlainCheck.Quick)).ReadAllAsync());
-        await AssertDamagedAsync(await OpenPlainAsync(record with { PlainSha256 = Hash([4, 5, 6]) }, PlainCheck.Quick), record.Key);
     }
 
     [Fact]
@@ -186,6 +174,6 @@ public sealed class SealedObjectTests : IAsyncLifetime
         return target.Record;
     }
 
-    private Task<Stream> OpenPlainAsync(ObjectRecord record, PlainCheck check = PlainCheck.Sha256) =>
+    private Task<Stream> OpenPlainAsync(ObjectRecord record, PlainCheck check = PlainCheck.Whole) =>
         SealedObject.OpenPlainAsync(_store, "s", record, check, _ => new AgeEncryption(Children.Launcher, [], [_key.IdentityFile]), Cancel);
 }

@@ -201,7 +201,7 @@ internal sealed class PhysicalRestore(
     private async ValueTask ReadAsync(ObjectRecord item, Func<string, Stream?> open, CancellationToken cancel)
     {
         // Each file has sums of its own; what stands between them is read by nobody.
-        var how = item.Role == ObjectRole.Volume ? PlainCheck.Length : PlainCheck.Quick;
+        var how = item.Role == ObjectRole.Volume ? PlainCheck.Length : PlainCheck.Whole;
         await using var plain = await SealedObject.OpenPlainAsync(store, ready.Set.Id, item, how, providers, cancel);
         await _check.ReadAsync(item, plain, meter, open, cancel);
     }
