@@ -20,6 +20,7 @@ need_packages 'test -x /usr/sbin/pgbouncer' pgbouncer
 need_packages 'command -v ssh-keygen' openssh-client
 need_packages 'command -v script' bsdutils
 need_packages 'command -v ps' procps
+need_packages 'command -v strace' strace
 
 publish_shbackup
 dotnet build SoundHash.Backup.sln -c Release -v quiet --nologo

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 . scripts/prerequisites.sh
 need_dotnet
 
-folder=${1:?usage: tests/matrix.sh FOLDER [VERSION]... [-- FILTER]}
+folder=$(realpath -m "${1:?usage: tests/matrix.sh FOLDER [VERSION]... [-- FILTER]}")
 shift
 versions=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do versions+=("$1"); shift; done
@@ -24,7 +24,7 @@ make_root() { # SUITE VERSION
   debootstrap --variant=minbase --include=ca-certificates "$1" "$root.part" http://deb.debian.org/debian >"$folder/$1.log" 2>&1
   chroot "$root.part" sh -c "export DEBIAN_FRONTEND=noninteractive
     mkdir -p /etc/postgresql-common && echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
-    apt-get update -q && apt-get install -y -q --no-install-recommends postgresql-$2 age gnupg zstd util-linux bsdutils procps openssh-client pgbouncer libicu-dev" >>"$folder/$1.log" 2>&1
+    apt-get update -q && apt-get install -y -q --no-install-recommends postgresql-$2 age gnupg zstd util-linux bsdutils procps strace openssh-client pgbouncer libicu-dev" >>"$folder/$1.log" 2>&1
   mv "$root.part" "$root"
 }
 
@@ -33,9 +33,12 @@ unmount() { for ((i = ${#mounted[@]} - 1; i >= 0; i--)); do umount "${mounted[i]
 trap unmount EXIT
 bind() { mkdir -p "$2"; mount --bind "$1" "$2"; mounted+=("$2"); }
 
+mkdir -p "$folder"
+# What is compiled ahead of time here may not run on an older Debian: there it is compiled at run time.
+dotnet publish src/SoundHash.Backup.Cli -c Release -p:PublishAot=false -o "$folder/shbackup" -v quiet --nologo
+git checkout --quiet src/SoundHash.Backup.Cli/packages.lock.json
 publish_shbackup
 dotnet build SoundHash.Backup.sln -c Release -v quiet --nologo
-mkdir -p "$folder"
 sdk=$(dirname "$(readlink -f "$(command -v dotnet)")")
 status=0
 for version in "${versions[@]}"; do
@@ -45,6 +48,9 @@ for version in "${versions[@]}"; do
   bind /dev "$root/dev"
   bind "$sdk" "$root$sdk"
   bind "$PWD" "$root$PWD"
+  [ "$version" != 13 ] || bind "$folder/shbackup" "$root$PWD/artifacts/shbackup"
+  # For programs that are started without DOTNET_ROOT.
+  mkdir -p "$root/etc/dotnet" && echo "$sdk" >"$root/etc/dotnet/install_location"
   echo "PostgreSQL $version ($(suite_of "$version"))"
   chroot "$root" env -i PATH="$sdk:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin" HOME=/root DOTNET_ROOT="$sdk" DOTNET_CLI_TELEMETRY_OPTOUT=1 \
     SHBACKUP_TEST_PG_BIN="/usr/lib/postgresql/$version/bin" \

@@ -2,7 +2,7 @@ using SoundHash.Backup.Configuration;
 using SoundHash.Backup.Encryption;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
-using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Cli;

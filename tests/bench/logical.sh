@@ -66,10 +66,12 @@ done
 # Restore: of a split set, against pg_restore -j2 from a local uncompressed custom dump. ANALYZE and comparison are
 # ours alone and left out: the phases say how long the rest took.
 pg_dump -Fc -Z0 -f "$work/custom"
-for ((round = 1; round <= rounds; round++)); do
+theirs() {
   psql -qc 'DROP DATABASE IF EXISTS bench_pg' -c 'CREATE DATABASE bench_pg'
   measure pg_restore-j2 "$work/custom" pg_restore -j2 -d bench_pg "$work/custom"
   psql -qc 'DROP DATABASE bench_pg'
+}
+ours() {
   psql -qc 'DROP DATABASE IF EXISTS bench_shbackup'
   sync
   BACKUP_DIR=$work/plain "$shbackup" restore --latest --target-db bench_shbackup --jobs 2 --json >"$work/restore.json" 2>/dev/null
@@ -80,6 +82,11 @@ print("shbackup-restore", round(sum(p["seconds"] for p in phases if p["name"] no
 print("shbackup-restore-whole", round(sum(p["seconds"] for p in phases), 2), 0, 0)
 P
   psql -qc 'DROP DATABASE bench_shbackup'
+}
+# In alternating order, and twice as many: what a run leaves in the caches and in the machine's memory must not always help or hurt
+# the same one.
+for ((round = 1; round <= 2 * rounds; round++)); do
+  if ((round % 2)); then theirs; ours; else ours; theirs; fi
 done
 
 # Start-up, and a catalogue of 500 sets: one set's manifest under 500 names.

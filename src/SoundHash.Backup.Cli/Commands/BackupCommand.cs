@@ -237,7 +237,7 @@ internal sealed class BackupCommand : VerbCommand
         BackupOptions options,
         CancellationToken cancel)
     {
-        var run = new PhysicalRun(store, cli.Launcher, setup.Tools, cli.Time, setup.Meter, cli.Log);
+        var run = new PhysicalBackupRun(store, cli.Launcher, setup.Tools, cli.Time, setup.Meter, cli.Log);
         var timeout = TimeSpan.FromSeconds(parse.GetValue(_archiveTimeout) ?? DefaultArchiveTimeout);
         await using (new ProgressReporter(cli, "backup", setup.Meter, () => run.ExpectedBytes))
         {

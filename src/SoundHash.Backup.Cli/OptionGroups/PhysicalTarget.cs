@@ -103,7 +103,7 @@ internal sealed partial class PhysicalTarget
 
     /// <summary>The options in their own words.</summary>
     /// <exception cref="BackupException">A value is none.</exception>
-    public PhysicalOptions Read(ParseResult parse, string? setId, OwnDirectories own, string role, string? envFile, int jobs) => new()
+    public PhysicalRestoreOptions Read(ParseResult parse, string? setId, OwnDirectories own, string role, string? envFile, int jobs) => new()
     {
         TargetDirectory = Path.GetFullPath(parse.GetRequiredValue(_targetDir)!),
         SetId = setId,

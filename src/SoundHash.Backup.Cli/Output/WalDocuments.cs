@@ -1,4 +1,4 @@
-using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Wal;
 
 namespace SoundHash.Backup.Cli.Output;

@@ -105,19 +105,7 @@ public sealed record Catalogue(IReadOnlyList<CatalogueEntry> Sets, IReadOnlyList
     public Manifest Latest(string database, Action<string>? warn = null)
     {
         var sets = Sets.Select(static s => s.Manifest).OfType<Manifest>().Where(m => m.Kind == SetKind.Logical && m.Database == database).ToList();
-        foreach (var (id, problem) in Unusable)
-        {
-            if (sets.Count == 0 || SetId.TimeOf(id) is not { } time || time.AddSeconds(1) > sets[0].Started)
-            {
-                throw new BackupException(
-                    ErrorKind.Verification,
-                    $"the newest set can't be told, since {problem.Message}",
-                    "choose a set yourself: shbackup backup list, then restore --backup ID");
-            }
-
-            warn?.Invoke($"{problem.Message}; it is older than set {sets[0].Id}, which is the newest of database \"{database}\"");
-        }
-
+        EnsureNewest(sets.FirstOrDefault(), $"the newest of database \"{database}\"", warn);
         var systems = sets.Select(static s => s.SystemIdentifier).Distinct().ToList();
         return sets switch
         {
@@ -129,6 +117,27 @@ public sealed record Catalogue(IReadOnlyList<CatalogueEntry> Sets, IReadOnlyList
                 "choose a set yourself: shbackup backup list, then restore --backup ID"),
             [var newest, ..] => newest,
         };
+    }
+
+    /// <summary>Refuses a choice that a set whose manifest can't be used might change: one that is not certainly older.</summary>
+    /// <param name="newest">The newest of those to choose among, or null where there is none.</param>
+    /// <param name="what">What it is, for the warning: "the newest of …".</param>
+    /// <param name="warn">Told of what can't be used and is passed over.</param>
+    /// <exception cref="BackupException">There is such a set.</exception>
+    public void EnsureNewest(Manifest? newest, string what, Action<string>? warn)
+    {
+        foreach (var (id, problem) in Unusable)
+        {
+            if (newest is null || SetId.TimeOf(id) is not { } time || time.AddSeconds(1) > newest.Started)
+            {
+                throw new BackupException(
+                    ErrorKind.Verification,
+                    $"the newest set can't be told, since {problem.Message}",
+                    "choose a set yourself: shbackup backup list, then restore --backup ID");
+            }
+
+            warn?.Invoke($"{problem.Message}; it is older than set {newest.Id}, which is {what}");
+        }
     }
 
     // A folder that lost its manifest counts by its id alone: other programs have folders of their own in a directory.

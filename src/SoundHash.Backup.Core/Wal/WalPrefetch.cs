@@ -1,6 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using SoundHash.Backup.Postgres;
-using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage.Local;
 
 namespace SoundHash.Backup.Wal;

@@ -2,6 +2,7 @@ using Serilog;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage;
 using SoundHash.Backup.Storage.Local;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Wal;

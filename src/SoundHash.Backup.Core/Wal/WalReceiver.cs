@@ -4,6 +4,7 @@ using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Processes;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Wal;

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 
 namespace SoundHash.Backup.UnitTests.Infrastructure;
 

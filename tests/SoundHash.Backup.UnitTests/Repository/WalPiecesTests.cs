@@ -3,6 +3,7 @@ using SoundHash.Backup.Errors;
 using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage.Local;
 
 namespace SoundHash.Backup.UnitTests.Repository;

@@ -1,4 +1,4 @@
-using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 
 namespace SoundHash.Backup.UnitTests.Repository;
 

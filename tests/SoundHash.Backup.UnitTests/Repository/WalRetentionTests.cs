@@ -1,5 +1,5 @@
 using SoundHash.Backup.Postgres;
-using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 
 namespace SoundHash.Backup.UnitTests.Repository;
 

@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
-using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 
 namespace SoundHash.Backup.UnitTests.Repository;
 

@@ -2,6 +2,7 @@ using SoundHash.Backup.Errors;
 using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Processes;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage;
 using SoundHash.Backup.Storage.Local;
 using SoundHash.Backup.Wal;

@@ -1,5 +1,6 @@
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage.Local;
 using SoundHash.Backup.Wal;
 

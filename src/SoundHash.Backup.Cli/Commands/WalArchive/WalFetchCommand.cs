@@ -3,7 +3,7 @@ using Serilog.Events;
 using SoundHash.Backup.Cli.OptionGroups;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
-using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Wal;
 
 namespace SoundHash.Backup.Cli.Commands.WalArchive;

@@ -4,7 +4,7 @@ using SoundHash.Backup.Cli.Output;
 using SoundHash.Backup.Configuration;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
-using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Wal;
 
 namespace SoundHash.Backup.Cli.Commands.WalArchive;

@@ -3,6 +3,7 @@ using SoundHash.Backup.Cli.OptionGroups;
 using SoundHash.Backup.Configuration;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Wal;
 
 namespace SoundHash.Backup.Cli.Commands.WalArchive;

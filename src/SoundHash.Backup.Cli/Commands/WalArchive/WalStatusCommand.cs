@@ -4,7 +4,7 @@ using SoundHash.Backup.Cli.OptionGroups;
 using SoundHash.Backup.Cli.Output;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
-using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 
 namespace SoundHash.Backup.Cli.Commands.WalArchive;
 

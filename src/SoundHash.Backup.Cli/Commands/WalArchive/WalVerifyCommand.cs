@@ -8,6 +8,7 @@ using SoundHash.Backup.Errors;
 using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage;
 using SoundHash.Backup.Wal;
 

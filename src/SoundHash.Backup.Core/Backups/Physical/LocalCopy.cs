@@ -5,6 +5,7 @@ using SoundHash.Backup.Errors;
 using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 
 namespace SoundHash.Backup.Backups.Physical;
 
@@ -44,7 +45,7 @@ internal sealed class LocalCopy(
             ControlFile = control,
             OutsideFiles = outside,
             End = end,
-            Damaged = volumes.SelectMany(static v => v.Damaged).ToList(),
+            Damaged = WrongPage.Damaged(volumes.SelectMany(static v => v.Wrong), end),
         };
     }
 
@@ -66,7 +67,7 @@ internal sealed class LocalCopy(
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         using var done = new CancellationTokenSource();
-        var pages = facts.PageChecksums ? new PageRules(facts.BlockBytes, facts.SegmentBlocks, mode.Start) : null;
+        var pages = facts.PageChecksums ? new PageRules(facts.BlockBytes, facts.SegmentBlocks) : null;
         var writer = new VolumeWriter(set, pages, meter, log);
         var plan = VolumePlan.Make(files, jobs);
         var volumes = new StoredVolume[plan.Count];

@@ -1,21 +1,35 @@
 using System.IO.Hashing;
 using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Repository;
 
 namespace SoundHash.Backup.Backups.Physical;
 
 /// <summary>How pages are judged.</summary>
 /// <param name="BlockBytes">Bytes of a page.</param>
 /// <param name="SegmentBlocks">Pages of a full file of a relation.</param>
-/// <param name="Start">Pages changed from here on are not judged: they may be half written now, and replay writes them anew.</param>
-internal sealed record PageRules(int BlockBytes, uint SegmentBlocks, Lsn Start);
+internal sealed record PageRules(int BlockBytes, uint SegmentBlocks);
+
+/// <summary>A page with a wrong checksum.</summary>
+/// <param name="Path">The file.</param>
+/// <param name="Block">Its number in its relation's fork.</param>
+/// <param name="Lsn">The last change of it, as it says itself.</param>
+internal sealed record WrongPage(string Path, long Block, Lsn Lsn)
+{
+    /// <summary>
+    /// Those that replay does not write anew: it does that with what was changed during the backup, which may have been half written
+    /// when it was read. A change that is said to be after the backup can't have been in it: whatever overwrote the page says so.
+    /// </summary>
+    public static IReadOnlyList<DamagedPage> Damaged(IEnumerable<WrongPage> pages, BackupEnd end) =>
+        pages.Where(p => p.Lsn < end.Start || p.Lsn > end.Stop).Select(static p => new DamagedPage(p.Path, p.Block)).ToList();
+}
 
 /// <summary>
-/// Checks the pages of one file in passing. A wrong one is only suspected at first: the server may be writing it. It is damaged
+/// Checks the pages of one file in passing. A wrong one is only suspected at first: the server may be writing it. It is wrong
 /// when it is still the same, and wrong, when it is read again a while later.
 /// </summary>
-internal sealed class PageCheck(PageRules rules, RelationFile file)
+internal sealed class PageCheck(PageRules rules, RelationFile file, string path)
 {
-    private readonly List<(long Page, ulong Hash)> _suspects = [];
+    private readonly List<(long Page, ulong Hash, Lsn Lsn)> _suspects = [];
 
     /// <summary>True when some pages have to be read again.</summary>
     public bool HasSuspects => _suspects.Count > 0;
@@ -30,30 +44,29 @@ internal sealed class PageCheck(PageRules rules, RelationFile file)
             var bytes = piece[..rules.BlockBytes];
             if (!IsGood(bytes, page))
             {
-                _suspects.Add((page, XxHash3.HashToUInt64(bytes)));
+                _suspects.Add((page, XxHash3.HashToUInt64(bytes), PageChecksum.LsnOf(bytes)));
             }
 
             piece = piece[rules.BlockBytes..];
         }
     }
 
-    /// <summary>Reads what is suspected again, and returns the numbers of the damaged pages in their relation's fork.</summary>
+    /// <summary>Reads what is suspected again, and returns what is still the same.</summary>
     /// <param name="read">Reads bytes of the file from an offset into a buffer; fewer at its end.</param>
-    public List<long> Judge(Func<Memory<byte>, long, int> read)
+    public List<WrongPage> Judge(Func<Memory<byte>, long, int> read)
     {
         var page = new byte[rules.BlockBytes];
-        return _suspects.Where(s => read(page, s.Page * rules.BlockBytes) == page.Length
-                && XxHash3.HashToUInt64(page) == s.Hash && !IsGood(page, s.Page))
-            .Select(s => BlockOf(s.Page)).ToList();
+        return _suspects.Where(s => read(page, s.Page * rules.BlockBytes) == page.Length && XxHash3.HashToUInt64(page) == s.Hash)
+            .Select(Wrong).ToList();
     }
 
     /// <summary>The suspected pages as they are, for who can't read them again.</summary>
-    public List<long> Suspects() => _suspects.ConvertAll(s => BlockOf(s.Page));
+    public List<WrongPage> Suspects() => _suspects.ConvertAll(Wrong);
 
     private bool IsGood(ReadOnlySpan<byte> page, long number) =>
-        PageChecksum.Stored(page) == PageChecksum.Of(page, (uint)BlockOf(number))
-        || PageChecksum.LsnOf(page) >= rules.Start
-        || PageChecksum.IsEmpty(page);
+        PageChecksum.Stored(page) == PageChecksum.Of(page, (uint)BlockOf(number)) || PageChecksum.IsEmpty(page);
+
+    private WrongPage Wrong((long Page, ulong Hash, Lsn Lsn) suspect) => new(path, BlockOf(suspect.Page), suspect.Lsn);
 
     private long BlockOf(long page) => ((long)file.Segment * rules.SegmentBlocks) + page;
 }

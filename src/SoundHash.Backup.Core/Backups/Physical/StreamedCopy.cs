@@ -103,11 +103,11 @@ internal sealed partial class StreamedCopy(
     private async Task<CopiedCluster> UnpackAsync(
         SetWriter set, Stream stream, IReadOnlyList<(string Path, byte[] Bytes)> outside, CancellationToken cancel)
     {
-        // Its own checksums are checked by the server; ours begin with what the label says, which comes first.
         await using var reader = new TarReader(stream, leaveOpen: true);
         var small = new Dictionary<string, byte[]>();
         var directories = new List<string>();
-        await using var volumes = new StreamedVolumes(set, meter);
+        var pages = facts.PageChecksums ? new PageRules(facts.BlockBytes, facts.SegmentBlocks) : null;
+        await using var volumes = new StreamedVolumes(set, pages, meter);
         while (await NextAsync(reader, cancel) is { } entry)
         {
             var path = entry.Name.TrimEnd('/');
@@ -115,10 +115,6 @@ internal sealed partial class StreamedCopy(
             if (path is Label or ServersManifest or Map or ControlFile.RelativePath)
             {
                 small[path] = await ReadAsync(entry, cancel);
-                if (path == Label)
-                {
-                    volumes.Pages = PagesFrom(small[Label]);
-                }
             }
             else if (entry.EntryType == TarEntryType.Directory)
             {
@@ -148,7 +144,7 @@ internal sealed partial class StreamedCopy(
             OutsideFiles = outside,
             End = ServerManifest.Check(
                 small[ServersManifest], files, small.Where(static s => s.Key != ServersManifest).ToDictionary()),
-            Damaged = volumes.Done.SelectMany(static v => v.Damaged).ToList(),
+            Damaged = [],
         };
     }
 
@@ -162,26 +158,26 @@ internal sealed partial class StreamedCopy(
         }
     }
 
-    private PageRules? PagesFrom(byte[] label) => facts.PageChecksums
-        ? new PageRules(facts.BlockBytes, facts.SegmentBlocks, BackupEnd.Of(System.Text.Encoding.UTF8.GetString(label), default).Start)
-        : null;
-
-    // pg_basebackup fails at its very end when the server found damaged pages; what it sent before that is whole.
+    // pg_basebackup fails at its very end when the server found damaged pages; what it sent before that is whole. The server reads a
+    // wrong page again, which can't be done here, and passes over all whose last change is after the beginning, garbage too.
     private static async Task<CopiedCluster> FinishAsync(ChildProcess child, CopiedCluster copied, CancellationToken cancel)
     {
         try
         {
             await child.EnsureSuccessAsync(cancel);
-            return copied with { Damaged = [] };
+            return copied with { Damaged = Damaged(copied, []) };
         }
         catch (ChildProcessException e) when (e.StderrTail.Contains("checksum error occurred", StringComparison.Ordinal))
         {
             var warned = DamagedFile().Matches(e.StderrTail).Select(static m => m.Groups["path"].Value).ToHashSet();
-            var damaged = copied.Damaged.Where(p => warned.Contains(p.Path)).ToList();
-            return damaged.Count > 0 ? copied with { Damaged = damaged } : throw new BackupException(
+            var damaged = Damaged(copied, warned);
+            return damaged.Any(p => warned.Contains(p.Path)) ? copied with { Damaged = damaged } : throw new BackupException(
                 ErrorKind.Verification, $"the server found damaged pages, which are not what it sent: {e.Message}", "see the server's log", e);
         }
     }
+
+    private static IReadOnlyList<DamagedPage> Damaged(CopiedCluster copied, HashSet<string> warned) => WrongPage.Damaged(
+        copied.Volumes.SelectMany(static v => v.Wrong).Where(p => warned.Contains(p.Path) || p.Lsn > copied.End.Stop), copied.End);
 
     // At the end the server waits until its WAL is archived, and says nothing meanwhile.
     private async Task WatchAsync(ChildOutputStage stream, CancellationToken cancel)

@@ -5,20 +5,20 @@ using SoundHash.Backup.Repository;
 namespace SoundHash.Backup.Backups.Physical;
 
 /// <summary>Packs the files of a stream into volumes, in the order in which they come.</summary>
-internal sealed class StreamedVolumes(SetWriter set, TransferMeter meter) : IAsyncDisposable
+/// <param name="set">Where to.</param>
+/// <param name="pages">How to judge pages, or null.</param>
+/// <param name="meter">Counts.</param>
+internal sealed class StreamedVolumes(SetWriter set, PageRules? pages, TransferMeter meter) : IAsyncDisposable
 {
     private readonly List<StoredVolume> _done = [];
     private List<StoredFile> _files = [];
-    private List<DamagedPage> _suspects = [];
+    private List<WrongPage> _suspects = [];
     private SealedObject? _target;
     private TarWriter? _tar;
     private long _bytes;
 
-    /// <summary>The volumes that are complete. Their damaged pages are suspects only: they can't be read again.</summary>
+    /// <summary>The volumes that are complete. Their wrong pages are suspects only: they can't be read again.</summary>
     public IReadOnlyList<StoredVolume> Done => _done;
-
-    /// <summary>How to judge pages, or null.</summary>
-    public PageRules? Pages { get; set; }
 
     /// <summary>Adds the entry that a reader stands at.</summary>
     public async Task AddAsync(string path, TarEntry entry, CancellationToken cancel)
@@ -30,12 +30,12 @@ internal sealed class StreamedVolumes(SetWriter set, TransferMeter meter) : IAsy
 
         _target ??= await set.CreateAsync(VolumePlan.NameOf(_done.Count), ObjectRole.Volume, cancel);
         _tar ??= new TarWriter(_target, TarEntryFormat.Pax, leaveOpen: true);
-        var check = Pages is not null && RelationOf(path) is { } relation ? new PageCheck(Pages, relation) : null;
+        var check = pages is not null && RelationOf(path) is { } relation ? new PageCheck(pages, relation, path) : null;
         var source = entry.DataStream ?? Stream.Null;
         await using var content = new EntryContent(
             (buffer, _, token) => source.ReadAsync(buffer, token), entry.Length, check, meter);
         await _tar.WriteEntryAsync(VolumeWriter.EntryOf(path, entry.Mode, entry.ModificationTime, content), cancel);
-        _suspects.AddRange(check?.Suspects().Select(b => new DamagedPage(path, b)) ?? []);
+        _suspects.AddRange(check?.Suspects() ?? []);
         _files.Add(new StoredFile(path, entry.Length, entry.ModificationTime, content.Crc, content.XxHash, string.Empty));
         _bytes += entry.Length;
     }

@@ -10,8 +10,8 @@ namespace SoundHash.Backup.Backups.Physical;
 /// <summary>What came of a volume.</summary>
 /// <param name="Object">The object.</param>
 /// <param name="Files">Its files.</param>
-/// <param name="Damaged">Damaged pages in them.</param>
-internal sealed record StoredVolume(ObjectRecord Object, IReadOnlyList<StoredFile> Files, IReadOnlyList<DamagedPage> Damaged);
+/// <param name="Wrong">Pages in them with a wrong checksum.</param>
+internal sealed record StoredVolume(ObjectRecord Object, IReadOnlyList<StoredFile> Files, IReadOnlyList<WrongPage> Wrong);
 
 /// <summary>
 /// Writes files of a data directory into volumes. A relation's file is read to the size that it was listed with: what comes
@@ -30,7 +30,7 @@ internal sealed class VolumeWriter(SetWriter set, PageRules? pages, TransferMete
     {
         await using var target = await set.CreateAsync(VolumePlan.NameOf(number), ObjectRole.Volume, cancel);
         var stored = new List<StoredFile>();
-        var damaged = new List<DamagedPage>();
+        var wrong = new List<WrongPage>();
         var tar = new TarWriter(target, TarEntryFormat.Pax, leaveOpen: true);
         foreach (var file in files)
         {
@@ -42,29 +42,29 @@ internal sealed class VolumeWriter(SetWriter set, PageRules? pages, TransferMete
                 continue;
             }
 
-            stored.Add(await AddAsync(tar, file, handle, damaged, cancel));
+            stored.Add(await AddAsync(tar, file, handle, wrong, cancel));
         }
 
         // Not in a finally: it writes the end of the archive.
         await tar.DisposeAsync();
         await target.CompleteAsync(cancel);
-        return new StoredVolume(target.Record, stored.ConvertAll(f => f with { Object = target.Record.Key }), damaged);
+        return new StoredVolume(target.Record, stored.ConvertAll(f => f with { Object = target.Record.Key }), wrong);
     }
 
     private async Task<StoredFile> AddAsync(
-        TarWriter tar, DataFile file, SafeFileHandle handle, List<DamagedPage> damaged, CancellationToken cancel)
+        TarWriter tar, DataFile file, SafeFileHandle handle, List<WrongPage> wrong, CancellationToken cancel)
     {
         var (size, modified) = file.Relation is null
             ? (RandomAccess.GetLength(handle), new DateTimeOffset(File.GetLastWriteTimeUtc(handle)))
             : (file.Size, file.Modified);
-        var check = pages is not null && file.Relation is { } relation ? new PageCheck(pages, relation) : null;
+        var check = pages is not null && file.Relation is { } relation ? new PageCheck(pages, relation, file.Path) : null;
         await using var content = new EntryContent(
             (buffer, offset, _) => ValueTask.FromResult(Read(file, handle, buffer, offset)), size, check, meter);
         await tar.WriteEntryAsync(EntryOf(file.Path, file.Mode, modified, content), cancel);
         if (check is { HasSuspects: true })
         {
             await Task.Delay(BeforeSecondReading, cancel);
-            damaged.AddRange(check.Judge((buffer, offset) => Read(file, handle, buffer, offset)).Select(b => new DamagedPage(file.Path, b)));
+            wrong.AddRange(check.Judge((buffer, offset) => Read(file, handle, buffer, offset)));
         }
 
         return new StoredFile(file.Path, size, modified, content.Crc, content.XxHash, string.Empty);

@@ -14,6 +14,9 @@ internal sealed partial class DataFileStream(SafeFileHandle file) : Stream
     private long _written;
     private long _begun;
 
+    /// <summary>The file.</summary>
+    public SafeFileHandle Handle => file;
+
     public override bool CanRead => false;
 
     public override bool CanSeek => false;
@@ -30,13 +33,16 @@ internal sealed partial class DataFileStream(SafeFileHandle file) : Stream
         _written += buffer.Length;
         if (_written - _begun >= WritebackBytes)
         {
-            // Only a beginning: it promises nothing. What fails in it the sync at the end is told, unless another syncfs was before it.
+            // Only a beginning: it promises nothing. What fails in it is told to the sync at the end.
             _ = SyncFileRange(file, _begun, _written - _begun, WriteOut);
             _begun = _written;
         }
     }
 
     public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+    /// <summary>Waits until all of it is on the disk.</summary>
+    public void Sync() => RandomAccess.FlushToDisk(file);
 
     /// <summary>Nothing: every write has reached the kernel.</summary>
     public override void Flush()
@@ -51,9 +57,15 @@ internal sealed partial class DataFileStream(SafeFileHandle file) : Stream
 
     protected override void Dispose(bool disposing)
     {
-        if (disposing)
+        if (disposing && !file.IsClosed)
         {
-            file.Dispose();
+            using (file)
+            {
+                if (!FileSystemSync.IsEnough)
+                {
+                    Sync();
+                }
+            }
         }
 
         base.Dispose(disposing);

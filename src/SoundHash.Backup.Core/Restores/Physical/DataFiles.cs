@@ -4,7 +4,7 @@ using SoundHash.Backup.Storage.Local;
 
 namespace SoundHash.Backup.Restores.Physical;
 
-/// <summary>Files of a data directory: made new and never through a link, given to their owner, and synced by file system.</summary>
+/// <summary>Files of a data directory: made new and never through a link, and given to their owner; and what syncs them.</summary>
 internal static partial class DataFiles
 {
     private const int WriteOnly = 0x1, Create = 0x40, MustBeNew = 0x80, CloseOnExec = 0x80000; // O_…
@@ -16,11 +16,15 @@ internal static partial class DataFiles
         return handle.IsInvalid ? throw Failed("make", path) : handle;
     }
 
-    /// <summary>Makes everything durable that was written to the file system of a directory.</summary>
-    public static void SyncFileSystem(string directory)
+    public static SafeFileHandle OpenDirectory(string directory)
     {
-        using var handle = Open(directory, CloseOnExec, 0);
-        if (handle.IsInvalid || Syncfs(handle) != 0)
+        var handle = Open(directory, CloseOnExec, 0);
+        return handle.IsInvalid ? throw Failed("open", directory) : handle;
+    }
+
+    public static void SyncFileSystem(SafeFileHandle handle, string directory)
+    {
+        if (Syncfs(handle) != 0)
         {
             throw Failed("sync the file system of", directory);
         }

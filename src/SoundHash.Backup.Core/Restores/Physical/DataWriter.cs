@@ -5,7 +5,7 @@ namespace SoundHash.Backup.Restores.Physical;
 
 /// <summary>
 /// Writes a data directory: every file and directory new, for its owner alone, and never through a link that was there. Nothing is
-/// synced one by one; who writes all of it syncs the file systems at the end.
+/// synced one by one where <see cref="FileSystemSync"/> does; who writes all of it syncs at the end.
 /// </summary>
 /// <param name="root">The data directory.</param>
 /// <param name="owner">Whom everything is given to, or null.</param>
@@ -20,11 +20,8 @@ internal sealed class DataWriter(string root, DataOwner? owner)
     /// <summary>The absolute path of what is in it.</summary>
     public string PathOf(string relative) => Path.Combine(root, relative);
 
-    /// <summary>Makes a file; writes go straight to the kernel.</summary>
-    public FileStream Create(string path) => new(CreateNew(path), FileAccess.Write, bufferSize: 0);
-
-    /// <summary>Makes a file of any size, whose way to the disk begins while it is written.</summary>
-    public DataFileStream CreateLarge(string path) => new(CreateNew(path));
+    /// <summary>Makes a file; writes go straight to the kernel, and on to the disk early.</summary>
+    public DataFileStream Create(string path) => new(CreateNew(path));
 
     private SafeFileHandle CreateNew(string path)
     {
@@ -50,7 +47,10 @@ internal sealed class DataWriter(string root, DataOwner? owner)
     {
         using var file = Create(path);
         file.Write(content);
-        file.Flush(flushToDisk: durable);
+        if (durable)
+        {
+            file.Sync();
+        }
     }
 
     /// <summary>Makes a directory, or takes an empty one that is there.</summary>

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
-using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage.Local;
 
 namespace SoundHash.Backup.Restores.Physical;
@@ -91,7 +91,7 @@ internal sealed record OldWal(IReadOnlyDictionary<string, string> Files)
             using (var to = writer.Create(temporary))
             {
                 from.CopyTo(to);
-                to.Flush(flushToDisk: true);
+                to.Sync();
             }
 
             File.Move(temporary, copy);

@@ -76,10 +76,11 @@ internal sealed class OutsideConfiguration(DataWriter writer, bool isInPlace)
                 return there.Kind == FileKind.File && content.AsSpan().SequenceEqual(File.ReadAllBytes(path));
             }
 
-            MakeParents(Path.GetDirectoryName(path)!, directory => writer.MakeDirectory(directory, DebianDirectory));
+            MakeParents(Path.GetDirectoryName(path)!, MakeDurably);
             File.Delete(temporary);
             writer.Write(temporary, content, durable: true);
             File.Move(temporary, path);
+            LocalFiles.SyncDirectory(Path.GetDirectoryName(path)!);
             return true;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -87,6 +88,12 @@ internal sealed class OutsideConfiguration(DataWriter writer, bool isInPlace)
             // Only root may write there; it stays in the folder.
             return false;
         }
+    }
+
+    private void MakeDurably(string directory)
+    {
+        writer.MakeDirectory(directory, DebianDirectory);
+        LocalFiles.SyncDirectory(Path.GetDirectoryName(directory)!);
     }
 
     private static void MakeParents(string directory, Action<string> make)

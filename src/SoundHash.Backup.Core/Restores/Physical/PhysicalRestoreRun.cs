@@ -6,6 +6,7 @@ using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Processes;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Restores.Physical;
@@ -14,7 +15,7 @@ namespace SoundHash.Backup.Restores.Physical;
 public sealed class PreparedRestore
 {
     internal PreparedRestore(
-        PhysicalOptions options,
+        PhysicalRestoreOptions options,
         ChosenRecovery chosen,
         PhysicalContents contents,
         TargetDirectory target,
@@ -60,7 +61,7 @@ public sealed class PreparedRestore
     /// <summary>PostgreSQL's programs for the set's server; null when it is not to be started.</summary>
     internal PgTools? ServerTools { get; init; }
 
-    internal PhysicalOptions Options { get; }
+    internal PhysicalRestoreOptions Options { get; }
 
     internal ChosenRecovery Chosen { get; }
 
@@ -105,12 +106,12 @@ public sealed class PhysicalRestoreRun(
 {
     /// <summary>Chooses the set, proves that the target can be reached, and looks at every place that will be written to.</summary>
     /// <exception cref="BackupException">It can't be done; nothing was changed.</exception>
-    public async Task<PreparedRestore> PrepareAsync(PhysicalOptions options, CancellationToken cancel)
+    public async Task<PreparedRestore> PrepareAsync(PhysicalRestoreOptions options, CancellationToken cancel)
     {
         var target = TargetDirectory.Look(options.TargetDirectory, options.Own);
         target.EnsureFree(options.Delta);
         var catalogue = await Catalogue.LoadAsync(store, cancel);
-        var candidates = SetCandidates.Of(catalogue, options.SetId, options.Own.Repository);
+        var candidates = SetCandidates.Of(catalogue, options.SetId, options.Own.Repository, warning => log.Warning("{Warning:l}", warning));
         var system = PreparedRestore.SystemOf(candidates[0]);
         var inPlace = target.Content == TargetContent.Filled;
         var mark = inPlace ? OldCluster.EnsureIs(target.Path, system, candidates[0].ServerVersion) : null;
@@ -161,13 +162,13 @@ public sealed class PhysicalRestoreRun(
     /// <exception cref="BackupException">It failed; the message says what is left.</exception>
     public async Task<PhysicalRestoreResult> RunAsync(PreparedRestore ready, Action<ReplayProgress> progress, CancellationToken cancel)
     {
-        var (result, outside, owner) = await new PhysicalRestore(store, providers, ready, time, meter, log).RunAsync(cancel);
+        var (result, outside, owner) = await new DataDirectoryRestore(store, providers, ready, time, meter, log).RunAsync(cancel);
         if (!ready.Options.Start)
         {
             return result;
         }
 
-        var server = new ServerStart(ready.TargetDirectory, owner, ready.ServerTools!, ready.Options.Port, ready.Options.Role, launcher);
+        var server = new RecoveringServer(ready.TargetDirectory, owner, ready.ServerTools!, ready.Options.Port, ready.Options.Role, launcher);
         var clock = new PhaseClock(time);
         ReachedMoment? reached = null;
         await clock.RunAsync(
@@ -181,10 +182,10 @@ public sealed class PhysicalRestoreRun(
     }
 
     private async Task<ChosenRecovery> ChooseAsync(
-        IReadOnlyList<Manifest> candidates, ulong system, PhysicalOptions options, OldWal oldWal, CancellationToken cancel)
+        IReadOnlyList<Manifest> candidates, ulong system, PhysicalRestoreOptions options, OldWal oldWal, CancellationToken cancel)
     {
         var segmentBytes = candidates[0].Physical!.WalSegmentBytes;
-        var archived = await RecoveryLog.LoadAsync(
+        var archived = await RecoverableWal.LoadAsync(
             wal, system, segmentBytes, withPieces: options.Standby is null, oldWal, options.Timeline, providers, cancel);
         var waldump = await FindWaldumpAsync(candidates[0], cancel);
         var scan = new WalScan(archived.Archive, new WalPieces(wal, system), oldWal, waldump, launcher, providers);

@@ -20,7 +20,7 @@ internal sealed record ChosenRecovery(Manifest Set, PhysicalFacts Facts, WalSpan
 /// Chooses set and timeline, and proves from the archive that they lead to the target, before anything is written. PostgreSQL
 /// itself would find out at the end of the replay.
 /// </summary>
-internal sealed class RecoveryChoice(RecoveryLog archived, WalScan scan, ILogger log)
+internal sealed class RecoveryChoice(RecoverableWal archived, WalScan scan, ILogger log)
 {
     private readonly RecoveryLine _line = new(archived, scan);
 
@@ -196,11 +196,14 @@ internal sealed class RecoveryChoice(RecoveryLog archived, WalScan scan, ILogger
         chosen.Span.Beyond is null
             ? "without a target recovery goes to the end of the archived WAL; if the server runs and that moment is not archived yet, "
                 + "SELECT pg_switch_wal() on it brings it, and shbackup wal-archive status shows when it has come"
-            : $"shbackup wal-archive verify --repair fills the gap if it can; or go as far as it: --to-lsn {await LastBeforeAsync(chosen.Span, cancel)}");
+            : $"shbackup wal-archive verify --repair fills the gap if it can; or go as far as it: {await LastBeforeAsync(chosen, cancel)}");
 
-    // Recovery stops at the first record from there on.
-    private async Task<Lsn> LastBeforeAsync(WalSpan span, CancellationToken cancel) =>
-        (scan.IsPossible ? await scan.LastRecordAsync(span, cancel) : null) ?? new Lsn(span.Segments[^1].Start.Value);
+    // Recovery stops at the first record from there on, and never before the set's end.
+    private async Task<string> LastBeforeAsync(ChosenRecovery chosen, CancellationToken cancel)
+    {
+        var last = (scan.IsPossible ? await scan.LastRecordAsync(chosen.Span, cancel) : null) ?? new Lsn(chosen.Span.Segments[^1].Start.Value);
+        return last >= chosen.Facts.Stop ? $"--to-lsn {last}" : "--to-immediate";
+    }
 
     private async Task<BackupException> TooEarlyAsync(Manifest oldest, RecoveryTarget target, uint? timeline, CancellationToken cancel)
     {

@@ -7,7 +7,7 @@ namespace SoundHash.Backup.Restores.Physical;
 /// it has the log of its ancestor, and a server that is promoted at such a target must branch off that one. Branched off the newest,
 /// its history would say that it left that timeline before that timeline began.
 /// </summary>
-internal sealed class RecoveryLine(RecoveryLog archived, WalScan scan)
+internal sealed class RecoveryLine(RecoverableWal archived, WalScan scan)
 {
     /// <summary>The oldest timeline of the newest line of descent whose own part of the log has the target.</summary>
     public async Task<uint> OldestWithAsync(PhysicalFacts set, RecoveryTarget target, CancellationToken cancel)

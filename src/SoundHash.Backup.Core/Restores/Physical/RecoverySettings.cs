@@ -25,7 +25,7 @@ internal static partial class RecoverySettings
     /// <param name="options">What was asked for.</param>
     /// <param name="restoreCommand">restore_command.</param>
     /// <param name="timeline">The timeline to follow.</param>
-    public static byte[] Rewrite(ReadOnlySpan<byte> old, PhysicalOptions options, string restoreCommand, uint timeline)
+    public static byte[] Rewrite(ReadOnlySpan<byte> old, PhysicalRestoreOptions options, string restoreCommand, uint timeline)
     {
         // Byte for byte what it was: its encoding is whatever the server had.
         var kept = Encoding.Latin1.GetString(old).Split('\n')
@@ -36,7 +36,7 @@ internal static partial class RecoverySettings
     }
 
     /// <summary>The settings.</summary>
-    public static IReadOnlyList<(string Name, string Value)> Make(PhysicalOptions options, string restoreCommand, uint timeline)
+    public static IReadOnlyList<(string Name, string Value)> Make(PhysicalRestoreOptions options, string restoreCommand, uint timeline)
     {
         var target = options.Target.Setting;
         var settings = new List<(string, string)>();

@@ -15,7 +15,7 @@ namespace SoundHash.Backup.Restores.Physical;
 public sealed record ReplayProgress(string? Segment, int Segments, int Expected, double SegmentsPerSecond, string? Replayed);
 
 /// <summary>Starts a restored server and follows its recovery to its target.</summary>
-internal sealed class RecoveryWatch(PreparedRestore ready, ServerStart server, TimeProvider time, ILogger log)
+internal sealed class RecoveryWatch(PreparedRestore ready, RecoveringServer server, TimeProvider time, ILogger log)
 {
     private const string Query =
         "SELECT coalesce(pg_last_wal_replay_lsn()::text, ''), coalesce(pg_last_xact_replay_timestamp()::text, '')";
@@ -24,7 +24,7 @@ internal sealed class RecoveryWatch(PreparedRestore ready, ServerStart server, T
     private static readonly TimeSpan BetweenQueries = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan MostForFirstSign = TimeSpan.FromSeconds(10);
 
-    private readonly RecoveryNews _news = new();
+    private readonly ServerLogReader _news = new();
     private readonly StringBuilder _unread = new();
     private readonly long _started = time.GetTimestamp();
     private string? _replayed;

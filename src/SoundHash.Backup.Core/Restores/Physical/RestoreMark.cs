@@ -53,8 +53,8 @@ internal sealed record RestoreMark(ulong SystemIdentifier, string? SavedWal)
         try
         {
             file.Write(System.Text.Encoding.UTF8.GetBytes(text));
-            file.Flush(flushToDisk: true);
-            EnsureOurs(file.SafeFileHandle, writer.Root, writer.PathOf(temporary));
+            file.Sync();
+            EnsureOurs(file.Handle, writer.Root, writer.PathOf(temporary));
             if (old is not null)
             {
                 System.IO.File.Move(writer.PathOf(temporary), path, overwrite: true);

@@ -9,8 +9,12 @@ internal static class SetCandidates
     private const string SeeSets = "shbackup backup list shows the sets";
 
     /// <summary>The sets of one cluster that a restore may choose among, the newest first.</summary>
+    /// <param name="catalogue">All sets.</param>
+    /// <param name="id">The one that was asked for, or null.</param>
+    /// <param name="directory">The repository, for messages.</param>
+    /// <param name="warn">Told of sets that can't be used and are passed over.</param>
     /// <exception cref="BackupException">There is none, or the choice is not safe.</exception>
-    public static IReadOnlyList<Manifest> Of(Catalogue catalogue, string? id, string directory)
+    public static IReadOnlyList<Manifest> Of(Catalogue catalogue, string? id, string directory, Action<string> warn)
     {
         if (id is not null)
         {
@@ -21,15 +25,7 @@ internal static class SetCandidates
                 $"shbackup restore --backup {named.Id} --target-db NAME");
         }
 
-        if (catalogue.Sets.FirstOrDefault(static s => s.Manifest is null) is { } broken)
-        {
-            throw new BackupException(
-                ErrorKind.Verification,
-                $"the right set can't be told, since {broken.Problem!.Message}",
-                $"choose a set yourself with --backup ID; {SeeSets}");
-        }
-
-        var physical = catalogue.Sets.Where(static s => s.Manifest!.Kind == SetKind.Physical).ToList();
+        var physical = catalogue.Sets.Where(static s => s.Manifest is { Kind: SetKind.Physical }).ToList();
         var systems = physical.Select(static s => s.Manifest!.SystemIdentifier).Distinct().ToList();
         if (systems.Count > 1)
         {
@@ -40,8 +36,10 @@ internal static class SetCandidates
                 $"choose a set yourself with --backup ID; {SeeSets}");
         }
 
+        // What is broken may be all that there is of the cluster that is meant: only sets that are newer show that it is not.
         var good = physical.Where(static s => s.IsComplete && s.Manifest!.Physical!.DamagedPages.Count == 0)
             .Select(static s => s.Manifest!).ToList();
+        catalogue.EnsureNewest(good.FirstOrDefault(), "the newest good base backup", warn);
         return good.Count > 0 ? good : throw new BackupException(
             ErrorKind.Failed,
             physical.Count == 0 ? $"there is no physical set in {directory}" : $"none of the {physical.Count} physical sets is good (whole, without damaged pages)",

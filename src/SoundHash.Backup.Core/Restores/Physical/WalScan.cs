@@ -5,7 +5,7 @@ using SoundHash.Backup.Encryption;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Processes;
-using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 
 namespace SoundHash.Backup.Restores.Physical;
 

@@ -15,7 +15,7 @@ public sealed class LocalObjectStore : IObjectStore
 
     private readonly string _root;
     private readonly UnixFileMode _fileMode;
-    private readonly UnixFileMode _directoryMode;
+    private readonly StoreFolders _folders;
     private readonly uint? _group;
 
     /// <summary>Opens a store; the directory is made by the first write.</summary>
@@ -30,7 +30,8 @@ public sealed class LocalObjectStore : IObjectStore
         _group = group is null ? null : LocalFiles.GroupId(group);
         var groupReadable = group is not null;
         _fileMode = groupReadable ? OwnerFile | UnixFileMode.GroupRead : OwnerFile;
-        _directoryMode = groupReadable ? OwnerDirectory | UnixFileMode.GroupRead | UnixFileMode.GroupExecute : OwnerDirectory;
+        var directoryMode = groupReadable ? OwnerDirectory | UnixFileMode.GroupRead | UnixFileMode.GroupExecute : OwnerDirectory;
+        _folders = new StoreFolders(_root, name, directoryMode, _group);
     }
 
     /// <inheritdoc/>
@@ -42,7 +43,7 @@ public sealed class LocalObjectStore : IObjectStore
     {
         try
         {
-            MakeDirectory(_root);
+            _folders.Make(_root);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -158,7 +159,7 @@ public sealed class LocalObjectStore : IObjectStore
                 LocalFiles.SyncDirectory(directory);
             }
 
-            RemoveEmptyParents(directory);
+            _folders.RemoveEmpty(directory);
         }
         catch (DirectoryNotFoundException)
         {
@@ -191,10 +192,10 @@ public sealed class LocalObjectStore : IObjectStore
                 throw Failed("delete", Path.GetRelativePath(_root, file.FullName), e);
             }
 
-            RemoveEmptyParents(file.DirectoryName!);
+            _folders.RemoveEmpty(file.DirectoryName!);
         }
 
-        RemoveEmptyParents(start);
+        _folders.RemoveEmpty(start);
         return Task.CompletedTask;
     }
 
@@ -241,40 +242,14 @@ public sealed class LocalObjectStore : IObjectStore
 
     private List<FileInfo> Enumerate(string start)
     {
-        var options = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint, IgnoreInaccessible = false };
         try
         {
-            return IsDirectory(start) ? new DirectoryInfo(start).EnumerateFiles("*", options).ToList() : [];
-        }
-        catch (DirectoryNotFoundException)
-        {
-            // Gone since we looked.
-            return [];
+            return _folders.Files(start);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw Failed("list", start, e);
         }
-    }
-
-    // False only when nothing has that name: what can't be looked into must not pass for an empty directory.
-    private bool IsDirectory(string path)
-    {
-        for (var parent = path; parent is not null; parent = Path.GetDirectoryName(parent))
-        {
-            try
-            {
-                return File.GetAttributes(parent).HasFlag(FileAttributes.Directory)
-                    ? parent == path
-                    : throw new StorageException($"{parent} is a file where store {Name} needs a directory", "correct BACKUP_DIR");
-            }
-            catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-            {
-                // Then one above it decides.
-            }
-        }
-
-        return false;
     }
 
     private static bool IsTemporary(FileInfo file) => file.Name.StartsWith(AtomicFile.TemporaryPrefix, StringComparison.Ordinal);
@@ -291,42 +266,13 @@ public sealed class LocalObjectStore : IObjectStore
         {
             try
             {
-                MakeDirectory(Path.GetDirectoryName(path)!);
+                _folders.Make(Path.GetDirectoryName(path)!);
                 return new AtomicFile(path, mode, _fileMode, _group, ofFolder: true);
             }
             catch (Exception e) when ((e is FileNotFoundException or DirectoryNotFoundException) && attempt < 100)
             {
                 // The directory was empty, and went with the last object that somebody deleted there.
             }
-        }
-    }
-
-    private void MakeDirectory(string path)
-    {
-        if (Directory.Exists(path))
-        {
-            // One that nothing was put into yet may be that of a writer that was killed before it made it durable.
-            if (path.Length > _root.Length && !Directory.EnumerateFileSystemEntries(path).Any())
-            {
-                LocalFiles.SyncDirectory(Path.GetDirectoryName(path)!);
-            }
-
-            return;
-        }
-
-        var parent = Path.GetDirectoryName(path)!;
-        MakeDirectory(parent);
-        LocalFiles.MakeDirectory(path, _directoryMode);
-        LocalFiles.Protect(path, _directoryMode, _group);
-        FolderOwner.Take(path, keepGroup: _group is not null);
-        LocalFiles.SyncDirectory(parent);
-    }
-
-    private void RemoveEmptyParents(string path)
-    {
-        while (path.Length > _root.Length && LocalFiles.TryRemoveDirectory(path))
-        {
-            path = Path.GetDirectoryName(path)!;
         }
     }
 }

@@ -49,6 +49,44 @@ public sealed class PhysicalRestoreTests(HistoryCluster cluster) : IClassFixture
         Assert.False(Directory.Exists(spool));
     }
 
+    // Guards against this: the kernel wrote in vain, and the restore was a success.
+    [Fact]
+    public async Task A_disk_that_did_not_take_it_all_is_an_error_and_no_server_starts_from_what_is_there()
+    {
+        await using var restored = await RestoredServer.PlaceAsync();
+
+        (await ArchivingCluster.ShellInAsync(
+            cluster.DataDirectory,
+            $"strace -f -qq -o /dev/null -e trace=syncfs -e inject=syncfs:error=EIO '{Workspace.Executable}' restore --target-dir '{restored.Data}' "
+            + $"--tablespace 'apart={restored.Folder}/space' --env-file \"{cluster.EnvFile}\"")).Expect(1).Says("Input/output error").Says("--delta");
+
+        Assert.False(File.Exists(restored.ControlFile));
+        (await cluster.RestoreAsync(restored, "--delta", "--yes")).Expect(0);
+        Assert.True(File.Exists(restored.ControlFile));
+    }
+
+    [Theory]
+    [InlineData("cluster_physical_20200102_030405", 0, "is older than set")]
+    [InlineData("cluster_physical_20990102_030405", 8, "newest set can't be told")]
+    public async Task A_set_without_a_usable_manifest_stops_the_choice_only_where_it_may_be_newer(string id, int exitCode, string says)
+    {
+        await using var restored = await RestoredServer.PlaceAsync();
+        var folder = Directory.CreateDirectory(Path.Combine(cluster.Site, "backups", "sets", id));
+        try
+        {
+            await File.WriteAllTextAsync(Path.Combine(folder.FullName, "manifest.json"), "{", TestContext.Current.CancellationToken);
+            await ArchivingCluster.GiveToPostgresAsync(folder.FullName);
+
+            (await cluster.RestoreAsync(restored)).Expect(exitCode).Says(id).Says(says);
+
+            Assert.Equal(exitCode == 0, File.Exists(restored.ControlFile));
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
     [Fact]
     public async Task Archiving_stays_on_when_it_is_asked_for_and_a_standby_follows_its_primary()
     {

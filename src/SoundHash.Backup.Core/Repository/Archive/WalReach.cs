@@ -1,6 +1,6 @@
 using SoundHash.Backup.Postgres;
 
-namespace SoundHash.Backup.Repository;
+namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>Where recovery can go from a base backup along one line.</summary>
 /// <param name="Timeline">The timeline that the line leads to.</param>

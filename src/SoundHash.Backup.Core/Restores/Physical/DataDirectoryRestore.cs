@@ -13,7 +13,7 @@ namespace SoundHash.Backup.Restores.Physical;
 /// Writes a set into a data directory. pg_control comes last, when everything else is checked and durable: without it no server
 /// starts, so that half a restore is never taken for a whole one.
 /// </summary>
-internal sealed class PhysicalRestore(
+internal sealed class DataDirectoryRestore(
     IObjectStore store,
     Func<EncryptionMethod, IEncryptionProvider> providers,
     PreparedRestore ready,
@@ -67,8 +67,12 @@ internal sealed class PhysicalRestore(
     {
         EnsureUnchanged();
         log.Information("restoring set {Id} into {Directory}", ready.Set.Id, ready.TargetDirectory);
+        using var disks = new FileSystemSync();
         SaveOldWal(owner);
         writer.MakeDirectory(string.Empty);
+        disks.Watch(ready.TargetDirectory);
+        // What names the data directory may be on another.
+        disks.Watch(Path.GetDirectoryName(ready.TargetDirectory)!);
         using var mark = new RestoreMark(ready.SystemIdentifier, ready.SavedWal).Write(writer);
         _hasBegun = true;
         if (ready.IsInPlace)
@@ -76,14 +80,14 @@ internal sealed class PhysicalRestore(
             await _clock.RunAsync("comparison", () => Task.Run(() => Clean(writer, cancel), cancel));
         }
 
-        MakeDirectories(writer);
+        MakeDirectories(writer, disks);
         await _clock.RunAsync("files", () => ReadVolumesAsync(writer, cancel));
         byte[] control = [];
         await _clock.RunAsync("last files", async () => control = await ReadFinalAsync(writer, outside, cancel));
         outside.PutBack();
         WriteSettings(writer);
         ready.Spool.Clear();
-        await _clock.RunAsync("sync", () => Task.Run(() => Sync(outside), cancel));
+        await _clock.RunAsync("sync", () => Task.Run(disks.Sync, cancel));
         cancel.ThrowIfCancellationRequested();
         writer.Write(ControlFile.RelativePath, control, durable: true);
         LocalFiles.SyncDirectory(Path.GetDirectoryName(writer.PathOf(ControlFile.RelativePath))!);
@@ -145,13 +149,14 @@ internal sealed class PhysicalRestore(
     }
 
     // The links of tablespaces are made before what goes through them.
-    private void MakeDirectories(DataWriter writer)
+    private void MakeDirectories(DataWriter writer, FileSystemSync disks)
     {
         foreach (var directory in ready.Contents.Directories)
         {
             if (ready.Tablespaces.FirstOrDefault(t => directory == $"pg_tblspc/{t.Oid}") is { } space)
             {
                 writer.MakeDirectory(space.Location);
+                disks.Watch(space.Location);
                 if (!TablespacePlan.IsInPlace(ready.TargetDirectory, space))
                 {
                     writer.Link(directory, space.Location);
@@ -174,7 +179,7 @@ internal sealed class PhysicalRestore(
 
         var volumes = ready.Set.Objects.Where(o => o.Role == ObjectRole.Volume && needed.Contains(o.Key));
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = ready.Options.Jobs, CancellationToken = cancel };
-        await Parallel.ForEachAsync(volumes, parallel, (volume, stop) => ReadAsync(volume, name => _kept.Contains(name) ? null : writer.CreateLarge(name), stop));
+        await Parallel.ForEachAsync(volumes, parallel, (volume, stop) => ReadAsync(volume, name => _kept.Contains(name) ? null : writer.Create(name), stop));
     }
 
     private async Task<byte[]> ReadFinalAsync(DataWriter writer, OutsideConfiguration outside, CancellationToken cancel)
@@ -213,17 +218,5 @@ internal sealed class PhysicalRestore(
         File.Delete(path);
         writer.Write(RecoverySettings.File, RecoverySettings.Rewrite(old, ready.Options, ready.RestoreCommand, ready.Chosen.Timeline));
         writer.Write(ready.Options.Standby is null ? "recovery.signal" : "standby.signal", []);
-    }
-
-    private void Sync(OutsideConfiguration outside)
-    {
-        var places = ready.Tablespaces.Select(static t => t.Location)
-            .Concat(outside.Placed.Select(static p => Path.GetDirectoryName(p.To)!))
-            .Append(Path.GetDirectoryName(ready.TargetDirectory)!)
-            .Append(ready.TargetDirectory);
-        foreach (var place in places.GroupBy(static p => LocalFiles.Identity(p)?.Device).Select(static g => g.First()))
-        {
-            DataFiles.SyncFileSystem(place);
-        }
     }
 }

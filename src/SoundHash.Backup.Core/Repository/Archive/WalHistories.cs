@@ -1,7 +1,7 @@
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
 
-namespace SoundHash.Backup.Repository;
+namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>
 /// Archives timeline histories that PostgreSQL does not hand over. It marks a history as ready only when the timeline begins, and

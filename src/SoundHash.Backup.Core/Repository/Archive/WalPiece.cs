@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using SoundHash.Backup.Postgres;
 
-namespace SoundHash.Backup.Repository;
+namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>A part of a segment that was not whole when it was stored.</summary>
 /// <param name="Segment">The segment.</param>

@@ -1,7 +1,7 @@
 namespace SoundHash.Backup.Restores.Physical;
 
 /// <summary>How a base backup is restored.</summary>
-public sealed record PhysicalOptions
+public sealed record PhysicalRestoreOptions
 {
     /// <summary>The data directory to make, absolute.</summary>
     public required string TargetDirectory { get; init; }

@@ -6,7 +6,7 @@ namespace SoundHash.Backup.Restores.Physical;
 /// What the log of a recovering server has said so far, in the words of src/backend/access/transam/xlogrecovery.c and xlog.c (13 to
 /// 18, lc_messages = C). The log tells it whoever may connect, and also of a server that takes no connections.
 /// </summary>
-public sealed partial class RecoveryNews
+public sealed partial class ServerLogReader
 {
     private readonly List<string> _fatal = [];
     private string? _detail;

@@ -1,6 +1,6 @@
 using SoundHash.Backup.Postgres;
 
-namespace SoundHash.Backup.Repository;
+namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>Consecutive segments that are missing between others that are there.</summary>
 /// <param name="First">The first that is missing.</param>

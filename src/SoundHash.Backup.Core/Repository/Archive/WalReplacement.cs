@@ -3,7 +3,7 @@ using SoundHash.Backup.Errors;
 using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Storage;
 
-namespace SoundHash.Backup.Repository;
+namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>
 /// Puts a good file in the place of a damaged one. What the name's content is was decided when it was first archived: only a

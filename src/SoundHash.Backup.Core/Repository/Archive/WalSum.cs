@@ -2,7 +2,7 @@ using System.Text;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Storage;
 
-namespace SoundHash.Backup.Repository;
+namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>The file beside an object of the WAL archive that decides its content: its plain SHA-256, as coreutils write it.</summary>
 internal static class WalSum

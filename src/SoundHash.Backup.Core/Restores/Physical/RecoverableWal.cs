@@ -3,6 +3,7 @@ using SoundHash.Backup.Encryption;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Restores.Physical;
@@ -36,7 +37,7 @@ internal sealed record WalSpan(
 /// <summary>What a recovery finds in a WAL archive.</summary>
 /// <param name="wal">The archive.</param>
 /// <param name="pieces">Pieces of segments that were never whole; none where the recovery does not get them.</param>
-internal sealed class RecoveryLog(LoadedWal wal, IReadOnlyList<WalPiece> pieces)
+internal sealed class RecoverableWal(LoadedWal wal, IReadOnlyList<WalPiece> pieces)
 {
     /// <summary>The archive.</summary>
     public WalArchive Archive => wal.Archive;
@@ -54,7 +55,7 @@ internal sealed class RecoveryLog(LoadedWal wal, IReadOnlyList<WalPiece> pieces)
     public BackupException? Problem => wal.Problems.Count > 0 ? wal.Problems[0] : null;
 
     /// <summary>Reads what is archived of the cluster of a set.</summary>
-    public static async Task<RecoveryLog> LoadAsync(
+    public static async Task<RecoverableWal> LoadAsync(
         IObjectStore store,
         ulong system,
         int segmentBytes,
@@ -74,7 +75,7 @@ internal sealed class RecoveryLog(LoadedWal wal, IReadOnlyList<WalPiece> pieces)
         }
 
         var loaded = await LoadedWal.LoadAsync(store, system, segmentBytes, providers, cancel);
-        return new RecoveryLog(With(loaded, old, timeline), pieces);
+        return new RecoverableWal(With(loaded, old, timeline), pieces);
     }
 
     // What is left in pg_wal is found there when the archive does not have it. A timeline that only the old directory knows is followed

@@ -1,6 +1,6 @@
 using SoundHash.Backup.Postgres;
 
-namespace SoundHash.Backup.Repository;
+namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>
 /// The line of descent of a timeline, in segments. Recovery reads each segment from the newest timeline that has it

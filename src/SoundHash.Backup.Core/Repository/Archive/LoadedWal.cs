@@ -3,7 +3,7 @@ using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Storage;
 
-namespace SoundHash.Backup.Repository;
+namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>The WAL of one cluster in a store, as it could be read.</summary>
 /// <param name="Archive">The archive.</param>

@@ -5,7 +5,7 @@ using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Storage.Local;
 
-namespace SoundHash.Backup.Repository;
+namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>
 /// The local folder of one data directory: acknowledgements of segments that were archived ahead of PostgreSQL's asking, and

@@ -1,7 +1,7 @@
 using System.Globalization;
 using SoundHash.Backup.Postgres;
 
-namespace SoundHash.Backup.Repository;
+namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>Where everything is in a store of WAL (docs/formats.md). A name has no suffix, whatever the form of what it holds.</summary>
 public static class WalLayout

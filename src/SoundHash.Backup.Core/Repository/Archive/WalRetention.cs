@@ -1,7 +1,7 @@
 using System.Globalization;
 using SoundHash.Backup.Postgres;
 
-namespace SoundHash.Backup.Repository;
+namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>A base backup as a clean-up of the WAL archive sees it.</summary>
 /// <param name="Manifest">Its manifest.</param>

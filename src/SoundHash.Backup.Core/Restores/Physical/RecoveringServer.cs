@@ -12,7 +12,7 @@ namespace SoundHash.Backup.Restores.Physical;
 /// <param name="port">Its port; null for the one of its configuration.</param>
 /// <param name="role">The role to ask it as.</param>
 /// <param name="launcher">Starts programs.</param>
-internal sealed class ServerStart(string directory, DataOwner? owner, PgTools tools, int? port, string role, ProcessLauncher launcher)
+internal sealed class RecoveringServer(string directory, DataOwner? owner, PgTools tools, int? port, string role, ProcessLauncher launcher)
 {
     // What PostgreSQL and its programs would take from our own environment.
     private static readonly string[] Foreign = ["PGPORT", "PGHOST", "PGDATA", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGOPTIONS", "PGSERVICE"];

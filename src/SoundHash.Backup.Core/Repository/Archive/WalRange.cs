@@ -1,7 +1,7 @@
 using System.Globalization;
 using SoundHash.Backup.Postgres;
 
-namespace SoundHash.Backup.Repository;
+namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>Consecutive segments of one timeline, both ends included.</summary>
 /// <param name="Timeline">The timeline.</param>

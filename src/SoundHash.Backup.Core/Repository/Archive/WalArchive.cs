@@ -7,24 +7,7 @@ using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Storage;
 
-namespace SoundHash.Backup.Repository;
-
-/// <summary>What became of a file that was to be archived.</summary>
-public enum WalPutResult
-{
-    /// <summary>It is archived.</summary>
-    Stored,
-
-    /// <summary>It was archived before, with the same content.</summary>
-    AlreadyThere,
-}
-
-/// <summary>A file of the archive as a store lists it.</summary>
-/// <param name="Name">PostgreSQL's name of it.</param>
-/// <param name="StoredBytes">Its size as stored.</param>
-/// <param name="Stored">When it was stored, by the store's clock.</param>
-/// <param name="HasSum">The file that decides its content is there.</param>
-public sealed record WalEntry(WalFileName Name, long StoredBytes, DateTimeOffset Stored, bool HasSum);
+namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>
 /// The WAL of one cluster in one store. A name has one content for ever: the SHA-256 of its plain bytes is written first,

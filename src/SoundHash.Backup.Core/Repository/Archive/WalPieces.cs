@@ -6,7 +6,7 @@ using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Storage;
 
-namespace SoundHash.Backup.Repository;
+namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>
 /// Pieces of segments that are still being written, in one store: what <c>wal-archive receive</c> keeps of the log before a

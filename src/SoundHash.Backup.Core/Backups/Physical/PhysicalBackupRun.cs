@@ -4,6 +4,7 @@ using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Processes;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Backups.Physical;
@@ -14,7 +15,7 @@ namespace SoundHash.Backup.Backups.Physical;
 public sealed record WalScope(IObjectStore Store, TimeSpan Timeout);
 
 /// <summary>Backs up a whole cluster into a set.</summary>
-public sealed class PhysicalRun(
+public sealed class PhysicalBackupRun(
     IObjectStore store, ProcessLauncher launcher, PgToolFinder tools, TimeProvider time, TransferMeter meter, ILogger log)
 {
     // Of the lock: one that no database of that name minds.

@@ -3,7 +3,7 @@ using SoundHash.Backup.Errors;
 using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
 
-namespace SoundHash.Backup.Repository;
+namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>A WAL file to archive: its name, its plain hash and its bytes. Files up to 64 MiB are read once and kept in memory.</summary>
 public sealed class WalSource

@@ -1,7 +1,7 @@
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
 
-namespace SoundHash.Backup.Repository;
+namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>The archive holds other bytes under the name of a file that was to be archived; nothing was touched.</summary>
 public sealed class WalConflictException(WalFileName name, string store, string ours, string theirs) : BackupException(

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using SoundHash.Backup.Postgres;
 
-namespace SoundHash.Backup.Repository;
+namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>An archived whole segment.</summary>
 /// <param name="Segment">The segment.</param>

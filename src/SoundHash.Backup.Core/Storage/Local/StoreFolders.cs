@@ -1,0 +1,77 @@
+namespace SoundHash.Backup.Storage.Local;
+
+/// <summary>The directories of a local store: made durably with their mode and group, listed whole, removed when empty.</summary>
+/// <param name="root">The store's directory, absolute.</param>
+/// <param name="store">The store's name in messages.</param>
+/// <param name="mode">Their mode.</param>
+/// <param name="group">Their group, or null.</param>
+internal sealed class StoreFolders(string root, string store, UnixFileMode mode, uint? group)
+{
+    /// <summary>Makes a directory and those above it; durable when this returns.</summary>
+    public void Make(string path)
+    {
+        if (Directory.Exists(path))
+        {
+            // One that nothing was put into yet may be that of a writer that was killed before it made it durable.
+            if (path.Length > root.Length && !Directory.EnumerateFileSystemEntries(path).Any())
+            {
+                LocalFiles.SyncDirectory(Path.GetDirectoryName(path)!);
+            }
+
+            return;
+        }
+
+        var parent = Path.GetDirectoryName(path)!;
+        Make(parent);
+        LocalFiles.MakeDirectory(path, mode);
+        LocalFiles.Protect(path, mode, group);
+        FolderOwner.Take(path, keepGroup: group is not null);
+        LocalFiles.SyncDirectory(parent);
+    }
+
+    /// <summary>Removes a directory and those above it, below the root, as far as they are empty.</summary>
+    public void RemoveEmpty(string path)
+    {
+        while (path.Length > root.Length && LocalFiles.TryRemoveDirectory(path))
+        {
+            path = Path.GetDirectoryName(path)!;
+        }
+    }
+
+    /// <summary>All files in a directory and below; none where it does not exist.</summary>
+    /// <exception cref="IOException">It can't be looked into.</exception>
+    /// <exception cref="StorageException">A file is in the place of a directory.</exception>
+    public List<FileInfo> Files(string start)
+    {
+        var options = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint, IgnoreInaccessible = false };
+        try
+        {
+            return IsDirectory(start) ? new DirectoryInfo(start).EnumerateFiles("*", options).ToList() : [];
+        }
+        catch (DirectoryNotFoundException)
+        {
+            // Gone since we looked.
+            return [];
+        }
+    }
+
+    // False only when nothing has that name: what can't be looked into must not pass for an empty directory.
+    private bool IsDirectory(string path)
+    {
+        for (var parent = path; parent is not null; parent = Path.GetDirectoryName(parent))
+        {
+            try
+            {
+                return File.GetAttributes(parent).HasFlag(FileAttributes.Directory)
+                    ? parent == path
+                    : throw new StorageException($"{parent} is a file where store {store} needs a directory", "correct BACKUP_DIR");
+            }
+            catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+            {
+                // Then one above it decides.
+            }
+        }
+
+        return false;
+    }
+}
