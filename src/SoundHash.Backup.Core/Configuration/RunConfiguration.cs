@@ -6,7 +6,7 @@ namespace SoundHash.Backup.Configuration;
 /// <summary>Reads the settings that need no type of their own.</summary>
 public static class RunConfiguration
 {
-    // Measured (docs/performance.md): within 2 % of level 3 on data files and 4 % on WAL, at two thirds of its time.
+    // Measured (docs/performance.md): within 2 % of level 3 on data files and on WAL, at two thirds of its time.
     private const int PageLevel = 1;
 
     /// <summary>How to compress; gzip where zstd was not asked for and libzstd is missing.</summary>
