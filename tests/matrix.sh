@@ -46,6 +46,8 @@ for version in "${versions[@]}"; do
   make_root "$(suite_of "$version")" "$version"
   mount -t proc proc "$root/proc"; mounted+=("$root/proc")
   bind /dev "$root/dev"
+  bind /dev/pts "$root/dev/pts"
+  bind /dev/shm "$root/dev/shm"
   bind "$sdk" "$root$sdk"
   bind "$PWD" "$root$PWD"
   [ "$version" != 13 ] || bind "$folder/shbackup" "$root$PWD/artifacts/shbackup"

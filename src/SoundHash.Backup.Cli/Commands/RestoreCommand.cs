@@ -118,11 +118,15 @@ internal sealed class RestoreCommand : VerbCommand
             }
 
             var reading = new SetReading(store, repository.StateDirectory, reason => cli.Log.Warning("{Reason:l}", reason));
-            work = sets.Select(set => RestoreJob.OfSet(run, reading, set, Options(set.Database), pace)).ToList();
+            work = InOrder(sets, Options(server.Database)).Select(set => RestoreJob.OfSet(run, reading, set, Options(set.Database), pace)).ToList();
         }
 
         return await new RestoreJobs(cli, hooks, run, meter, question => Confirm(parse, cli, question)).RunAsync(work, cancel);
     }
+
+    // Roles that exist are left as they are: those of the newest set come first.
+    private static IEnumerable<Manifest> InOrder(IReadOnlyList<Manifest> sets, RestoreOptions options) =>
+        options.Globals ? sets.OrderByDescending(static s => s.Started) : sets;
 
     // For somebody who has to decide quickly: the server need not be there, and what is wrong with its settings stops nothing.
     private static async Task<int> ListAsync(CliSession cli, CancellationToken cancel)

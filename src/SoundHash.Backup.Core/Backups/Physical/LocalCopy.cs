@@ -68,7 +68,7 @@ internal sealed class LocalCopy(
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         using var done = new CancellationTokenSource();
         var pages = facts.PageChecksums ? new PageRules(facts.BlockBytes, facts.SegmentBlocks) : null;
-        var writer = new VolumeWriter(set, pages, meter, log);
+        var writer = new VolumeWriter(set, pages, meter, time, log);
         var plan = VolumePlan.Make(files, jobs);
         var volumes = new StoredVolume[plan.Count];
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = jobs, CancellationToken = stop.Token };

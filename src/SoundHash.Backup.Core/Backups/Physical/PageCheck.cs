@@ -24,11 +24,16 @@ internal sealed record WrongPage(string Path, long Block, Lsn Lsn)
 }
 
 /// <summary>
-/// Checks the pages of one file in passing. A wrong one is only suspected at first: the server may be writing it. It is wrong
-/// when it is still the same, and wrong, when it is read again a while later.
+/// Checks the pages of one file in passing. A wrong one is only suspected at first: the server may be writing it. It is read again
+/// until it is right, or twice the same; one that is neither, however often it is read, is wrong too.
 /// </summary>
 internal sealed class PageCheck(PageRules rules, RelationFile file, string path)
 {
+    private const int Readings = 10;
+
+    // More than any write of a page takes.
+    private static readonly TimeSpan BetweenReadings = TimeSpan.FromMilliseconds(100);
+
     private readonly List<(long Page, ulong Hash, Lsn Lsn)> _suspects = [];
 
     /// <summary>True when some pages have to be read again.</summary>
@@ -51,13 +56,42 @@ internal sealed class PageCheck(PageRules rules, RelationFile file, string path)
         }
     }
 
-    /// <summary>Reads what is suspected again, and returns what is still the same.</summary>
+    /// <summary>Reads what is suspected again, and returns what is wrong.</summary>
     /// <param name="read">Reads bytes of the file from an offset into a buffer; fewer at its end.</param>
-    public List<WrongPage> Judge(Func<Memory<byte>, long, int> read)
+    /// <param name="time">The clock.</param>
+    /// <param name="cancel">Cancels.</param>
+    public async Task<List<WrongPage>> JudgeAsync(Func<Memory<byte>, long, int> read, TimeProvider time, CancellationToken cancel)
     {
+        var wrong = new List<WrongPage>();
         var page = new byte[rules.BlockBytes];
-        return _suspects.Where(s => read(page, s.Page * rules.BlockBytes) == page.Length && XxHash3.HashToUInt64(page) == s.Hash)
-            .Select(Wrong).ToList();
+        var open = _suspects.ConvertAll(static s => (Suspect: s, s.Hash));
+        for (var reading = 0; reading < Readings && open.Count > 0; reading++)
+        {
+            await Task.Delay(BetweenReadings, time, cancel);
+            var changing = new List<((long Page, ulong Hash, Lsn Lsn) Suspect, ulong Hash)>();
+            foreach (var (suspect, before) in open)
+            {
+                if (read(page, suspect.Page * rules.BlockBytes) < page.Length || IsGood(page, suspect.Page))
+                {
+                    continue;
+                }
+
+                var hash = XxHash3.HashToUInt64(page);
+                if (hash == before)
+                {
+                    wrong.Add(Wrong(suspect));
+                }
+                else
+                {
+                    changing.Add((suspect, hash));
+                }
+            }
+
+            open = changing;
+        }
+
+        wrong.AddRange(open.Select(o => Wrong(o.Suspect)));
+        return wrong;
     }
 
     /// <summary>The suspected pages as they are, for who can't read them again.</summary>

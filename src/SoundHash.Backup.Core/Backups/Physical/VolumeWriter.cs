@@ -20,12 +20,10 @@ internal sealed record StoredVolume(ObjectRecord Object, IReadOnlyList<StoredFil
 /// <param name="set">Where to.</param>
 /// <param name="pages">How to judge pages, or null for a cluster without checksums.</param>
 /// <param name="meter">Counts.</param>
+/// <param name="time">The clock.</param>
 /// <param name="log">For files that vanished.</param>
-internal sealed class VolumeWriter(SetWriter set, PageRules? pages, TransferMeter meter, ILogger log)
+internal sealed class VolumeWriter(SetWriter set, PageRules? pages, TransferMeter meter, TimeProvider time, ILogger log)
 {
-    // More than any write of a page takes.
-    private static readonly TimeSpan BeforeSecondReading = TimeSpan.FromMilliseconds(100);
-
     public async Task<StoredVolume> WriteAsync(int number, IReadOnlyList<DataFile> files, CancellationToken cancel)
     {
         await using var target = await set.CreateAsync(VolumePlan.NameOf(number), ObjectRole.Volume, cancel);
@@ -63,8 +61,7 @@ internal sealed class VolumeWriter(SetWriter set, PageRules? pages, TransferMete
         await tar.WriteEntryAsync(EntryOf(file.Path, file.Mode, modified, content), cancel);
         if (check is { HasSuspects: true })
         {
-            await Task.Delay(BeforeSecondReading, cancel);
-            wrong.AddRange(check.Judge((buffer, offset) => Read(file, handle, buffer, offset)));
+            wrong.AddRange(await check.JudgeAsync((buffer, offset) => Read(file, handle, buffer, offset), time, cancel));
         }
 
         return new StoredFile(file.Path, size, modified, content.Crc, content.XxHash, string.Empty);

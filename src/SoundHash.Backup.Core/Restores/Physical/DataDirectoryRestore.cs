@@ -69,6 +69,7 @@ internal sealed class DataDirectoryRestore(
         log.Information("restoring set {Id} into {Directory}", ready.Set.Id, ready.TargetDirectory);
         using var disks = new FileSystemSync();
         SaveOldWal(owner);
+        EnsureUnchanged();
         writer.MakeDirectory(string.Empty);
         disks.Watch(ready.TargetDirectory);
         // What names the data directory may be on another.
@@ -108,7 +109,7 @@ internal sealed class DataDirectoryRestore(
             _clock.Phases);
     }
 
-    // While a person was asked, another restore or a server may have begun there.
+    // While a person was asked, or old WAL was saved, another restore or a server may have begun there, or been there.
     private void EnsureUnchanged()
     {
         var now = TargetDirectory.Look(ready.TargetDirectory, ready.Options.Own);
@@ -117,6 +118,13 @@ internal sealed class DataDirectoryRestore(
         {
             throw new BackupException(
                 ErrorKind.Failed, $"{ready.TargetDirectory} has changed since it was looked at: it {now.State}; nothing was changed", "look at it, and restore again");
+        }
+
+        if (ready.IsInPlace)
+        {
+            ready.OldWal.EnsureUnchanged(ready.TargetDirectory);
+            TablespacePlan.EnsureFree(ready.Tablespaces, ready.TargetDirectory);
+            LivePlaces.EnsureUnused(ready.TargetDirectory, ready.Tablespaces);
         }
     }
 
@@ -164,7 +172,9 @@ internal sealed class DataDirectoryRestore(
             }
             else
             {
+                // Any of them may be where another disk is mounted.
                 writer.MakeDirectory(directory);
+                disks.Watch(writer.PathOf(directory));
             }
         }
     }

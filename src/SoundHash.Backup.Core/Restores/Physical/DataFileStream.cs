@@ -11,6 +11,10 @@ internal sealed partial class DataFileStream(SafeFileHandle file) : Stream
 {
     private const long WritebackBytes = 8 * 1024 * 1024;
     private const uint WriteOut = 2; // SYNC_FILE_RANGE_WRITE, sync_file_range(2)
+
+    // EINTR, EINVAL, ESPIPE, ENOSYS, EOPNOTSUPP: no failure to write.
+    private static readonly HashSet<int> NotPossible = [4, 22, 29, 38, 95];
+
     private long _written;
     private long _begun;
 
@@ -33,8 +37,12 @@ internal sealed partial class DataFileStream(SafeFileHandle file) : Stream
         _written += buffer.Length;
         if (_written - _begun >= WritebackBytes)
         {
-            // Only a beginning: it promises nothing. What fails in it is told to the sync at the end.
-            _ = SyncFileRange(file, _begun, _written - _begun, WriteOut);
+            // Only a beginning: it promises nothing.
+            if (SyncFileRange(file, _begun, _written - _begun, WriteOut) != 0 && !NotPossible.Contains(Marshal.GetLastPInvokeError()))
+            {
+                throw new IOException($"can't write: {Marshal.GetLastPInvokeErrorMessage()}");
+            }
+
             _begun = _written;
         }
     }
@@ -61,7 +69,7 @@ internal sealed partial class DataFileStream(SafeFileHandle file) : Stream
         {
             using (file)
             {
-                if (!FileSystemSync.IsEnough)
+                if (!FileSystemSync.Covers(file))
                 {
                     Sync();
                 }

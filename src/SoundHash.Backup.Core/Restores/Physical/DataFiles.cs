@@ -30,6 +30,48 @@ internal static partial class DataFiles
         }
     }
 
+    /// <summary>
+    /// Makes sure that what is read of a file next comes from the disk: of a write that failed the kernel may still have the pages,
+    /// as if they had been written.
+    /// </summary>
+    /// <exception cref="IOException">It can't be brought to the disk.</exception>
+    public static void DropCached(SafeFileHandle file, string path)
+    {
+        const int DontNeed = 4; // POSIX_FADV_DONTNEED
+        if (Fsync(file) != 0)
+        {
+            throw Failed("sync", path);
+        }
+
+        _ = Advise(file, 0, 0, DontNeed);
+    }
+
+    /// <summary>What kind of file system a file is on (f_type of statfs(2)); null where that can't be told.</summary>
+    public static long? FileSystemOf(SafeFileHandle file)
+    {
+        Span<byte> found = stackalloc byte[256];
+        return Fstatfs(file, ref found[0]) == 0 ? MemoryMarshal.Read<long>(found) : null;
+    }
+
+    /// <summary>Sets mode and owner of a file that is there; a link in its place is an error.</summary>
+    public static void Take(string path, UnixFileMode mode, DataOwner? owner)
+    {
+        using var file = Open(path, NoFollow | CloseOnExec, 0);
+        if (file.IsInvalid)
+        {
+            throw Failed("take", path);
+        }
+
+        File.SetUnixFileMode(file, mode);
+        if (owner is { } to)
+        {
+            GiveTo(file, path, to);
+        }
+    }
+
+    // O_NOFOLLOW differs between platforms.
+    private static int NoFollow => RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x8000 : 0x20000;
+
     public static void GiveTo(SafeFileHandle file, string path, DataOwner owner)
     {
         if (Fchown(file, owner.User, owner.Group) != 0)
@@ -50,6 +92,15 @@ internal static partial class DataFiles
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial SafeFileHandle Open(string path, int flags, int mode);
+
+    [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
+    private static partial int Fsync(SafeFileHandle fd);
+
+    [LibraryImport("libc", EntryPoint = "posix_fadvise")]
+    private static partial int Advise(SafeFileHandle fd, long offset, long bytes, int advice);
+
+    [LibraryImport("libc", EntryPoint = "fstatfs", SetLastError = true)]
+    private static partial int Fstatfs(SafeFileHandle fd, ref byte found);
 
     [LibraryImport("libc", EntryPoint = "syncfs", SetLastError = true)]
     private static partial int Syncfs(SafeFileHandle fd);

@@ -66,15 +66,7 @@ internal sealed class DataWriter(string root, DataOwner? owner)
     }
 
     /// <summary>Makes a file that was there before like one of ours.</summary>
-    public void Take(string path)
-    {
-        var full = PathOf(path);
-        File.SetUnixFileMode(full, FileMode);
-        if (owner is { } to)
-        {
-            DataFiles.GiveTo(full, to);
-        }
-    }
+    public void Take(string path) => DataFiles.Take(PathOf(path), FileMode, owner);
 
     /// <summary>Makes a symbolic link.</summary>
     public void Link(string path, string target)

@@ -198,6 +198,7 @@ internal sealed class DeltaFiles(
             return false;
         }
 
+        DataFiles.DropCached(stream.SafeFileHandle, path);
         var hash = new XxHash128();
         var buffer = System.Buffers.ArrayPool<byte>.Shared.Rent(StreamCopy.ChunkBytes);
         try

@@ -12,10 +12,14 @@ internal sealed class FileSystemSync : IDisposable
     // Before Linux 5.8 syncfs does not tell of failed writes.
     private static readonly Version TellsOfFailures = new(5, 8);
 
+    // Of linux/magic.h, and of OpenZFS. What a file system of another kind makes of syncfs (FUSE nothing, say) is not known here.
+    private static readonly HashSet<long> Trusted = [0xEF53, 0x58465342, 0x9123683E, 0xF2F52010, 0x01021994, 0x2FC12FC1];
+
     private readonly Dictionary<ulong, (string Directory, SafeFileHandle Handle)> _open = [];
 
-    /// <summary>False where every file must be synced by who writes it, besides.</summary>
-    public static bool IsEnough => Environment.OSVersion.Version >= TellsOfFailures;
+    /// <summary>False for a file that must be synced by itself: its file system may not tell what failed.</summary>
+    public static bool Covers(SafeFileHandle file) =>
+        Environment.OSVersion.Version >= TellsOfFailures && DataFiles.FileSystemOf(file) is { } kind && Trusted.Contains(kind);
 
     /// <summary>Has the file system of a directory synced in the end. It is there, and nothing that counts was written there yet.</summary>
     public void Watch(string directory)

@@ -21,7 +21,7 @@ internal static class LivePlaces
             .Where(static p => p.Identity is not null).ToList();
         foreach (var (pid, identity) in ServerSign.Servers().DistinctBy(static s => s.Place))
         {
-            var theirs = identity == LocalFiles.Identity(dataDirectory) ? [] : PlacesOf(pid).ToHashSet();
+            var theirs = identity == LocalFiles.Identity(dataDirectory) ? [] : PlacesOf(pid);
             if (ours.FirstOrDefault(p => theirs.Contains(p.Identity)) is { Path: { } path })
             {
                 throw new BackupException(
@@ -32,28 +32,25 @@ internal static class LivePlaces
         }
     }
 
-    private static IEnumerable<(ulong Device, ulong Inode)?> PlacesOf(int pid)
+    private static HashSet<(ulong Device, ulong Inode)?> PlacesOf(int pid)
     {
         var directory = string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/cwd");
-        foreach (var entry in Entries(Path.Combine(directory, "pg_tblspc")).Append(Path.Combine(directory, "pg_wal")))
-        {
-            // The link says where the server finds it, who may have another root than we.
-            var target = new FileInfo(entry).LinkTarget;
-            yield return LocalFiles.Identity(target is null || !Path.IsPathRooted(target) ? entry
-                : string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/root{target}"));
-        }
-    }
-
-    private static string[] Entries(string directory)
-    {
+        var places = new HashSet<(ulong Device, ulong Inode)?>();
         try
         {
-            return Directory.GetFileSystemEntries(directory);
+            foreach (var entry in Directory.GetFileSystemEntries(Path.Combine(directory, "pg_tblspc")).Append(Path.Combine(directory, "pg_wal")))
+            {
+                // The link says where the server finds it, who may have another root than we.
+                var target = new FileInfo(entry).LinkTarget;
+                places.Add(LocalFiles.Identity(target is null || !Path.IsPathRooted(target) ? entry
+                    : string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/root{target}")));
+            }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // It has ended.
-            return [];
+            // It has ended; or is another user's, who has no place of ours: PostgreSQL starts in directories of its own user alone.
         }
+
+        return places;
     }
 }

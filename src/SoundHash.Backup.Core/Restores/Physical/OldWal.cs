@@ -1,6 +1,9 @@
 using System.Globalization;
 using System.Security.Cryptography;
+using Serilog;
+using SoundHash.Backup.Encryption;
 using SoundHash.Backup.Errors;
+using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage.Local;
@@ -12,10 +15,24 @@ namespace SoundHash.Backup.Restores.Physical;
 /// beside the data directory before anything is changed, and left in pg_wal, where recovery finds it when the archive has no more.
 /// </summary>
 /// <param name="Files">Each file by its name, with its path.</param>
-internal sealed record OldWal(IReadOnlyDictionary<string, string> Files)
+/// <param name="Seen">All files of WAL in pg_wal when it was looked at.</param>
+internal sealed record OldWal(IReadOnlyDictionary<string, string> Files, IReadOnlySet<(string Name, long Size, DateTimeOffset Modified)> Seen)
 {
+    private const string Folder = "pg_wal";
+    private const string SavedInfix = ".saved-wal-";
+
     /// <summary>None.</summary>
-    public static OldWal None { get; } = new(new Dictionary<string, string>());
+    public static OldWal None { get; } = new(new Dictionary<string, string>(), new HashSet<(string, long, DateTimeOffset)>());
+
+    /// <summary>Where the old WAL of a data directory is saved.</summary>
+    public static string SavedFor(string dataDirectory, DateTimeOffset now) =>
+        string.Create(CultureInfo.InvariantCulture, $"{dataDirectory}{SavedInfix}{now:yyyyMMdd_HHmmss}");
+
+    /// <summary>True for a path that <see cref="SavedFor"/> makes.</summary>
+    public static bool IsSavedOf(string dataDirectory, string path) =>
+        path.StartsWith(dataDirectory + SavedInfix, StringComparison.Ordinal)
+        && DateTime.TryParseExact(
+            path[(dataDirectory.Length + SavedInfix.Length)..], "yyyyMMdd_HHmmss", CultureInfo.InvariantCulture, DateTimeStyles.None, out _);
 
     /// <summary>The history of a timeline; null when it is not in it.</summary>
     /// <exception cref="BackupException">It is damaged.</exception>
@@ -36,30 +53,75 @@ internal sealed record OldWal(IReadOnlyDictionary<string, string> Files)
         }
     }
 
-    /// <summary>Looks for what the archive lacks, or has other bytes of.</summary>
-    /// <exception cref="BackupException">It can't be read.</exception>
-    public static async Task<OldWal> FindAsync(string dataDirectory, WalArchive archive, CancellationToken cancel)
+    /// <summary>Looks for what the archive lacks, has other bytes of, or can't bring back.</summary>
+    /// <param name="dataDirectory">The old data directory.</param>
+    /// <param name="archive">The archive.</param>
+    /// <param name="providers">Makes the provider of a method.</param>
+    /// <param name="log">Hears of what is damaged.</param>
+    /// <param name="cancel">Cancels.</param>
+    /// <exception cref="BackupException">It can't be read, or is not there as it should be.</exception>
+    public static async Task<OldWal> FindAsync(
+        string dataDirectory, WalArchive archive, Func<EncryptionMethod, IEncryptionProvider> providers, ILogger log, CancellationToken cancel)
     {
-        var folder = Path.Combine(dataDirectory, "pg_wal");
+        var folder = Path.Combine(dataDirectory, Folder);
         var found = new Dictionary<string, string>();
         try
         {
-            foreach (var path in Directory.Exists(folder) ? Directory.GetFiles(folder) : [])
+            EnsureThere(dataDirectory, folder);
+            var seen = Look(folder);
+            if (seen.Count == 0 && File.Exists(Path.Combine(dataDirectory, ControlFile.RelativePath)))
             {
-                if (WalFileName.TryParse(Path.GetFileName(path)) is { Kind: not WalFileKind.BackupHistory } name
-                    && LocalFiles.Look(path, follow: true) is { Kind: FileKind.File }
-                    && await IsOfAsync(path, name, archive.SystemIdentifier, cancel) && !await IsArchivedAsync(path, name, archive, cancel))
+                log.Warning("{Folder:l} has no WAL at all: if it is a place where a disk is mounted, that disk is not", folder);
+            }
+
+            foreach (var (name, path) in seen.Select(s => (WalFileName.Parse(s.Name), Path.Combine(folder, s.Name))))
+            {
+                if (name.Kind != WalFileKind.BackupHistory && await IsOfAsync(path, name, archive.SystemIdentifier, cancel)
+                    && !await IsArchivedAsync(path, name, archive, providers, log, cancel))
                 {
                     found[name.Name] = path;
                 }
             }
 
-            return new OldWal(found);
+            return new OldWal(found, seen);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException)
         {
             throw new BackupException(
                 ErrorKind.Failed, $"can't read {folder}: {e.Message}", "run this as root or as the user that PostgreSQL runs as", e);
+        }
+    }
+
+    /// <summary>Refuses to go on when a server has been at work since it was looked at: what came since is not saved.</summary>
+    /// <exception cref="BackupException">The WAL is another.</exception>
+    public void EnsureUnchanged(string dataDirectory)
+    {
+        var folder = Path.Combine(dataDirectory, Folder);
+        if (!Seen.SetEquals(Look(folder)))
+        {
+            throw new BackupException(
+                ErrorKind.Failed, $"the WAL in {folder} has changed since it was looked at; nothing was changed", "see what works there, and restore again");
+        }
+    }
+
+    // A link in the place of a file is none of PostgreSQL's, and is not followed.
+    private static HashSet<(string Name, long Size, DateTimeOffset Modified)> Look(string folder) => (Directory.Exists(folder) ? Directory.GetFiles(folder) : [])
+        .Where(static p => WalFileName.TryParse(Path.GetFileName(p)) is not null)
+        .Select(static p => (Path: p, Found: LocalFiles.Look(p, follow: false)))
+        .Where(static f => f.Found is { Kind: FileKind.File })
+        .Select(static f => (Path.GetFileName(f.Path), f.Found!.Value.Size, f.Found.Value.Modified)).ToHashSet();
+
+    // An unfinished restore may have none yet.
+    private static void EnsureThere(string dataDirectory, string folder)
+    {
+        if (!Directory.Exists(folder)
+            && (LocalFiles.Look(folder, follow: false) is not null || File.Exists(Path.Combine(dataDirectory, ControlFile.RelativePath))))
+        {
+            throw new BackupException(
+                ErrorKind.Failed,
+                $"{folder} is not there{(new FileInfo(folder).LinkTarget is { } target ? $": it is a link to {target}" : string.Empty)}; it may hold "
+                + "WAL that no archive has; nothing was changed",
+                $"mount its disk, or bring it back; when it is lost for good: rm -f {folder} && mkdir {folder}");
         }
     }
 
@@ -70,7 +132,15 @@ internal sealed record OldWal(IReadOnlyDictionary<string, string> Files)
     public void Save(string folder, DataOwner? owner)
     {
         var writer = new DataWriter(folder, owner);
-        writer.MakeDirectory(string.Empty);
+        switch (LocalFiles.Look(folder, follow: false)?.Kind)
+        {
+            case null:
+                writer.MakeDirectory(string.Empty);
+                break;
+            case not FileKind.Directory:
+                throw new BackupException(ErrorKind.Failed, $"{folder}, where old WAL is to be saved, is no directory; nothing was changed", "move it away");
+        }
+
         foreach (var (name, path) in Files)
         {
             var (copy, temporary) = (writer.PathOf(name), writer.PathOf($"{AtomicFile.TemporaryPrefix}{name}"));
@@ -142,14 +212,29 @@ internal sealed record OldWal(IReadOnlyDictionary<string, string> Files)
             && WalSegment.TryParse(name.Name[..24], (int)header.SegmentBytes, out var segment) && segment.Start == header.Start;
     }
 
-    private static async Task<bool> IsArchivedAsync(string path, WalFileName name, WalArchive archive, CancellationToken cancel)
+    // What can't be read back is as good as lost.
+    private static async Task<bool> IsArchivedAsync(
+        string path, WalFileName name, WalArchive archive, Func<EncryptionMethod, IEncryptionProvider> providers, ILogger log, CancellationToken cancel)
     {
-        if (!await archive.ConfirmAsync(name, cancel))
+        try
         {
+            if (!await archive.ConfirmAsync(name, cancel) || await archive.OpenAsync(name, providers, cancel) is not { } archived)
+            {
+                return false;
+            }
+
+            await using (archived)
+            {
+                await StreamCopy.DrainAsync(archived, null, cancel);
+            }
+
+            await using var file = File.OpenRead(path);
+            return await archive.SumOfAsync(name, cancel) == Convert.ToHexStringLower(await SHA256.HashDataAsync(file, cancel));
+        }
+        catch (BackupException e) when (!cancel.IsCancellationRequested)
+        {
+            log.Warning("the archived {Name:l} can't be read, and that of the old pg_wal is kept: {Message:l}", name.Name, e.Message);
             return false;
         }
-
-        await using var file = File.OpenRead(path);
-        return await archive.SumOfAsync(name, cancel) == Convert.ToHexStringLower(await SHA256.HashDataAsync(file, cancel));
     }
 }

@@ -50,7 +50,7 @@ internal sealed class OutsideConfiguration(DataWriter writer, bool isInPlace)
         for (var i = 0; i < _placed.Count; i++)
         {
             var (from, to) = _placed[i];
-            if (from.StartsWith(OfDebian, StringComparison.Ordinal) && TryPutBack(from, to))
+            if (from.StartsWith(OfDebian, StringComparison.Ordinal) && !IsBehindLink(from) && TryPutBack(from, to))
             {
                 File.Delete(to);
                 _placed[i] = (from, from);
@@ -61,6 +61,20 @@ internal sealed class OutsideConfiguration(DataWriter writer, bool isInPlace)
         {
             Directory.Delete(writer.PathOf(Folder), recursive: true);
         }
+    }
+
+    // A link in there may be anybody's, and lead anywhere.
+    private static bool IsBehindLink(string path)
+    {
+        for (var directory = Path.GetDirectoryName(path)!; directory.Length >= OfDebian.Length; directory = Path.GetDirectoryName(directory)!)
+        {
+            if (LocalFiles.Look(directory, follow: false)?.Kind == FileKind.Link)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private bool TryPutBack(string path, string whole)

@@ -115,7 +115,7 @@ public sealed class PhysicalRestoreRun(
         var system = PreparedRestore.SystemOf(candidates[0]);
         var inPlace = target.Content == TargetContent.Filled;
         var mark = inPlace ? OldCluster.EnsureIs(target.Path, system, candidates[0].ServerVersion) : null;
-        var oldWal = inPlace ? await OldWal.FindAsync(target.Path, new WalArchive(wal, system), cancel) : OldWal.None;
+        var oldWal = inPlace ? await OldWal.FindAsync(target.Path, new WalArchive(wal, system), providers, log, cancel) : OldWal.None;
         var chosen = await ChooseAsync(candidates, system, options, oldWal, cancel);
         WarnOfDamage(chosen.Set);
         var contents = await SetVerifier.ReadPhysicalContentsAsync(store, chosen.Set, providers, cancel);
@@ -127,11 +127,23 @@ public sealed class PhysicalRestoreRun(
             LivePlaces.EnsureUnused(target.Path, tablespaces);
         }
 
-        var saved = mark?.SavedWal ?? (oldWal.Files.Count > 0 ? $"{target.Path}.saved-wal-{time.GetUtcNow():yyyyMMdd_HHmmss}" : null);
+        var saved = SavedBefore(mark, target.Path) ?? (oldWal.Files.Count > 0 ? OldWal.SavedFor(target.Path, time.GetUtcNow()) : null);
         return new PreparedRestore(options, chosen, contents, target, tablespaces, oldWal, saved)
         {
             ServerTools = options.Start ? await FindServerAsync(chosen.Set, cancel) : null,
         };
+    }
+
+    // Who owns the data directory could write any path into the mark.
+    private string? SavedBefore(RestoreMark? mark, string directory)
+    {
+        if (mark?.SavedWal is not { } saved || OldWal.IsSavedOf(directory, saved))
+        {
+            return mark?.SavedWal;
+        }
+
+        log.Warning("an earlier restore saved old WAL in {Folder:l}, which is none of {Directory:l}: it is left as it is", saved, directory);
+        return null;
     }
 
     /// <summary>Says what a restore would do.</summary>

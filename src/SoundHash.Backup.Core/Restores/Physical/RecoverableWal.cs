@@ -21,6 +21,13 @@ internal sealed record WalSpan(
     /// <summary>Where it ends.</summary>
     public Lsn End => Segments.Count == 0 ? Missing.Start : new Lsn(Segments[^1].Start.Value + (ulong)LastBytes);
 
+    /// <summary>
+    /// True when its last segment is of an older timeline that goes on beyond the end. PostgreSQL replays a segment to its end, and
+    /// then goes on there: to what the timeline that it was to follow has left.
+    /// </summary>
+    public bool GoesAstray => !FromPieces && Segments.Count > 0 && Segments[^1] is var last && last.Timeline != Missing.Timeline
+        && LastBytes < last.SizeBytes;
+
     /// <summary>What of it comes before a position.</summary>
     public WalSpan UpTo(Lsn position)
     {
@@ -37,8 +44,13 @@ internal sealed record WalSpan(
 /// <summary>What a recovery finds in a WAL archive.</summary>
 /// <param name="wal">The archive.</param>
 /// <param name="pieces">Pieces of segments that were never whole; none where the recovery does not get them.</param>
-internal sealed class RecoverableWal(LoadedWal wal, IReadOnlyList<WalPiece> pieces)
+/// <param name="old">WAL that is left in an old pg_wal.</param>
+internal sealed class RecoverableWal(LoadedWal wal, IReadOnlyList<WalPiece> pieces, OldWal old)
 {
+    /// <summary>The newest timeline that only the old pg_wal knows, and that nobody has asked for; null where there is none.</summary>
+    public uint? OnlyInOld { get; } = old.Files.Keys.Select(static n => Convert.ToUInt32(WalFileName.Parse(n).Timeline, 16))
+        .Where(t => !wal.Index.Timelines.Contains(t)).Cast<uint?>().Max();
+
     /// <summary>The archive.</summary>
     public WalArchive Archive => wal.Archive;
 
@@ -75,7 +87,7 @@ internal sealed class RecoverableWal(LoadedWal wal, IReadOnlyList<WalPiece> piec
         }
 
         var loaded = await LoadedWal.LoadAsync(store, system, segmentBytes, providers, cancel);
-        return new RecoverableWal(With(loaded, old, timeline), pieces);
+        return new RecoverableWal(With(loaded, old, timeline), pieces, old);
     }
 
     // What is left in pg_wal is found there when the archive does not have it. A timeline that only the old directory knows is followed

@@ -39,6 +39,7 @@ internal sealed class RecoveryChoice(RecoverableWal archived, WalScan scan, ILog
     {
         EnsureKnown(timeline);
         EnsureReadable(target);
+        EnsureMeant(target, timeline);
         var line = timeline ?? candidates.Max(m => archived.Index.NewestFrom(m.Physical!));
         var onLine = candidates.Where(m => archived.Descends(line, m.Physical!)).ToList();
         if (onLine.Count == 0)
@@ -113,6 +114,22 @@ internal sealed class RecoveryChoice(RecoverableWal archived, WalScan scan, ILog
         }
     }
 
+    // The old server may have been a recovered one, whose WAL was never archived: what it wrote since is nowhere else.
+    private void EnsureMeant(RecoveryTarget target, uint? timeline)
+    {
+        if (timeline is null && archived.OnlyInOld is { } old && archived.Index.Timelines.DefaultIfEmpty(1u).Max() is var newest && old > newest)
+        {
+            var what = $"the old data directory was on timeline {old}, of which store {archived.Store} knows nothing: what was committed there is not on timeline {newest}";
+            if (target.Kind == RecoveryTargetKind.End)
+            {
+                throw new BackupException(
+                    ErrorKind.Failed, what, $"say which: --timeline {old} goes on with its old pg_wal; --timeline {newest} leaves it, and saves that WAL beside");
+            }
+
+            log.Warning("{What:l}; --timeline {Old} goes there", what, old);
+        }
+    }
+
     // A server that went on after a copy of it had been promoted wrote a second history of the same time.
     private void WarnOfLeft(uint timeline)
     {
@@ -148,6 +165,8 @@ internal sealed class RecoveryChoice(RecoverableWal archived, WalScan scan, ILog
         {
             case RecoveryTargetKind.End when span.Beyond is { } beyond:
                 return (await WindowAsync(chosen, cancel), $"segment {span.Missing} is missing in store {archived.Store}, and {beyond} comes after it");
+            case RecoveryTargetKind.End when span.GoesAstray:
+                return (await WindowAsync(chosen, cancel), Astray(span));
             case RecoveryTargetKind.Time:
                 var last = await LastAsync(chosen, int.MaxValue, cancel);
                 var isReached = last is not null && target.IsProvenBy(last.Time);
@@ -179,6 +198,11 @@ internal sealed class RecoveryChoice(RecoverableWal archived, WalScan scan, ILog
             + $"segment {chosen.Span.Segments[^1]})";
     }
 
+    private string Astray(WalSpan span) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"segment {span.Missing} is not in store {archived.Store}, with which timeline {span.Timeline} begins; in its place PostgreSQL would take "
+        + $"{span.Segments[^1]}, and replay what timeline {span.Segments[^1].Timeline} has after {span.End}, where {span.Timeline} left it");
+
     private BackupException OffLine(Manifest newest, bool named, uint? timeline) => new(
         ErrorKind.Failed,
         $"timeline {timeline} {(named ? $"does not descend from set {newest.Id}" : "descends from no set")}; from {newest.Id} (timeline "
@@ -193,7 +217,10 @@ internal sealed class RecoveryChoice(RecoverableWal archived, WalScan scan, ILog
     private async Task<BackupException> UnreachableAsync(ChosenRecovery chosen, RecoveryTarget target, string why, CancellationToken cancel) => new(
         chosen.Span.Beyond is null ? ErrorKind.Failed : ErrorKind.Verification,
         $"{target} can't be reached: {why}; set {chosen.Set.Id} and the WAL of timeline {chosen.Timeline} reach {chosen.Window}",
-        chosen.Span.Beyond is null
+        chosen.Span.GoesAstray && target.Kind == RecoveryTargetKind.End
+            ? $"restore again when {chosen.Span.Missing} is archived (shbackup wal-archive status); or go as far as to where the timelines part: --timeline "
+                + $"{chosen.Span.Segments[^1].Timeline} --to-lsn {chosen.Span.End} --exclusive"
+            : chosen.Span.Beyond is null
             ? "without a target recovery goes to the end of the archived WAL; if the server runs and that moment is not archived yet, "
                 + "SELECT pg_switch_wal() on it brings it, and shbackup wal-archive status shows when it has come"
             : $"shbackup wal-archive verify --repair fills the gap if it can; or go as far as it: {await LastBeforeAsync(chosen, cancel)}");

@@ -115,6 +115,15 @@ internal sealed record TargetDirectory(string Path, TargetContent Content, Serve
 
     private static void EnsureApart(string real, OwnDirectories own)
     {
+        for (var above = System.IO.Path.GetDirectoryName(real); above is not null; above = System.IO.Path.GetDirectoryName(above))
+        {
+            if (File.Exists(System.IO.Path.Combine(above, "PG_VERSION")) && Directory.Exists(System.IO.Path.Combine(above, "global")))
+            {
+                throw new BackupException(
+                    ErrorKind.Usage, $"{real} is inside {above}, which is a data directory itself", "restore into a directory apart from it");
+            }
+        }
+
         foreach (var (setting, directory) in own.All)
         {
             var other = DataDirectory.RealPathOfNew(directory);

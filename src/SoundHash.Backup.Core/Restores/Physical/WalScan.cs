@@ -187,17 +187,24 @@ internal sealed partial class WalScan(
         }
     }
 
-    // A container's has 64 MiB, unless it was asked for more.
+    // A container's has 64 MiB, unless it was asked for more; and not everybody may write there.
     private static string MakePrivateFolder(long bytes)
     {
-        if (!Directory.Exists(Memory) || new DriveInfo(Memory).AvailableFreeSpace < bytes)
+        var folder = Path.Combine(Memory, $"shbackup-wal-{Guid.NewGuid():n}");
+        try
         {
-            return Directory.CreateTempSubdirectory("shbackup-wal-").FullName;
+            if (Directory.Exists(Memory) && new DriveInfo(Memory).AvailableFreeSpace >= bytes)
+            {
+                Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+                return folder;
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Then on a disk.
         }
 
-        var folder = Path.Combine(Memory, $"shbackup-wal-{Guid.NewGuid():n}");
-        Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        return folder;
+        return Directory.CreateTempSubdirectory("shbackup-wal-").FullName;
     }
 
     private static TransactionEnd? ReadEnd(string line) => End().Match(line) is { Success: true } m

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using SoundHash.Backup.IntegrationTests.Infrastructure;
 
@@ -59,6 +60,36 @@ public sealed class DeltaSafetyTests(HistoryCluster cluster) : IClassFixture<His
         await restored.VerifyAsync();
         await restored.StartAsync();
         await restored.PromotedAsync();
+    }
+
+    // Guards against this: after a failed sync the kernel still had the pages, so that the files were found right, and were not on the disk.
+    [Fact]
+    public async Task What_is_kept_was_read_from_the_disk()
+    {
+        await using var restored = await RestoredAsync();
+        var trace = Path.Combine(restored.Folder, "trace");
+
+        var result = (await RestoreTracedAsync(restored, trace, "fadvise64,fsync")).Expect(0);
+
+        using var document = JsonDocument.Parse(result.Output);
+        var kept = document.RootElement.GetProperty("restore").GetProperty("filesKept").GetInt32();
+        Assert.True(kept > 500, result.Output);
+        Assert.True(int.Parse((await Command.ShellAsync($"grep -c DONTNEED '{trace}'")).Output, CultureInfo.InvariantCulture) >= kept);
+        Assert.True(int.Parse((await Command.ShellAsync($"grep -c fsync '{trace}'")).Output, CultureInfo.InvariantCulture) >= kept);
+    }
+
+    [Fact]
+    public async Task A_disk_that_is_mounted_within_the_data_directory_is_synced_too()
+    {
+        await using var restored = await RestoredAsync();
+        var trace = Path.Combine(restored.Folder, "trace");
+        var folder = Path.Combine(restored.Data, "base");
+        await Command.ShellAsync($"rm -r '{folder}'; mkdir '{folder}'");
+        await using var disk = await SmallDisk.MountAsync(folder, "200m");
+
+        (await RestoreTracedAsync(restored, trace, "syncfs")).Expect(0);
+
+        Assert.Equal("2", (await Command.ShellAsync($"grep -c 'syncfs(.*= 0' '{trace}'")).Output.Trim());
     }
 
     [Fact]
@@ -182,4 +213,9 @@ public sealed class DeltaSafetyTests(HistoryCluster cluster) : IClassFixture<His
         (await cluster.RestoreAsync(restored, "--latest")).Expect(0);
         return restored;
     }
+
+    private Task<CommandResult> RestoreTracedAsync(RestoredServer restored, string trace, string calls) => ArchivingCluster.ShellInAsync(
+        cluster.Host,
+        $"strace -f -qq -o '{trace}' -e trace={calls} '{Workspace.Executable}' restore --target-dir '{restored.Data}' "
+        + $"--tablespace 'apart={restored.Folder}/space' --env-file \"{cluster.EnvFile}\" --delta --yes --json");
 }

@@ -75,6 +75,27 @@ public sealed class DeltaTests(HistoryCluster cluster) : IClassFixture<HistoryCl
         Assert.Equal("1,2,3", await server.TextAsync("SELECT string_agg(id::text, ',' ORDER BY id) FROM rows"));
     }
 
+    // Guards against this: archiving is off in what was recovered, and what was written there since was left behind without a word.
+    [Fact]
+    public async Task What_a_recovered_server_wrote_since_on_its_own_timeline_is_not_left_unasked()
+    {
+        await using var restored = await RestoredServer.PlaceAsync();
+        (await cluster.RestoreAsync(restored, "--latest")).Expect(0);
+        await restored.StartAsync();
+        await restored.PromotedAsync();
+        await restored.TextAsync("INSERT INTO marker VALUES (100)");
+        await RestoredServer.StopAsync(restored.Data, "immediate");
+
+        (await cluster.RestoreAsync(restored, "--delta", "--yes")).Expect(1).Says("was on timeline 2").Says("--timeline 2");
+        Assert.True(File.Exists(restored.ControlFile));
+
+        (await cluster.RestoreAsync(restored, "--delta", "--yes", "--timeline", "2")).Expect(0);
+        await restored.StartAsync();
+        await restored.PromotedAsync();
+        Assert.Equal("100", await restored.TextAsync("SELECT max(n)::text FROM marker"));
+        (await cluster.RestoreAsync(await RestoredServer.AtAsync(Path.Combine(restored.Data, "inside")))).Expect(2).Says("is a data directory itself");
+    }
+
     [Fact]
     public async Task A_directory_of_another_cluster_or_of_none_is_left_alone()
     {

@@ -137,4 +137,35 @@ public sealed class RecoveryTargetTests(HistoryCluster cluster) : IClassFixture<
         var number = Convert.ToUInt32(segment[^8..], 16) + 1;
         return segment[..^8] + number.ToString("X8", System.Globalization.CultureInfo.InvariantCulture);
     }
+
+    // Guards against this: the new timeline's first segment was not archived yet, PostgreSQL took the old one's, and went on to what the
+    // old primary had written after the copy was promoted.
+    [Fact]
+    public async Task What_an_abandoned_timeline_has_after_the_switch_is_never_replayed_for_the_new_one()
+    {
+        await using var split = new ArchivedCluster();
+        await split.InitializeAsync();
+        await split.ExecuteAsync("postgres", "CREATE TABLE rows AS SELECT 1 AS id");
+        HistoryCluster.Id(await split.RunAsync("backup", "--kind", "physical", "--env-file", split.EnvFile, "--json"));
+        await split.ExecuteAsync("postgres", "INSERT INTO rows VALUES (2)");
+        var left = (await split.TextAsync("postgres", "SELECT pg_current_wal_insert_lsn()::text"))!;
+        await File.WriteAllTextAsync(
+            Path.Combine(split.DataDirectory, "pg_wal", "00000002.history"), $"1\t{left}\tno recovery target specified\n", TestContext.Current.CancellationToken);
+        await ArchivingCluster.GiveToPostgresAsync(Path.Combine(split.DataDirectory, "pg_wal", "00000002.history"));
+        (await split.RunAsync("wal-archive", "push", "pg_wal/00000002.history", "--env-file", split.EnvFile)).Expect(0);
+        await split.ExecuteAsync("postgres", "INSERT INTO rows VALUES (3)");
+        await split.ArchivedAsync(await split.SwitchWalAsync());
+        await split.ExecuteAsync("postgres", "INSERT INTO rows VALUES (4)");
+        await split.ArchivedAsync(await split.SwitchWalAsync());
+        await using var restored = await RestoredServer.PlaceAsync();
+        string[] restore = ["restore", "--target-dir", restored.Data, "--env-file", split.EnvFile, "--start"];
+
+        (await split.RunAsync(restore)).Expect(1).Says("where 2 left it").Says($"--timeline 1 --to-lsn {left} --exclusive");
+        (await split.RunAsync([.. restore, "--standby", "host=/nowhere"])).Expect(1).Says("where 2 left it");
+        Assert.False(Directory.Exists(restored.Data) && Directory.EnumerateFileSystemEntries(restored.Data).Any());
+
+        await RestoredServer.StopAsync(split.DataDirectory, "fast");
+        (await split.RunAsync([.. restore, "--timeline", "1", "--to-lsn", left, "--exclusive", "--action", "promote"])).Expect(0);
+        Assert.Equal("1,2", await split.TextAsync("postgres", "SELECT string_agg(id::text, ',' ORDER BY id) FROM rows"));
+    }
 }
