@@ -247,6 +247,27 @@ public sealed class ArchiveCareTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_set_and_a_timeline_that_were_moved_to_another_disk_behind_a_link_are_seen_and_nothing_that_the_set_needs_is_removed()
+    {
+        await HandMadeSet.AddAsync(_cluster, "second", SetEditor.Now.AddDays(-40));
+        await ReDateAsync("base", SetEditor.Now.AddDays(-35));
+        await _cluster.ArchivedAsync(await _cluster.SwitchWalAsync());
+        MakeOld(static _ => true);
+        foreach (var folder in (string[])[Path.Combine(_cluster.Site, "backups", "sets", "base"), _archive])
+        {
+            var moved = Path.Combine(_cluster.Host, $"moved-{Path.GetFileName(folder)}");
+            Directory.Move(folder, moved);
+            Directory.CreateSymbolicLink(folder, moved);
+        }
+
+        (await RunAsync("verify")).Expect(0);
+        (await RunAsync("cleanup", "--retention-days", "30")).Expect(0);
+
+        Assert.True(File.Exists(Path.Combine(_archive, _first)));
+        Assert.False(File.Exists(Path.Combine(_archive, _segments[0])));
+    }
+
+    [Fact]
     public async Task Two_clusters_in_one_archive_do_not_mix()
     {
         var other = Path.Combine(_cluster.Archive, "42", "00000001");
