@@ -11,8 +11,9 @@ namespace SoundHash.Backup.Wal;
 /// </summary>
 /// <param name="Header">The file's header.</param>
 /// <param name="End">The end of the last whole record in it, in bytes from the file's beginning.</param>
+/// <param name="Unproven">How many first bytes belong to a record that began in the segment before, whose checksum is there.</param>
 /// <param name="IsWhole">The log goes on to the file's end, or ends with a switch to the next segment: nothing is to come.</param>
-internal sealed record WalSegmentLog(WalHeader Header, long End, bool IsWhole)
+internal sealed record WalSegmentLog(WalHeader Header, long End, long Unproven, bool IsWhole)
 {
     private const int ShortHeaderBytes = 24;
     private const int RecordHeaderBytes = 24;
@@ -40,12 +41,13 @@ internal sealed record WalSegmentLog(WalHeader Header, long End, bool IsWhole)
             var pageBytes = BinaryPrimitives.ReadUInt32LittleEndian(first.AsSpan(36));
             if (pageBytes is < 1024 or > 65536 || !BitOperations.IsPow2(pageBytes) || !WalSegment.IsSize(header.SegmentBytes) || file.Length != header.SegmentBytes)
             {
-                return new WalSegmentLog(header, 0, false);
+                return new WalSegmentLog(header, 0, 0, false);
             }
 
             file.Position = 0;
-            var (end, isWhole) = new Reader(header, (int)pageBytes).Read(file, cancel);
-            return new WalSegmentLog(header, end, isWhole);
+            var reader = new Reader(header, (int)pageBytes);
+            var (end, isWhole) = reader.Read(file, cancel);
+            return new WalSegmentLog(header, end, Math.Min(reader.Unproven, end), isWhole);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -76,6 +78,8 @@ internal sealed record WalSegmentLog(WalHeader Header, long End, bool IsWhole)
         // The beginning of that one is in the segment before.
         private bool _isHeadless;
         private bool _isSwitch;
+
+        public long Unproven { get; private set; }
 
         public (long End, bool IsWhole) Read(FileStream file, CancellationToken cancel)
         {
@@ -110,6 +114,7 @@ internal sealed record WalSegmentLog(WalHeader Header, long End, bool IsWhole)
                     }
 
                     end = start + at;
+                    Unproven = _isHeadless ? end : Unproven;
                     if (_isSwitch)
                     {
                         return (end, true);
@@ -117,6 +122,7 @@ internal sealed record WalSegmentLog(WalHeader Header, long End, bool IsWhole)
                 }
             }
 
+            Unproven = _isHeadless && _missing > 0 ? header.SegmentBytes : Unproven;
             return (header.SegmentBytes, true);
         }
 
