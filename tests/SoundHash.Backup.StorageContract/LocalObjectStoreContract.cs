@@ -70,6 +70,53 @@ public sealed class LocalObjectStoreContract : ObjectStoreContract, IDisposable
         Assert.Equal($"{Path.Combine(_folder, path)} is a file where store local needs a directory", e.Message);
     }
 
+    [Fact]
+    public async Task What_a_symbolic_link_leads_to_is_listed_as_it_is_read()
+    {
+        var store = Open();
+        await store.PutAsync("sets/a/dump", "x");
+        await store.PutAsync("sets/b/manifest.json", "xyz");
+        Directory.Move(Path.Combine(Root, "sets/a"), Path.Combine(_folder, "elsewhere"));
+        Directory.CreateSymbolicLink(Path.Combine(Root, "sets/a"), Path.Combine(_folder, "elsewhere"));
+        File.Move(Path.Combine(Root, "sets/b/manifest.json"), Path.Combine(_folder, "manifest"));
+        File.CreateSymbolicLink(Path.Combine(Root, "sets/b/manifest.json"), "../../../manifest");
+        Directory.CreateSymbolicLink(Path.Combine(_folder, "link"), Root);
+
+        foreach (var one in (IObjectStore[])[store, new LocalObjectStore(Path.Combine(_folder, "link"))])
+        {
+            var found = new List<(string, long)>();
+            await foreach (var item in one.ListAsync(string.Empty, Cancel))
+            {
+                found.Add((item.Key, item.Size));
+            }
+
+            Assert.Equal([("sets/a/dump", 1), ("sets/b/manifest.json", 3)], found.Order());
+            Assert.Equal(["sets/a/dump"], await one.KeysAsync("sets/a/"));
+        }
+
+        await store.DeleteAsync("sets/a/dump", Cancel);
+        Assert.Equal(["sets/b/manifest.json"], await store.KeysAsync("sets/"));
+    }
+
+    [Theory]
+    [InlineData("/nowhere/at/all", "leads nowhere")]
+    [InlineData("a", "leads nowhere")]
+    [InlineData("..", "leads to a directory that it is in")]
+    public async Task A_symbolic_link_that_can_not_be_followed_is_an_error_that_names_it(string target, string reason)
+    {
+        var store = Open();
+        await store.PutAsync("sets/b/dump", "x");
+        var link = Path.Combine(Root, "sets/a");
+        Directory.CreateSymbolicLink(link, target);
+
+        var e = await Assert.ThrowsAsync<StorageException>(() => store.KeysAsync(string.Empty));
+
+        Assert.Contains(reason, e.Message, StringComparison.Ordinal);
+        Assert.Contains(link, e.Message, StringComparison.Ordinal);
+        Assert.NotNull(e.Hint);
+        Assert.Equal(["sets/b/dump"], await store.KeysAsync("sets/b/"));
+    }
+
     // Stands for every path that can't be looked into; permissions mean nothing to root.
     [Fact]
     public async Task A_path_that_can_not_be_looked_into_is_an_error_of_every_operation_and_never_an_empty_store()

@@ -33,10 +33,6 @@ internal static class WalPaths
 {
     public static string PathOf(this DataDirectory data, WalFileName name) => Path.Combine(data.WalFolder, name.Name);
 
-    /// <summary>True when PostgreSQL is done with writing a file: it is archived, or is to be.</summary>
-    public static bool IsComplete(this DataDirectory data, WalFileName name) =>
-        File.Exists(data.ReadyMarkOf(name)) || File.Exists(Path.Combine(data.ArchiveStatusFolder, $"{name}.done"));
-
     public static string ReadyMarkOf(this DataDirectory data, WalFileName name) =>
         Path.Combine(data.ArchiveStatusFolder, $"{name}.ready");
 }

@@ -12,7 +12,7 @@ namespace SoundHash.Backup.Wal;
 /// <summary>
 /// Brings back the last segment of the archive that was never whole, from its pieces. A recovery ends in it, so that it is given
 /// to one that is to end, and only where nothing comes after it: a standby would take its end for the end of what it gets. And
-/// never in place of a segment that the data directory has itself, which PostgreSQL reads when we say that we have none.
+/// never in place of as much of the segment as the data directory has itself, which PostgreSQL reads when we say that we have none.
 /// </summary>
 /// <param name="store">The store of the archive.</param>
 /// <param name="archive">The archive, which surely lacks the segment.</param>
@@ -34,8 +34,7 @@ public sealed class WalFetchPieces(
         if (name.Kind != WalFileKind.Segment
             || File.Exists(Path.Combine(dataDirectory, "standby.signal"))
             || !File.Exists(Path.Combine(dataDirectory, "recovery.signal"))
-            || File.Exists(Path.Combine(dataDirectory, "pg_wal", name.Name))
-            || await _pieces.EndAsync(name, cancel) == 0
+            || await _pieces.EndAsync(name, cancel) is var end && (end == 0 || HasAsMuch(name, dataDirectory, end, cancel))
             || await IsFollowedAsync(name, cancel))
         {
             return false;
@@ -71,6 +70,11 @@ public sealed class WalFetchPieces(
             File.Delete(temporary);
         }
     }
+
+    // A file of that name may be an older segment that waits to be used again, or a copy from before the pieces came.
+    private bool HasAsMuch(WalFileName name, string dataDirectory, long bytes, CancellationToken cancel) =>
+        WalSegmentLog.TryRead(Path.Combine(dataDirectory, "pg_wal", name.Name), cancel) is { } own
+        && own.Is(name, archive.SystemIdentifier) && own.End >= bytes;
 
     private async Task<bool> TryJoinAsync(WalFileName name, FileStream file, CancellationToken cancel)
     {

@@ -157,14 +157,7 @@ internal sealed class WalReceiveUpload(
     {
         foreach (var file in Unfinished())
         {
-            var end = await EndOfPiecesAsync(file, cancel);
-            long sure;
-            await using (var open = Open(file))
-            {
-                sure = WalReceivedData.EndBeforeHole(open, end, file.Length);
-            }
-
-            await StoreAsync(file, sure, isPosition: false, cancel);
+            await StoreAsync(file, WalReceivedData.EndOfSure(file.Path, cancel), isPosition: false, cancel);
         }
 
         await ArchiveWholeAsync(cancel);

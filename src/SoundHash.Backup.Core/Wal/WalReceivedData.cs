@@ -32,22 +32,29 @@ internal static class WalReceivedData
     }
 
     /// <summary>
-    /// As <see cref="End"/>, but it ends at the first sector that is all zeros: after a crash of the machine, such a one may be a
-    /// hole where data was never written to the disk, though what comes after it was.
+    /// What is sure of a segment after a crash of the machine, in bytes from its beginning: up to its last whole record. Any sector
+    /// may be one from before the last writes, or none at all, though what comes after it reached the disk: only a record's
+    /// checksum tells. Half a record is worth nothing to a recovery.
     /// </summary>
-    public static long EndBeforeHole(FileStream file, long from, long limit)
+    public static long EndOfSure(string path, CancellationToken cancel)
     {
-        var sector = new byte[SectorBytes];
-        for (var at = from - (from % SectorBytes); at < limit; at += SectorBytes)
+        if (WalSegmentLog.TryRead(path, cancel) is not { } log)
         {
-            file.Position = at;
+            return 0;
+        }
+
+        // Without the checksum of the record that began in the segment before, a sector that ends with a zero may have been longer.
+        using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        var sector = new byte[SectorBytes];
+        for (var at = 0L; at < log.Unproven; at += SectorBytes)
+        {
             file.ReadExactly(sector);
-            if (!sector.AsSpan().ContainsAnyExcept((byte)0))
+            if (sector[^1] == 0)
             {
-                return End(file, from, Math.Max(from, at));
+                return at;
             }
         }
 
-        return End(file, from, limit);
+        return log.End;
     }
 }

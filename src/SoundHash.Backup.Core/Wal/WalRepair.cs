@@ -72,10 +72,10 @@ public sealed class WalRepair(LoadedWal wal, DataDirectory data, Seal seal, ILog
                 var header = WalHeader.TryRead(source.First.Span) ?? throw new BackupException(
                     ErrorKind.Verification, $"{path} does not begin like a WAL segment");
                 header.EnsureIs(name, wal.Archive.SystemIdentifier, wal.Index.HistoryOf(segment.Timeline), source.Length);
-                // Where its sum is lost, PostgreSQL's word that it is complete has to do.
-                if (await wal.Archive.SumOfAsync(name, cancel) is null && !data.IsComplete(name))
+                // Its sum says that it is whole; where that is lost too, the data directory has to.
+                if (await wal.Archive.SumOfAsync(name, cancel) is null)
                 {
-                    return false;
+                    EnsureComplete(segment, path, cancel);
                 }
             }
 
@@ -85,7 +85,7 @@ public sealed class WalRepair(LoadedWal wal, DataDirectory data, Seal seal, ILog
         }
         catch (BackupException e) when (e.Kind == ErrorKind.Verification)
         {
-            log.Warning("{Path} does not replace the damaged file: {Message:l}", path, e.Message);
+            log.Warning("{Path} does not replace the damaged file: {Message:l}; {Hint:l}", path, e.Message, e.Hint);
             return false;
         }
     }
@@ -101,6 +101,18 @@ public sealed class WalRepair(LoadedWal wal, DataDirectory data, Seal seal, ILog
         }
     }
 
+    // A name is taken for good by what is archived under it first: half a segment would keep the whole one out.
+    private void EnsureComplete(WalSegment segment, string path, CancellationToken cancel)
+    {
+        if (WalCompleteness.Doubt(data, segment, cancel) is { } doubt)
+        {
+            throw new BackupException(
+                ErrorKind.Verification,
+                $"{path} may not be the whole segment: {doubt}",
+                "give the data directory that the server last wrote to, and no copy from before (--pgdata DIR); while it runs, SELECT pg_switch_wal() ends its current segment");
+        }
+    }
+
     private async Task<bool> TryPutAsync(WalSegment segment, string path, CancellationToken cancel)
     {
         var name = WalFileName.Parse(segment.Name);
@@ -111,10 +123,11 @@ public sealed class WalRepair(LoadedWal wal, DataDirectory data, Seal seal, ILog
             var header = WalHeader.TryRead(source.First.Span) ?? throw new BackupException(
                 ErrorKind.Verification, $"{path} does not begin like a WAL segment");
             header.EnsureIs(name, wal.Archive.SystemIdentifier, wal.Index.HistoryOf(segment.Timeline), source.Length);
+            EnsureComplete(segment, path, cancel);
         }
         catch (BackupException e) when (e.Kind == ErrorKind.Verification)
         {
-            log.Warning("{Path} does not fill the gap: {Message:l}", path, e.Message);
+            log.Warning("{Path} does not fill the gap, and {Name} is still missing: {Message:l}; {Hint:l}", path, name.Name, e.Message, e.Hint);
             return false;
         }
 

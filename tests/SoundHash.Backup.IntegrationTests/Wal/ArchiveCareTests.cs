@@ -83,6 +83,58 @@ public sealed class ArchiveCareTests : IAsyncLifetime
         Assert.False(File.Exists(Path.Combine(_archive, lost)));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_segment_that_was_still_being_written_when_the_data_directory_was_copied_fills_no_gap(bool isMarked)
+    {
+        await _cluster.ExecuteAsync("postgres", "INSERT INTO tick SELECT clock_timestamp()");
+        var current = (await _cluster.TextAsync("postgres", "SELECT pg_walfile_name(pg_current_wal_lsn())"))!;
+        using var folder = new TempFolder();
+        var copyOf = $"mkdir -p '{folder.Path}/global' '{folder.Path}/pg_wal/archive_status' && cp '{_cluster.DataDirectory}/global/pg_control' '{folder.Path}/global/'"
+            + $" && cp '{_cluster.DataDirectory}/pg_wal/'0* '{folder.Path}/pg_wal/'";
+        await Command.ShellAsync(copyOf);
+        if (isMarked)
+        {
+            // The files of a running server are copied one after the other.
+            File.WriteAllText(folder[$"pg_wal/archive_status/{current}.done"], string.Empty);
+        }
+
+        await ArchivingCluster.GiveToPostgresAsync(folder.Path);
+        await _cluster.ArchivedAsync(await SwitchTwiceAsync());
+        Remove(current);
+
+        (await RunAsync("verify", "--repair", "--pgdata", folder.Path)).Expect(8)
+            .Says("does not fill the gap").Says($"{current} is still missing").Says("the log in it ends at").Says("pg_switch_wal");
+        Assert.False(File.Exists(Path.Combine(_archive, current)));
+        Assert.False(File.Exists(Path.Combine(_archive, $"{current}.sha256")));
+
+        // Where there are no marks, as with a receiver, a later segment tells that it is whole.
+        await Command.ShellAsync($"rm -r '{folder.Path}/pg_wal'; {copyOf}");
+        await ArchivingCluster.GiveToPostgresAsync(folder.Path);
+        Assert.Contains($"repaired {current}", (await RunAsync("verify", "--repair", "--pgdata", folder.Path)).Expect(0).Output, StringComparison.Ordinal);
+        await Command.ShellAsync($"zstd -dcq \"{Path.Combine(_archive, current)}\" | cmp - '{_cluster.DataDirectory}/pg_wal/{current}'");
+    }
+
+    [Fact]
+    public async Task Segments_that_a_busy_server_filled_are_known_to_be_whole_whatever_records_cross_their_ends()
+    {
+        await _cluster.ExecuteAsync(
+            "postgres",
+            "CREATE TABLE bulk AS SELECT g, repeat(md5(g::text), 20) AS t FROM generate_series(1, 60000) g; CREATE INDEX ON bulk (md5(t));"
+            + " SELECT pg_logical_emit_message(false, 'large', repeat('x', 40000000))");
+        var last = await _cluster.SwitchWalAsync();
+        await _cluster.ArchivedAsync(last);
+        var filled = Directory.GetFiles(_archive).Select(static p => Path.GetFileName(p))
+            .Where(n => n.Length == 24 && string.CompareOrdinal(n, _segments[^1]) > 0 && string.CompareOrdinal(n, last) < 0).Order(StringComparer.Ordinal).ToList();
+        Assert.True(filled.Count >= 5, $"{filled.Count} segments");
+        filled.ForEach(Remove);
+
+        var repaired = Cluster(await JsonAsync(0, "verify", "--repair"));
+
+        Assert.Equal(filled, repaired.GetProperty("repaired").EnumerateArray().Select(static n => n.GetString()));
+    }
+
     [Fact]
     public async Task A_flipped_bit_in_a_stored_segment_is_found()
     {
@@ -195,6 +247,27 @@ public sealed class ArchiveCareTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_set_and_a_timeline_that_were_moved_to_another_disk_behind_a_link_are_seen_and_nothing_that_the_set_needs_is_removed()
+    {
+        await HandMadeSet.AddAsync(_cluster, "second", SetEditor.Now.AddDays(-40));
+        await ReDateAsync("base", SetEditor.Now.AddDays(-35));
+        await _cluster.ArchivedAsync(await _cluster.SwitchWalAsync());
+        MakeOld(static _ => true);
+        foreach (var folder in (string[])[Path.Combine(_cluster.Site, "backups", "sets", "base"), _archive])
+        {
+            var moved = Path.Combine(_cluster.Host, $"moved-{Path.GetFileName(folder)}");
+            Directory.Move(folder, moved);
+            Directory.CreateSymbolicLink(folder, moved);
+        }
+
+        (await RunAsync("verify")).Expect(0);
+        (await RunAsync("cleanup", "--retention-days", "30")).Expect(0);
+
+        Assert.True(File.Exists(Path.Combine(_archive, _first)));
+        Assert.False(File.Exists(Path.Combine(_archive, _segments[0])));
+    }
+
+    [Fact]
     public async Task Two_clusters_in_one_archive_do_not_mix()
     {
         var other = Path.Combine(_cluster.Archive, "42", "00000001");
@@ -220,6 +293,12 @@ public sealed class ArchiveCareTests : IAsyncLifetime
         (await RunAsync("verify")).Expect(8).Says("nowhere").Says("which does not exist");
         (await RunAsync("status")).Expect(8).Says("which does not exist");
         Assert.Contains("which does not exist", (await RunAsync("list")).Expect(0).Output, StringComparison.Ordinal);
+    }
+
+    private async Task<string> SwitchTwiceAsync()
+    {
+        await _cluster.SwitchWalAsync();
+        return await _cluster.SwitchWalAsync();
     }
 
     private Task<CommandResult> RunAsync(params string[] arguments) =>

@@ -74,6 +74,39 @@ public sealed class ReceiveServiceTests(ReceivingCluster cluster) : IClassFixtur
     }
 
     [Fact]
+    public async Task Pieces_are_given_unless_pg_wal_has_as_much_of_that_very_segment()
+    {
+        var receiver = await cluster.ReceiveAsync();
+        var other = await cluster.SwitchWalAsync();
+        var lsn = await cluster.CommitAsync("behind the copy");
+        await Eventually.TrueAsync(async () => await FlushedAsync(lsn), "the commit is in a piece");
+        await receiver.EndAsync("TERM");
+        await receiver.DisposeAsync();
+        var segment = (await cluster.TextAsync("postgres", "SELECT pg_walfile_name(pg_current_wal_lsn())"))!;
+        using var folder = new TempFolder("snapshot");
+        await Command.ShellAsync($"mkdir -p '{folder["data/global"]}' '{folder["data/pg_wal"]}'; cp '{cluster.DataDirectory}/global/pg_control' '{folder["data/global"]}'");
+        File.WriteAllText(folder["data/recovery.signal"], string.Empty);
+        async Task<CommandResult> FetchWithOwnAsync(string copied, int kept)
+        {
+            var own = folder[$"data/pg_wal/{segment}"];
+            File.Copy(Path.Combine(cluster.DataDirectory, "pg_wal", copied), own, overwrite: true);
+            using (var file = File.OpenWrite(own))
+            {
+                file.SetLength(kept);
+                file.SetLength(16 << 20);
+            }
+
+            await ArchivingCluster.GiveToPostgresAsync(folder.Path);
+            return await ArchivingCluster.RunInAsync(folder["data"], "wal-archive", "fetch", segment, "pg_wal/RECOVERYXLOG", "--env-file", cluster.EnvFile);
+        }
+
+        (await FetchWithOwnAsync(segment, 16 << 20)).Expect(1);
+        // A file that waits to be used again, and one that was copied before the pieces came.
+        (await FetchWithOwnAsync(other, 16 << 20)).Expect(0).Says("are from pieces");
+        (await FetchWithOwnAsync(segment, 100)).Expect(0).Says("are from pieces");
+    }
+
+    [Fact]
     public async Task With_synchronous_a_commit_waits_for_the_receiver_and_none_that_was_acknowledged_is_lost_with_the_server()
     {
         await using var copy = await StartedCopyAsync();

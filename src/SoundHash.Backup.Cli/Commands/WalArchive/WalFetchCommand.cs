@@ -54,7 +54,13 @@ internal sealed class WalFetchCommand : VerbCommand
                 return ExitCodes.Success;
             }
 
-            // A standby asks every few seconds; only a person who asks by hand needs the words.
+            // A standby asks every few seconds, and goes on with its primary.
+            if (data is null || !File.Exists(Path.Combine(data.Path, "standby.signal")))
+            {
+                await EnsureNoGapAsync(cli, new WalFetchGap(archive, access.Providers, cli.Log), name, data, cancel);
+            }
+
+            // Only a person who asks by hand needs the words.
             cli.Log.Write(data is null ? LogEventLevel.Information : LogEventLevel.Debug, "{Name:l} is not in the archive", name.Name);
             return FetchExitCode.NotThere;
         }
@@ -66,6 +72,22 @@ internal sealed class WalFetchCommand : VerbCommand
         }
 
         return ExitCodes.Success;
+    }
+
+    private static async Task EnsureNoGapAsync(
+        CliSession cli, WalFetchGap gaps, WalFileName name, DataDirectory? data, CancellationToken cancel)
+    {
+        if (await gaps.FindAsync(name, data, cancel) is not { } gap)
+        {
+            return;
+        }
+
+        if (data is not null)
+        {
+            throw gap;
+        }
+
+        cli.Log.Warning("{Message:l}; {Hint:l}", gap.Message, gap.Hint);
     }
 
     // It may have come between the shell's own look and ours.

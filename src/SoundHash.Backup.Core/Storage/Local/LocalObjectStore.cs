@@ -228,6 +228,12 @@ public sealed class LocalObjectStore : IObjectStore
     {
         try
         {
+            if (file.Attributes.HasFlag(FileAttributes.ReparsePoint))
+            {
+                // Of a symbolic link, .NET tells the link's own size and time.
+                return LocalFiles.Stat(file.FullName) is { } target ? new ObjectInfo(key, target.Size, target.Modified) : null;
+            }
+
             return new ObjectInfo(key, file.Length, new DateTimeOffset(file.LastWriteTimeUtc, TimeSpan.Zero));
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)

@@ -38,22 +38,71 @@ internal sealed class StoreFolders(string root, string store, UnixFileMode mode,
         }
     }
 
-    /// <summary>All files in a directory and below; none where it does not exist.</summary>
+    /// <summary>
+    /// All files in a directory and below; none where it does not exist. Symbolic links are followed, as reading by name does:
+    /// what a set needs would be removed when the set could not be seen.
+    /// </summary>
     /// <exception cref="IOException">It can't be looked into.</exception>
-    /// <exception cref="StorageException">A file is in the place of a directory.</exception>
+    /// <exception cref="StorageException">A file is in the place of a directory, or a symbolic link leads nowhere or in a circle.</exception>
     public List<FileInfo> Files(string start)
     {
-        var options = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.ReparsePoint, IgnoreInaccessible = false };
+        var files = new List<FileInfo>();
+        if (IsDirectory(start))
+        {
+            AddFiles(new DirectoryInfo(start), files, [Identity(start)]);
+        }
+
+        return files;
+    }
+
+    private void AddFiles(DirectoryInfo folder, List<FileInfo> files, List<(ulong Device, ulong Inode)?> above)
+    {
+        var options = new EnumerationOptions { AttributesToSkip = 0, IgnoreInaccessible = false };
         try
         {
-            return IsDirectory(start) ? new DirectoryInfo(start).EnumerateFiles("*", options).ToList() : [];
+            foreach (var entry in folder.EnumerateFileSystemInfos("*", options))
+            {
+                var isLink = entry.Attributes.HasFlag(FileAttributes.ReparsePoint);
+                if (isLink && !IsUsable(entry.FullName, above))
+                {
+                    continue;
+                }
+
+                if (entry is FileInfo file)
+                {
+                    files.Add(file);
+                }
+                else
+                {
+                    AddFiles((DirectoryInfo)entry, files, [.. above, Identity(entry.FullName)]);
+                }
+            }
         }
         catch (DirectoryNotFoundException)
         {
             // Gone since we looked.
-            return [];
         }
     }
+
+    // False for a link that is gone since it was listed.
+    private bool IsUsable(string link, List<(ulong Device, ulong Inode)?> above)
+    {
+        if (LocalFiles.Look(link, follow: true) is { } target)
+        {
+            return !above.Contains((target.Device, target.Inode))
+                ? true
+                : throw new StorageException($"the symbolic link {link} in store {store} leads to a directory that it is in", "remove the link");
+        }
+
+        return LocalFiles.Look(link, follow: false) is null
+            ? false
+            : throw new StorageException(
+                $"the symbolic link {link} in store {store} leads nowhere, so that it can't be told what is there",
+                "see whether the disk that it leads to is mounted; remove the link when what was there is given up");
+    }
+
+    private static (ulong Device, ulong Inode)? Identity(string path) =>
+        LocalFiles.Look(path, follow: true) is { } found ? (found.Device, found.Inode) : null;
 
     // False only when nothing has that name: what can't be looked into must not pass for an empty directory.
     private bool IsDirectory(string path)
