@@ -5,7 +5,6 @@ using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage;
-using SoundHash.Backup.Storage.Local;
 
 namespace SoundHash.Backup.Wal;
 
@@ -85,42 +84,26 @@ public sealed class WalFetch(
 
     private static async Task WriteAsync(WalArchive archive, WalFileName name, Stream plain, string path, CancellationToken cancel)
     {
-        const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         var buffer = GC.AllocateUninitializedArray<byte>(StreamCopy.ChunkBytes);
-        var temporary = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, $"{AtomicFile.TemporaryPrefix}{name}-{Guid.NewGuid():n}");
         try
         {
-            var options = new FileStreamOptions
+            await using var file = new FetchedFile(name, path);
+            int read;
+            while ((read = await plain.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancel)) > 0)
             {
-                Mode = FileMode.CreateNew,
-                Access = FileAccess.Write,
-                BufferSize = 0,
-                UnixCreateMode = OwnerOnly,
-            };
-            await using (var file = new FileStream(temporary, options))
-            {
-                int read;
-                while ((read = await plain.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancel)) > 0)
+                if (file.Content.Position == 0)
                 {
-                    if (file.Position == 0)
-                    {
-                        EnsureGenuine(archive, name, buffer.AsSpan(0, read));
-                    }
-
-                    await file.WriteAsync(buffer.AsMemory(0, read), cancel);
+                    EnsureGenuine(archive, name, buffer.AsSpan(0, read));
                 }
+
+                await file.Content.WriteAsync(buffer.AsMemory(0, read), cancel);
             }
 
-            // PostgreSQL syncs what it takes over.
-            File.Move(temporary, path, overwrite: true);
+            await file.PublishAsync(cancel);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new BackupException(ErrorKind.Failed, $"can't write {path}: {e.Message}", "check the directory and its free space", e);
-        }
-        finally
-        {
-            File.Delete(temporary);
         }
     }
 

@@ -5,7 +5,6 @@ using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage;
-using SoundHash.Backup.Storage.Local;
 
 namespace SoundHash.Backup.Wal;
 
@@ -40,34 +39,20 @@ public sealed class WalFetchPieces(
             return false;
         }
 
-        var temporary = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, $"{AtomicFile.TemporaryPrefix}{name}-{Guid.NewGuid():n}");
         try
         {
-            var options = new FileStreamOptions
+            await using var file = new FetchedFile(name, path);
+            if (!await TryJoinAsync(name, file.Content, cancel))
             {
-                Mode = FileMode.CreateNew,
-                Access = FileAccess.ReadWrite,
-                BufferSize = 0,
-                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
-            };
-            await using (var file = new FileStream(temporary, options))
-            {
-                if (!await TryJoinAsync(name, file, cancel))
-                {
-                    return false;
-                }
+                return false;
             }
 
-            File.Move(temporary, path, overwrite: true);
+            await file.PublishAsync(cancel);
             return true;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new BackupException(ErrorKind.Failed, $"can't write {path}: {e.Message}", "check the directory and its free space", e);
-        }
-        finally
-        {
-            File.Delete(temporary);
         }
     }
 

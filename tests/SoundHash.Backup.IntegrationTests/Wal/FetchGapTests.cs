@@ -30,7 +30,7 @@ public sealed class FetchGapTests(ArchivedCluster cluster) : IClassFixture<Archi
         File.Copy(Path.Combine(cluster.DataDirectory, "pg_wal", missing), own, overwrite: true);
         using (var file = File.OpenWrite(own))
         {
-            file.SetLength(200);
+            file.SetLength(64);
             file.SetLength(16 << 20);
         }
 

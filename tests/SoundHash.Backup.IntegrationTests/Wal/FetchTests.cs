@@ -24,6 +24,46 @@ public sealed class FetchTests(ArchivedCluster cluster) : IClassFixture<Archived
     }
 
     [Fact]
+    public async Task A_fetch_that_is_killed_while_it_writes_leaves_nothing_behind()
+    {
+        var segment = await cluster.SwitchWalAsync();
+        await cluster.ArchivedAsync(segment);
+        using var folder = new TempFolder();
+        await ArchivingCluster.GiveToPostgresAsync(folder.Path);
+        var wasCaught = false;
+        for (var tries = 0; tries < 20 && !wasCaught; tries++)
+        {
+            using var fetch = Command.Start(
+                Workspace.Executable, ["wal-archive", "fetch", segment, folder["segment"], "--env-file", cluster.EnvFile], null, "/");
+            while (!fetch.HasExited && !(wasCaught = IsWriting(fetch.Id)))
+            {
+            }
+
+            fetch.Kill();
+            await fetch.WaitForExitAsync(TestContext.Current.CancellationToken);
+            // It may have been done just then.
+            File.Delete(folder["segment"]);
+
+            Assert.Empty(Directory.GetFileSystemEntries(folder.Path));
+        }
+
+        Assert.True(wasCaught);
+
+        bool IsWriting(int process)
+        {
+            try
+            {
+                return Directory.EnumerateFiles($"/proc/{process}/fd")
+                    .Any(f => new FileInfo(f).LinkTarget?.StartsWith(folder.Path, StringComparison.Ordinal) == true);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                return false;
+            }
+        }
+    }
+
+    [Fact]
     public async Task Anything_but_a_proven_absence_stops_recovery_and_never_a_standby()
     {
         var segment = await cluster.SwitchWalAsync();

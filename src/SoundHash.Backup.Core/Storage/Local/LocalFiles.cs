@@ -80,7 +80,7 @@ internal static partial class LocalFiles
     public static int RenameToNew(string from, string to) => ErrorOf(Rename(CurrentDirectory, from, CurrentDirectory, to, NoReplace));
 
     /// <summary>Opens a file without a name in a directory, which is gone with its last handle; null where the file system can't.</summary>
-    public static SafeFileHandle? TryOpenNameless(string directory, UnixFileMode mode)
+    public static SafeFileHandle? TryOpenNameless(string directory, UnixFileMode mode, bool isReadable = false)
     {
         int? flags = RuntimeInformation.ProcessArchitecture switch
         {
@@ -93,7 +93,7 @@ internal static partial class LocalFiles
             return null;
         }
 
-        var handle = Open(directory, flags.Value | WriteOnly | CloseOnExec, (int)mode);
+        var handle = Open(directory, flags.Value | (isReadable ? ReadWrite : WriteOnly) | CloseOnExec, (int)mode);
         if (!handle.IsInvalid)
         {
             return handle;
