@@ -101,7 +101,12 @@ public sealed class ReceivingCluster : ArchivingCluster
     public async Task ConvergesAsync(string last)
     {
         var archive = Path.Combine(await ArchiveOfClusterAsync(), last[..8]);
-        await Eventually.TrueAsync(() => File.Exists(Path.Combine(archive, last)), $"{last} is archived");
+        // Two are uploaded at once, so that the last may come first.
+        await Eventually.TrueAsync(
+            () => File.Exists(Path.Combine(archive, last)) && Segments(archive).Min() is var first
+                && Segments(Path.Combine(DataDirectory, "pg_wal")).Where(s => string.CompareOrdinal(s, first) >= 0 && string.CompareOrdinal(s, last) <= 0)
+                    .All(Segments(archive).ToHashSet().Contains),
+            $"all up to {last} are archived");
         var compared = await Command.ShellAsync(
             $$"""
             cd "$ARCHIVE"
@@ -116,6 +121,9 @@ public sealed class ReceivingCluster : ArchivingCluster
             new Dictionary<string, string?> { ["DATA"] = DataDirectory, ["ARCHIVE"] = archive });
         Assert.EndsWith($"{last}\n", compared.Output, StringComparison.Ordinal);
     }
+
+    private static IEnumerable<string> Segments(string folder) =>
+        Directory.GetFiles(folder).Select(static f => Path.GetFileName(f)).Where(static n => n.Length == 24 && n.All(char.IsAsciiHexDigitUpper));
 
     /// <summary>Ends the server as a crash does.</summary>
     public Task CrashAsync() => Command.ShellAsync($"{Drop} {Bin}/pg_ctl -D '{DataDirectory}' -m immediate -w -s stop", directory: "/");

@@ -80,11 +80,11 @@ public sealed class OldWalTests
 
         // script(1) gives the question a terminal; the answer comes when the question has.
         var result = await Command.ShellAsync(
-            $"""
-            cd /; log='{lost.Host}/typescript'; touch "$log"
+            $$"""
+            cd /; log='{{lost.Host}}/typescript'; touch "$log"
             code=0
-            { "{" } until grep -q 'remove what differs' "$log"; do sleep 0.1; done; cp '{newest}' '{later}'; echo yes; { "}" } |
-              script -qefc "'{Workspace.Executable}' {arguments}" "$log" >/dev/null || code=$?
+            { until grep -q 'remove what differs' "$log"; do sleep 0.1; done; cp '{{newest}}' '{{later}}'; echo yes; } |
+              script -qefc "'{{Workspace.Executable}}' {{arguments}}" "$log" >/dev/null || code=$?
             echo "exit code $code"; cat "$log"
             """);
 
