@@ -26,6 +26,21 @@ public sealed class BackupRunTests(PostgresCluster cluster)
         Assert.True(seconds >= bytes / (1024.0 * 1024) * 0.9, $"{bytes} bytes in {seconds} s");
     }
 
+    // Guards against this: its own lock could not be told from another's, and it tried again for ever.
+    [Fact]
+    public async Task It_runs_where_proc_is_not_mounted()
+    {
+        using var work = new Workspace(cluster, await SmallAsync());
+        await work.BackupAsync();
+
+        await Command.ShellAsync(
+            """unshare --mount sh -c 'mount -t tmpfs none /proc && exec timeout 60 "$SHBACKUP" backup' """,
+            new Dictionary<string, string?>(work.CleanEnvironment()) { ["SHBACKUP"] = Workspace.Executable },
+            work.Folder);
+
+        Assert.Equal(2, Directory.GetDirectories(Path.Combine(work.Repository, "sets")).Length);
+    }
+
     [Fact]
     public async Task Hooks_learn_what_happens_and_what_became_of_it()
     {

@@ -8,10 +8,21 @@ internal static partial class LocalFiles
 {
     /// <summary>True when an open file is the one that a path names now.</summary>
     public static bool IsSameFile(SafeFileHandle file, string path) =>
-        Identity(path) is { } named && named == Identity(PathOf(file));
+        Identity(path) is { } named && named == Identity(file, path);
 
     /// <summary>Device and inode of a file; null when there is none.</summary>
     public static (ulong Device, ulong Inode)? Identity(string path) => Stat(path) is { } found ? (found.Device, found.Inode) : null;
+
+    // Not by its path in /proc, which may not be there.
+    private static (ulong Device, ulong Inode) Identity(SafeFileHandle file, string path)
+    {
+        const uint Basic = 0x7FF;
+        const int OfHandle = 0x1000; // AT_EMPTY_PATH
+        Span<byte> found = stackalloc byte[256];
+        return ErrorOf(StatxOf(file, string.Empty, OfHandle, Basic, ref found[0])) == 0
+            ? (MemoryMarshal.Read<ulong>(found[136..]), MemoryMarshal.Read<ulong>(found[32..]))
+            : throw Failed("look at", path);
+    }
 
     /// <summary>
     /// Looks at a file by statx(2), whose structure is the same on all platforms; null when there is none, which is no exception
@@ -69,6 +80,9 @@ internal static partial class LocalFiles
             MemoryMarshal.Read<uint>(found[24..]),
             MemoryMarshal.Read<uint>(found[16..]));
     }
+
+    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int StatxOf(SafeFileHandle file, string path, int flags, uint mask, ref byte found);
 
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Statx(int directory, string path, int flags, uint mask, ref byte found);
