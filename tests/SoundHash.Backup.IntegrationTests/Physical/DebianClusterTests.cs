@@ -63,7 +63,7 @@ public sealed class DebianClusterTests
 
             // Once more: what is there as it was is left, and what is another's since is not touched.
             await Command.ShellAsync($"pg_ctlcluster {Version} {name} stop; echo '# changed' >> /etc/postgresql/{Version}/{name}/conf.d/empty.conf");
-            var again = (await work.RunAsync("restore", "--target-dir", folder["data"], "--delta", "--yes")).Expect(0);
+            var again = (await work.RunAsync("restore", "--target-dir", folder["data"], "--delta", "--yes", "--timeline", "1")).Expect(0);
             Assert.Contains($"outside-config/etc/postgresql/{Version}/{name}/conf.d/empty.conf", again.Output, StringComparison.Ordinal);
             Assert.DoesNotContain($"outside-config/etc/postgresql/{Version}/{name}/conf.d/own.conf", again.Output, StringComparison.Ordinal);
             Assert.Contains("# changed", await File.ReadAllTextAsync($"/etc/postgresql/{Version}/{name}/conf.d/empty.conf", TestContext.Current.CancellationToken), StringComparison.Ordinal);
