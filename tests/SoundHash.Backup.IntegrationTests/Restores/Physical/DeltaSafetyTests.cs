@@ -158,14 +158,14 @@ public sealed class DeltaSafetyTests(HistoryCluster cluster) : IClassFixture<His
         File.WriteAllLines(site[".env"], [$"BACKUP_DIR={site["backups"]}", $"BACKUP_WAL_DIR=\"{cluster.Archive}\"", $"BACKUP_SPOOL_DIR={site["spool"]}"]);
         SetEditor.FlipBit(Directory.GetFiles(Path.Combine(site["backups"], "sets", cluster.Set), "final*").Single());
         await ArchivingCluster.GiveToPostgresAsync(site.Path);
-        (await cluster.RestoreAsync(site[".env"], restored, "--delta", "--yes")).Expect(8).Says("no server starts from it");
+        (await cluster.RestoreAsync(site[".env"], restored, "--delta", "--yes", "--timeline", "1")).Expect(8).Says("no server starts from it");
         var saved = Directory.GetDirectories(restored.Folder, "data.saved-wal-*").Single();
         var copy = Directory.GetFiles(saved, "00000002*").Single(static f => Path.GetFileName(f).Length == 24);
         var right = await File.ReadAllBytesAsync(copy, TestContext.Current.CancellationToken);
         // The size is there, the content is not: what a crash leaves of a file that was not synced.
         await File.WriteAllBytesAsync(copy, new byte[right.Length], TestContext.Current.CancellationToken);
 
-        var result = (await cluster.RestoreAsync(restored, "--delta", "--yes", "--json")).Expect(0);
+        var result = (await cluster.RestoreAsync(restored, "--delta", "--yes", "--timeline", "1", "--json")).Expect(0);
 
         using var document = JsonDocument.Parse(result.Output);
         Assert.Equal(saved, document.RootElement.GetProperty("restore").GetProperty("savedWal").GetString());
@@ -180,7 +180,7 @@ public sealed class DeltaSafetyTests(HistoryCluster cluster) : IClassFixture<His
         await using var restored = await RestoredAsync();
         await restored.StartAsync();
         await restored.PromotedAsync();
-        string[] arguments = [Workspace.Executable, "restore", "--target-dir", restored.Data, "--tablespace", $"apart={restored.Folder}/space", "--env-file", cluster.EnvFile, "--delta", "--yes"];
+        string[] arguments = [Workspace.Executable, "restore", "--timeline", "1", "--target-dir", restored.Data, "--tablespace", $"apart={restored.Folder}/space", "--env-file", cluster.EnvFile, "--delta", "--yes"];
         string[] container = ["--pid", "--fork", "--mount-proc", .. arguments];
 
         (await Command.RunAsync("/usr/bin/unshare", container, null, cluster.Host)).Expect(1)
