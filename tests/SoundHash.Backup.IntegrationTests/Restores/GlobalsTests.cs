@@ -68,6 +68,28 @@ public sealed class GlobalsTests(PostgresCluster cluster, SecondCluster second) 
         Assert.Equal("5MB", await second.TextAsync("postgres", $"SELECT split_part(s.setconfig[1], '=', 2) FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole JOIN pg_database d ON d.oid = s.setdatabase WHERE r.rolname = '{reader}' AND d.datname = '{target}'"));
     }
 
+    // Guards against this: they came from the set of the database whose name is the first, however old it was.
+    [Fact]
+    public async Task Of_several_databases_the_newest_set_says_what_the_roles_are()
+    {
+        var role = RestoreHelp.NewName("role");
+        string[] databases = [RestoreHelp.NewName("a"), RestoreHelp.NewName("z")];
+        using var work = new Workspace(cluster, databases[0]);
+        await cluster.ExecuteAsync("postgres", $"CREATE ROLE {role} CONNECTION LIMIT 3");
+        foreach (var (database, limit) in databases.Zip([3, 9]))
+        {
+            await cluster.ExecuteAsync("postgres", $"CREATE DATABASE {database}");
+            await cluster.ExecuteAsync("postgres", $"ALTER ROLE {role} CONNECTION LIMIT {limit}");
+            await work.Set("DATABASE_NAME", database).BackupAsync();
+            await cluster.ExecuteAsync("postgres", $"DROP DATABASE {database}");
+        }
+
+        work.Set("DATABASE_HOST", second.Host);
+        (await work.RunAsync("restore", "--latest", "--all-databases", "--globals")).Expect(0);
+
+        Assert.Equal("9", await second.TextAsync("postgres", $"SELECT rolconnlimit FROM pg_roles WHERE rolname = '{role}'"));
+    }
+
     [Fact]
     public async Task Without_owner_and_privileges_no_role_is_needed()
     {

@@ -1,4 +1,5 @@
 using System.Formats.Tar;
+using System.Globalization;
 using System.Text.Json.Nodes;
 using SoundHash.Backup.IntegrationTests.Infrastructure;
 
@@ -63,6 +64,23 @@ public sealed class PhysicalRestoreTests(HistoryCluster cluster) : IClassFixture
         Assert.False(File.Exists(restored.ControlFile));
         (await cluster.RestoreAsync(restored, "--delta", "--yes")).Expect(0);
         Assert.True(File.Exists(restored.ControlFile));
+    }
+
+    // As on FUSE, NFS and the like, which make nothing, or nothing that is known, of a sync of the whole.
+    [Fact]
+    public async Task Where_a_file_system_may_not_tell_what_failed_every_file_is_synced_by_itself()
+    {
+        await using var restored = await RestoredServer.PlaceAsync();
+        var trace = Path.Combine(restored.Folder, "trace");
+
+        (await ArchivingCluster.ShellInAsync(
+            cluster.DataDirectory,
+            $"strace -f -qq -o '{trace}' -e trace=fstatfs,fsync -e inject=fstatfs:error=ENOSYS '{Workspace.Executable}' restore "
+            + $"--target-dir '{restored.Data}' --tablespace 'apart={restored.Folder}/space' --env-file \"{cluster.EnvFile}\"")).Expect(0);
+
+        var files = Directory.GetFiles(restored.Data, "*", SearchOption.AllDirectories).Length;
+        Assert.True(files > 500);
+        Assert.True(int.Parse((await Command.ShellAsync($"grep -c 'fsync.*= 0' '{trace}'")).Output, CultureInfo.InvariantCulture) >= files);
     }
 
     [Theory]
