@@ -26,7 +26,7 @@ internal sealed class PhysicalRestoreJob(CliSession cli, ParseResult parse, Phys
         settings.ThrowIfInvalid();
 
         var own = new OwnDirectories(repository.Directory, wal.Directory, repository.StateDirectory, wal.SpoolDirectory);
-        var options = target.Read(parse, setId, own, role, settings.EnvFilePath, jobs);
+        var options = target.Read(parse, setId, own, role, settings.EnvFilePath, jobs) with { KeyFiles = encryption.IdentityFiles };
         if (settings.EnvFilePath is null)
         {
             cli.Log.Warning("no .env file is in use: PostgreSQL runs restore_command without your environment; add --env-file FILE");

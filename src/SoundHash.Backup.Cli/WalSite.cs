@@ -55,7 +55,7 @@ internal sealed class WalSite
     private readonly Catalogue _catalogue;
     private readonly ServerWal? _server;
 
-    private WalSite(CliSession cli, WalSiteSettings settings, Catalogue catalogue, ServerWal? server, string? serverProblem)
+    private WalSite(CliSession cli, WalSiteSettings settings, Catalogue catalogue, ServerWal? server, BackupException? serverProblem)
     {
         _cli = cli;
         Settings = settings;
@@ -74,7 +74,7 @@ internal sealed class WalSite
     public ServerWal? Server => _server;
 
     /// <summary>Why the server could not be asked, or null.</summary>
-    public string? ServerProblem { get; }
+    public BackupException? ServerProblem { get; }
 
     /// <summary>Sets whose manifest can't be used: what they need is not known.</summary>
     public IReadOnlyList<BackupException> BrokenSets => _catalogue.Sets.Select(static s => s.Problem).OfType<BackupException>().ToList();
@@ -125,12 +125,35 @@ internal sealed class WalSite
         return new WalCluster(wal, manifests, server, walk.Timelines(), walk.MissingHistories(), windows, received);
     }
 
+    /// <summary>
+    /// What can't be recovered at all, as errors: the server's cluster, or where it can't be asked, all there are. Others may be
+    /// what is left of clusters that are no more.
+    /// </summary>
+    public static IEnumerable<BackupException> Unrecoverable(IReadOnlyList<WalCluster> clusters)
+    {
+        var asked = clusters.Where(static c => c.Server is not null).ToList();
+        var counted = asked.Count > 0 ? asked : clusters;
+        if (counted.Any(static c => c.Windows.Count > 0))
+        {
+            yield break;
+        }
+
+        foreach (var cluster in counted)
+        {
+            yield return new BackupException(
+                ErrorKind.Verification,
+                $"cluster {cluster.SystemIdentifier} can be recovered to no moment: there is no physical backup that this WAL makes consistent",
+                "shbackup backup --kind physical");
+        }
+    }
+
     /// <summary>Where there is no WAL at all: a mistyped directory must not pass for an empty archive.</summary>
     public string Nothing() =>
         $"there is no WAL in {Settings.Wal.Directory}{(Directory.Exists(Settings.Wal.Directory) ? string.Empty : ", which does not exist")} (BACKUP_WAL_DIR, BACKUP_CLUSTER)";
 
     // That the server, or the settings of its connection, can't be had must not keep us from looking at the archive.
-    private static async Task<(ServerWal? Server, string? Problem)> AskServerAsync(CliSession cli, CancellationToken cancel)
+    private static async Task<(ServerWal? Server, BackupException? Problem)> AskServerAsync(
+        CliSession cli, CancellationToken cancel)
     {
         try
         {
@@ -142,7 +165,7 @@ internal sealed class WalSite
         }
         catch (BackupException e) when (!cancel.IsCancellationRequested)
         {
-            return (null, e.Message);
+            return (null, e);
         }
     }
 

@@ -32,9 +32,9 @@ internal sealed class BackupShowCommand : VerbCommand
         var entry = catalogue.Sets.First(s => s.Id == manifest.Id);
         // As it is written, with fields that a later version added.
         using var written = JsonDocument.Parse(ManifestFormat.Write(manifest));
-        var document = new ShowDocument(
-            written.RootElement, retention.ExpiryOf(manifest.Tier, manifest.Started), entry.Pinned, entry.DamagedObjects.ToList());
+        var set = SetResult.Of(manifest, retention.ExpiryOf(manifest.Tier, manifest.Started), entry);
+        var document = new ShowDocument(written.RootElement, set.Expires, set.Pinned, set.DamagedObjects);
         cli.Print(document, ResultJson.Default.ShowDocument, (terminal, d) => SetDetails.Print(terminal, manifest, d));
-        return SetListing.ReportDamage(cli, manifest.Id, document.DamagedObjects);
+        return SetListing.ReportDamage(cli, set);
     }
 }

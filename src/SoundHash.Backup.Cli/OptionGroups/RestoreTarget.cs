@@ -28,7 +28,7 @@ internal sealed class RestoreTarget
 
     private readonly Option<string[]> _table = new("--table")
     {
-        Description = "Only this table with its rows, without indexes and constraints: schema.name or name, as it is, without quotes; may be repeated",
+        Description = "Only this table with its rows, without indexes, constraints, triggers and row security policies: schema.name or name, as it is, without quotes; may be repeated",
         HelpName = "TABLE",
     };
 

@@ -21,7 +21,7 @@ internal static class RestoreListing
             Sizes.Bytes(s.Set.DatabaseBytes),
             string.Join(",", s.Copies),
             $"about {Sizes.Duration(TimeSpan.FromSeconds(s.ExpectedSeconds))}",
-            s.Set.Complete ? "ok" : "DAMAGED",
+            SetListing.StateOf(s.Set),
         });
         string[] header = ["ID", "DATABASE", "AGE", "TIER", "STORED", "ON SERVER", "COPIES", "EXPECTED TIME", "STATE"];
         foreach (var line in TextTable.Lines(header, rows))

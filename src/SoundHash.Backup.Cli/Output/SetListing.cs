@@ -39,7 +39,8 @@ internal static class SetListing
         }
     }
 
-    private static string StateOf(SetResult set) => set switch
+    /// <summary>Whether a set is good, in a word or a few.</summary>
+    public static string StateOf(SetResult set) => set switch
     {
         { Complete: false } => $"DAMAGED: {string.Join(", ", set.DamagedObjects)}",
         { Physical.DamagedPages: > 0 } => $"NOT GOOD: {Sizes.Count(set.Physical.DamagedPages, "damaged page")}",
@@ -73,7 +74,7 @@ internal static class SetListing
             cli.Terminal.ReportLines(broken.Problem, broken.Hint);
         }
 
-        var codes = list.Sets.Select(s => ReportDamage(cli, s.Id, s.DamagedObjects)).ToList();
+        var codes = list.Sets.Select(s => ReportDamage(cli, s)).ToList();
         return ExitCodes.Worst([list.Broken.Count > 0 ? ExitCodes.For(ErrorKind.Verification) : ExitCodes.Success, .. codes]);
     }
 
@@ -91,16 +92,22 @@ internal static class SetListing
     }
 
     /// <summary>Says what of a set is damaged, if anything; then the exit code is 8.</summary>
-    public static int ReportDamage(CliSession cli, string id, IReadOnlyList<string> damagedObjects)
+    public static int ReportDamage(CliSession cli, SetResult set)
     {
-        if (damagedObjects.Count == 0)
+        if (set.DamagedObjects.Count > 0)
         {
-            return ExitCodes.Success;
+            cli.Terminal.ReportLines(
+                $"set {set.Id} is damaged: {string.Join(", ", set.DamagedObjects)} missing, or not as long as recorded",
+                "use another set; shbackup backup verify --all tells which are good");
+            return ExitCodes.For(ErrorKind.Verification);
         }
 
-        cli.Terminal.ReportLines(
-            $"set {id} is damaged: {string.Join(", ", damagedObjects)} missing, or not as long as recorded",
-            "use another set; shbackup backup verify --all tells which are good");
-        return ExitCodes.For(ErrorKind.Verification);
+        if (set.Physical?.DamagedPages > 0)
+        {
+            cli.ReportLines(SetVerifier.DamagedPages(set.Id, set.Physical.DamagedPages));
+            return ExitCodes.For(ErrorKind.Verification);
+        }
+
+        return ExitCodes.Success;
     }
 }

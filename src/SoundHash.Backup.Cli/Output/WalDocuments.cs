@@ -106,6 +106,7 @@ internal sealed record WalVerifyResult(
     string SystemIdentifier,
     int Files,
     int Read,
+    int Stored,
     int Unread,
     IReadOnlyList<WalGapResult> Gaps,
     IReadOnlyList<string> Repaired,

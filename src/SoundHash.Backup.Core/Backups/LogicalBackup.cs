@@ -109,21 +109,35 @@ internal sealed class LogicalBackup(
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = options.Jobs, CancellationToken = stop.Token };
         DumpStream[] ordered = [.. plan.OrderByDescending(static s => s.StartsFirst).ThenByDescending(static s => s.EstimatedBytes)];
         await using var dumps = new DumpQueue(ordered, s => Start(snapshot, s, tools, settings));
+        var counting = snapshot.CountAsync(options.Fingerprint, log, stop.Token);
         var streams = Parallel.ForEachAsync(ordered, parallel, async (stream, token) =>
         {
             await using var dump = dumps.Take(stream);
-            var record = await StoreAsync(dump, set, stream, warnings, token);
+            var record = await CausedAsync(StoreAsync(dump, set, stream, warnings, token), counting);
             lock (objects)
             {
                 objects[stream.Name] = record;
             }
         });
-        var counting = snapshot.CountAsync(options.Fingerprint, log, stop.Token);
         var watching = snapshot.WatchAsync(time, done.Token);
         var refreshing = IntentRefresh.RunAsync(set, time, log, done.Token);
 
         await new FirstFailure(stop, done).EndsAllAsync([streams, counting], [watching, refreshing]);
         return (objects, await counting);
+    }
+
+    // A snapshot ends with its session's transaction: what failed there is the cause, also where pg_dump is heard first.
+    private static async Task<ObjectRecord> CausedAsync(Task<ObjectRecord> dump, Task counting)
+    {
+        try
+        {
+            return await dump;
+        }
+        catch (ChildProcessException e) when (e.StderrTail.Contains("could not import the requested snapshot", StringComparison.Ordinal))
+        {
+            await counting;
+            throw;
+        }
     }
 
     // Streams that run at once share the compression threads that one alone would have.

@@ -34,6 +34,11 @@ public static class DatabaseConfiguration
         };
     }
 
+    /// <summary>True when the settings say of any server which one it is; otherwise the defaults stand in.</summary>
+    public static bool IsGiven(SettingsReader settings) =>
+        new[] { UrlName, "DATABASE_HOST", "DATABASE_PORT", "DATABASE_NAME", "DATABASE_USER", "PGHOST", "PGPORT", "PGDATABASE", "PGUSER" }
+            .Any(name => (settings.Given(name) ?? settings.Given($"{name}_FILE")) is not null);
+
     // A part that stands in two places and differs would let us back up another database than was meant.
     private static Part One(SettingsReader settings, string name, DatabaseUrl? url, string urlName, string libpqName)
     {

@@ -10,6 +10,8 @@ public static class EncryptionConfiguration
         "must name a recipient, since encryption is on: a public key age1… (age-keygen -o identity.txt makes a key pair; " +
         "a passphrase can't stand in for it, since age asks for one on a terminal)";
 
+    private static readonly string[] MeanEncryption = ["BACKUP_ENCRYPTION_KEY", "BACKUP_ENCRYPTION_METHOD"];
+
     /// <summary>Reads what writing needs; problems are left in the reader.</summary>
     public static EncryptionSettings Read(SettingsReader settings)
     {
@@ -22,10 +24,15 @@ public static class EncryptionConfiguration
             }
             : EncryptionMethod.None;
         var recipients = settings.List("BACKUP_ENCRYPTION_KEY");
-        if (recipients.Count > 0 && settings.Given("BACKUP_ENCRYPTION_ENABLED") is null)
+        // Whoever names a key means to encrypt: a line that is lost or misspelt must not mean a backup in clear text.
+        if (MeanEncryption.FirstOrDefault(name => settings.Given(name) is not null) is { } meant && settings.Given("BACKUP_ENCRYPTION_ENABLED") is null)
         {
-            // Whoever names a key means to encrypt: a line that is lost or misspelt must not mean a backup in clear text.
-            settings.Problem("BACKUP_ENCRYPTION_ENABLED", null, "must say true or false, since BACKUP_ENCRYPTION_KEY is set");
+            settings.Problem("BACKUP_ENCRYPTION_ENABLED", null, $"must say true or false, since {meant} is set");
+        }
+
+        foreach (var unknown in settings.UnknownNames.Where(static n => n.Contains("ENCRYPT", StringComparison.Ordinal)))
+        {
+            settings.Problem(unknown, null, "is unknown, and might mean that backups are to be encrypted: see BACKUP_ENCRYPTION_ENABLED, _METHOD and _KEY");
         }
 
         if (method != EncryptionMethod.None && recipients.Count == 0)

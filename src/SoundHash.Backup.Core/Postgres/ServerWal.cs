@@ -48,8 +48,7 @@ public sealed record ServerWal(
     public WalSegment Current => WalSegment.Of(Timeline, Position, SegmentBytes);
 
     /// <summary>True when archive_command calls us.</summary>
-    public bool ArchivesWithUs =>
-        ArchiveMode != "off" && ArchiveCommand?.Contains("wal-archive push", StringComparison.Ordinal) == true;
+    public bool ArchivesWithUs => ArchiveMode != "off" && WalCommandText.IsOurs(ArchiveCommand);
 
     /// <summary>True when nobody takes the log away from the server.</summary>
     public bool IsUnarchived => ArchiveMode == "off" && !HasReceiver && !InRecovery;

@@ -16,6 +16,9 @@ public static class WalCommandText
     public static string Archive(string shbackup, string? envFile, string spoolFolder) =>
         $"[ {Quote($"{spoolFolder}/")}%f -nt \"%p\" ] || {Program(shbackup, envFile)} wal-archive push \"%p\" || exit 1";
 
+    /// <summary>True when an archive_command calls shbackup.</summary>
+    public static bool IsOurs(string? archiveCommand) => archiveCommand?.Contains("wal-archive push", StringComparison.Ordinal) == true;
+
     /// <summary>
     /// For restore_command: a segment that was fetched ahead only has to be moved; one of an earlier run of the machine, which may
     /// be torn, is in another folder.

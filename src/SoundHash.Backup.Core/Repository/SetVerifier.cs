@@ -29,7 +29,7 @@ public sealed class SetVerifier(IObjectStore store, ProcessLauncher launcher, Tr
     /// <summary>Re-reads every stored object against its hash, and SHA256SUMS against the manifest. Needs no key.</summary>
     public async Task<VerificationResult> VerifyStoredAsync(Manifest manifest, int jobs, CancellationToken cancel)
     {
-        var findings = new List<BackupException>();
+        var findings = FoundOnServer(manifest);
         await FindAsync(findings, () => CheckSumsAsync(manifest, cancel));
         await ForEachAsync(manifest.Objects, jobs, findings, (item, stop) => ReadStoredAsync(manifest, item, stop), cancel);
         return new VerificationResult(manifest.Id, manifest.StoredBytes, findings);
@@ -101,8 +101,18 @@ public sealed class SetVerifier(IObjectStore store, ProcessLauncher launcher, Tr
             findings.Add(e);
         }
 
-        return new VerificationResult(manifest.Id, manifest.StoredBytes, findings);
+        return new VerificationResult(manifest.Id, manifest.StoredBytes, [.. FoundOnServer(manifest), .. findings]);
     }
+
+    /// <summary>The error of a set whose pages were damaged on the server already.</summary>
+    public static BackupException DamagedPages(string setId, int pages) => new(
+        ErrorKind.Verification,
+        $"set {setId} is not good: {pages} of its pages were damaged on the server when it was made",
+        $"use an older set where there is one; shbackup backup show {setId} names the pages");
+
+    // It is as it was written, and all the same nothing to rely on.
+    private static List<BackupException> FoundOnServer(Manifest manifest) =>
+        manifest.Physical is { DamagedPages.Count: > 0 and var pages } ? [DamagedPages(manifest.Id, pages)] : [];
 
     /// <summary>Reads the description of a logical set.</summary>
     /// <exception cref="BackupException">It can't be decrypted, or is not what was recorded.</exception>

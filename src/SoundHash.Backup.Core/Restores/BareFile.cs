@@ -160,7 +160,7 @@ internal sealed class BareFile : IAsyncDisposable
     private static bool IsText(ReadOnlySpan<byte> first) =>
         !Encoding.UTF8.GetString(first).TrimEnd('\uFFFD').Contains('\uFFFD', StringComparison.Ordinal);
 
-    // src/bin/pg_dump/pg_backup_archiver.h: archive 1.14 since PostgreSQL 12, 1.15 since 16, 1.16 since 17.
+    // src/bin/pg_dump/pg_backup_archiver.h: archive 1.14 since PostgreSQL 12, 1.15 since 16, 1.16 since 17, also in 18.
     private static int MajorOf(ReadOnlySpan<byte> first) =>
-        first.StartsWith("PGDMP"u8) && first.Length > 6 ? first[6] switch { <= 14 => 0, 15 => 16, _ => 17 } : 0;
+        first.StartsWith("PGDMP"u8) && first.Length > 6 ? first[6] switch { <= 14 => 0, 15 => 16, 16 => 17, _ => 19 } : 0;
 }

@@ -19,20 +19,24 @@ public sealed record ArchivingNeeds(
 /// Looks, as the user that PostgreSQL runs as, whether its commands will be able to do their work: what root can read says nothing
 /// about that. The system itself is asked, by test(1) run as that user, so that access lists and mounts count too.
 /// </summary>
-/// <param name="data">The data directory, whose owner PostgreSQL runs as: it starts as no other.</param>
+/// <param name="user">The user id that PostgreSQL runs as: the owner of its data directory, since it starts as no other.</param>
+/// <param name="group">Its group id.</param>
 /// <param name="launcher">Starts test(1).</param>
-public sealed class ArchivingAccess(DataDirectory data, ProcessLauncher launcher)
+public sealed class ArchivingAccess(uint user, uint group, ProcessLauncher launcher)
 {
     private const string Readable = "-r", Writable = "-w", Searchable = "-x";
 
-    private readonly FoundFile _owner = LocalFiles.Look(data.Path, follow: true)
-        ?? throw new BackupException(ErrorKind.Failed, $"the data directory {data.Path} is gone", "see where the server keeps it: SHOW data_directory");
-
     /// <summary>The name of PostgreSQL's user, or its number.</summary>
-    public string User { get; } = NameOf(LocalFiles.Look(data.Path, follow: true)?.User ?? 0);
+    public string User { get; } = LocalUsers.NameOf(user) ?? user.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>False where we are another user than PostgreSQL's, and not root: then nothing can be told.</summary>
-    public bool CanTell => Environment.IsPrivilegedProcess || _owner.User == LocalUsers.Effective;
+    public bool CanTell => Environment.IsPrivilegedProcess || user == LocalUsers.Effective;
+
+    /// <summary>Looks as the owner of a data directory.</summary>
+    /// <exception cref="BackupException">It is gone.</exception>
+    public static ArchivingAccess Of(DataDirectory data, ProcessLauncher launcher) => LocalFiles.Look(data.Path, follow: true) is { } owner
+        ? new ArchivingAccess(owner.User, owner.Group, launcher)
+        : throw new BackupException(ErrorKind.Failed, $"the data directory {data.Path} is gone", "see where the server keeps it: SHOW data_directory");
 
     /// <summary>What is in the way of archiving, with the commands that mend it; and what is in the way only of recovery.</summary>
     public async Task<(IReadOnlyList<BackupException> Archiving, IReadOnlyList<BackupException> Recovery)> ProblemsAsync(
@@ -54,6 +58,29 @@ public sealed class ArchivingAccess(DataDirectory data, ProcessLauncher launcher
         Add(archiving, await UnwritableAsync("BACKUP_WAL_DIR", needs.ArchiveDirectory, cancel));
         Add(archiving, await UnwritableAsync("BACKUP_SPOOL_DIR", needs.SpoolDirectory, cancel));
         return (archiving, recovery);
+    }
+
+    /// <summary>What is in the way of a recovery that fetches from the archive, with the commands that mend it.</summary>
+    public async Task<IReadOnlyList<BackupException>> ProblemsOfRecoveryAsync(ArchivingNeeds needs, CancellationToken cancel)
+    {
+        var problems = new List<BackupException>();
+        Add(problems, await UnreadableAsync("this program", needs.Program, Searchable, $"chmod 755 {Word(needs.Program)}", cancel));
+        foreach (var (what, path) in needs.KeyFiles.Where(File.Exists).Select(static k => ("the key", k))
+            .Concat(needs.EnvFile is { } env ? [("the settings", env)] : []))
+        {
+            Add(problems, await UnreadableAsync(what, path, Readable, GiveGroup(path), cancel));
+        }
+
+        if (!await CanAsync(Searchable, needs.ArchiveDirectory, cancel))
+        {
+            var closed = await FirstClosedAsync(needs.ArchiveDirectory, cancel);
+            Add(problems, new BackupException(
+                ErrorKind.Configuration,
+                $"PostgreSQL's user {User} can't read BACKUP_WAL_DIR={needs.ArchiveDirectory}: it may not enter {closed}",
+                $"chmod o+x {Word(closed ?? needs.ArchiveDirectory)}, or make {User} its owner"));
+        }
+
+        return problems;
     }
 
     private static void Add(List<BackupException> problems, BackupException? problem)
@@ -122,10 +149,10 @@ public sealed class ArchivingAccess(DataDirectory data, ProcessLauncher launcher
     {
         var test = ProgramPath.Require("test", "coreutils");
         string[] arguments = [how, path];
-        var command = _owner.User == LocalUsers.Effective
+        var command = user == LocalUsers.Effective
             ? new ChildCommand(test, arguments)
             : new ChildCommand(
-                ProgramPath.Require("setpriv", "util-linux"), [$"--reuid={_owner.User}", $"--regid={_owner.Group}", "--init-groups", "--", test, .. arguments]);
+                ProgramPath.Require("setpriv", "util-linux"), [$"--reuid={user}", $"--regid={group}", "--init-groups", "--", test, .. arguments]);
         await using var child = launcher.Start(command with { Directory = "/" });
         child.CloseInput();
         _ = await child.ReadTextAsync(cancel);
@@ -140,14 +167,9 @@ public sealed class ArchivingAccess(DataDirectory data, ProcessLauncher launcher
         };
     }
 
-    private string GroupOf() => LocalUsers.GroupName(_owner.Group) ?? _owner.Group.ToString(CultureInfo.InvariantCulture);
+    private string GroupOf() => LocalUsers.GroupName(group) ?? group.ToString(CultureInfo.InvariantCulture);
 
     private string GiveGroup(string path) => $"chgrp {GroupOf()} {Word(path)} && chmod 640 {Word(path)}";
 
-    private static string NameOf(uint user) => LocalUsers.NameOf(user) ?? user.ToString(CultureInfo.InvariantCulture);
-
-    // As a shell takes it.
-    private static string Word(string path) => path.All(static c => char.IsAsciiLetterOrDigit(c) || "/._-+:@".Contains(c, StringComparison.Ordinal))
-        ? path
-        : $"'{path.Replace("'", "'\\''", StringComparison.Ordinal)}'";
+    private static string Word(string path) => ShellText.Word(path);
 }

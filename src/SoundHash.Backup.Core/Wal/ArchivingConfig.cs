@@ -12,6 +12,16 @@ public sealed record ArchivingParameter(string Name, string Value, string? Curre
 {
     /// <summary>True when the server has another value.</summary>
     public bool Differs => Current != Value;
+
+    /// <summary>It hands the log to another program now.</summary>
+    public bool IsOfAnother => Name switch
+    {
+        "archive_library" => Current is { Length: > 0 },
+        // What the server shows where archive_mode is off, and what stands in for a command that is to come.
+        "archive_command" => Current is not (null or "" or "(disabled)" or "/bin/true" or "/usr/bin/true" or "true" or ":" or "exit 0")
+            && !WalCommandText.IsOurs(Current),
+        _ => false,
+    };
 }
 
 /// <summary>What postgresql.conf must say for WAL to be archived here.</summary>
@@ -24,10 +34,14 @@ public static class ArchivingConfig
     public static async Task<IReadOnlyList<ArchivingParameter>> ReadAsync(Session session, string archiveCommand, CancellationToken cancel)
     {
         var found = await session.QueryAsync(
-            "SELECT name, setting, context FROM pg_settings WHERE name IN ('wal_level', 'archive_mode', 'archive_command', 'archive_timeout')",
+            "SELECT name, setting, context FROM pg_settings WHERE name IN ('wal_level', 'archive_mode', 'archive_command', 'archive_library', 'archive_timeout')",
             static r => (Name: r.GetString(0), Setting: r.GetString(1), Context: r.GetString(2)),
             cancel);
-        return Wanted(archiveCommand).Select(w =>
+        // With a library (since PostgreSQL 15) the command is not used.
+        ArchivingParameter[] without = found.Any(static f => f is { Name: "archive_library", Setting.Length: > 0 })
+            ? [new("archive_library", string.Empty, null, NeedsRestart: false)]
+            : [];
+        return Wanted(archiveCommand).Concat(without).Select(w =>
         {
             var now = found.First(f => f.Name == w.Name);
             // More than replica is fine too, and "always" archives all that "on" does.

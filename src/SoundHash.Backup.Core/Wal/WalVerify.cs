@@ -9,11 +9,18 @@ namespace SoundHash.Backup.Wal;
 
 /// <summary>What reading archived files found.</summary>
 /// <param name="Read">How many were read to their end and are as they were archived.</param>
-/// <param name="Locked">How many are encrypted and could not be decrypted, so that only their presence is known.</param>
+/// <param name="Stored">How many were not decrypted, and are stored as they were.</param>
+/// <param name="Unread">How many were not decrypted, and how they were stored is not known: only their presence is.</param>
 /// <param name="Damage">What is wrong, by file.</param>
 /// <param name="KeyProblem">Why those could not be decrypted.</param>
+/// <param name="HasKey">A key was given, or opened others: then what it does not open can't be recovered with it.</param>
 public sealed record WalReadResult(
-    int Read, int Locked, IReadOnlyList<(WalFileName Name, BackupException Error)> Damage, BackupException? KeyProblem);
+    int Read,
+    int Stored,
+    int Unread,
+    IReadOnlyList<(WalFileName Name, BackupException Error)> Damage,
+    BackupException? KeyProblem,
+    bool HasKey);
 
 /// <summary>Reads archived files back: content against sum, header against name, length against header.</summary>
 /// <param name="wal">The archive.</param>
@@ -28,7 +35,8 @@ public sealed class WalVerify(
     {
         var damage = new ConcurrentBag<(WalFileName Name, BackupException Error)>();
         var locked = new ConcurrentBag<(WalFileName Name, BackupException Error)>();
-        var (read, decrypted) = (0, 0);
+        var (read, decrypted, stored) = (0, 0, 0);
+        BackupException? problem = null;
         var options = new ParallelOptions { MaxDegreeOfParallelism = jobs, CancellationToken = cancel };
         await Parallel.ForEachAsync(entries, options, async (entry, stop) =>
         {
@@ -50,7 +58,8 @@ public sealed class WalVerify(
             }
             catch (BackupException e) when (e.Kind is ErrorKind.Encryption or ErrorKind.ToolMissing)
             {
-                locked.Add((entry.Name, e));
+                Interlocked.CompareExchange(ref problem, e, null);
+                await ReadStoredAsync(entry, e, stop);
             }
             catch (BackupException e) when (e.Kind == ErrorKind.Verification)
             {
@@ -59,13 +68,34 @@ public sealed class WalVerify(
         });
 
         // With a key that opens others, one that it does not open is damaged.
-        var shut = decrypted == 0 && !locked.IsEmpty;
+        var shut = decrypted == 0;
         var wrong = damage.Concat(shut ? [] : locked.Select(static l => (l.Name, AsDamage(l.Error))));
         return new WalReadResult(
             read,
+            stored,
             shut ? locked.Count : 0,
             wrong.OrderBy(static w => w.Name.Name, StringComparer.Ordinal).ToList(),
-            shut ? locked.MinBy(static l => l.Name.Name, StringComparer.Ordinal).Error : null);
+            stored > 0 || (shut && !locked.IsEmpty) ? problem : null,
+            hasAgeKey || !shut);
+
+        async Task ReadStoredAsync(WalEntry entry, BackupException shutBy, CancellationToken stop)
+        {
+            try
+            {
+                if (await wal.Archive.IsStoredAsItWasAsync(entry.Name, meter, stop))
+                {
+                    Interlocked.Increment(ref stored);
+                }
+                else
+                {
+                    locked.Add((entry.Name, shutBy));
+                }
+            }
+            catch (BackupException e) when (e.Kind == ErrorKind.Verification)
+            {
+                damage.Add((entry.Name, e));
+            }
+        }
     }
 
     /// <summary>Makes sure that a file is what its name says and has the content that was archived.</summary>

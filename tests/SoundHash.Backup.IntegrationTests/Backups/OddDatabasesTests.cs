@@ -27,7 +27,10 @@ public sealed class OddDatabasesTests(PostgresCluster cluster)
         Assert.Equal(
             "i de-u-co-phonebk C.UTF-8",
             await cluster.TextAsync(
-                "postgres", $"SELECT concat_ws(' ', datlocprovider, daticulocale, datcollate) FROM pg_database WHERE datname = '{copy}'"));
+                "postgres", $"""
+                SELECT concat_ws(' ', datlocprovider, coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'), datcollate)
+                FROM pg_database d WHERE datname = '{copy}'
+                """));
         Assert.Equal("Aerger,Ärger,Zorn", await cluster.TextAsync(copy, "SELECT string_agg(n, ',' ORDER BY n) FROM names"));
     }
 

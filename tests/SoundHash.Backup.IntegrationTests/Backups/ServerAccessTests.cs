@@ -129,7 +129,7 @@ public sealed class ServerAccessTests(PostgresCluster cluster, PasswordCluster t
     {
         var role = $"no_lo_{Guid.NewGuid():n}"[..20];
         var database = await cluster.CreateDatabaseAsync(
-            $"CREATE ROLE {role} LOGIN; GRANT pg_read_all_data TO {role}; CREATE TABLE t (id int); SELECT lo_from_bytea(0, 'x')");
+            $"CREATE ROLE {role} LOGIN; {PostgresPrograms.LetRead(role)}; CREATE TABLE t (id int); SELECT lo_from_bytea(0, 'x')");
         using var work = new Workspace(cluster, database);
         work.Set("DATABASE_USER", role);
 
@@ -144,7 +144,7 @@ public sealed class ServerAccessTests(PostgresCluster cluster, PasswordCluster t
         var role = $"partial_{Guid.NewGuid():n}"[..20];
         var database = await cluster.CreateDatabaseAsync(
             $"""
-            CREATE ROLE {role} LOGIN; GRANT pg_read_all_data TO {role};
+            CREATE ROLE {role} LOGIN; {PostgresPrograms.LetRead(role)};
             CREATE TABLE tenants (owner text); INSERT INTO tenants VALUES ('{role}'), ('other');
             ALTER TABLE tenants ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON tenants USING (owner = current_user);
             """);

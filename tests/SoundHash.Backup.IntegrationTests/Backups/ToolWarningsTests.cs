@@ -11,7 +11,7 @@ public sealed class ToolWarningsTests(PostgresCluster cluster)
         var role = $"reader_{Guid.NewGuid():n}"[..20];
         var database = await cluster.CreateDatabaseAsync(
             $"""
-            CREATE ROLE {role} LOGIN; GRANT pg_read_all_data TO {role};
+            CREATE ROLE {role} LOGIN; {PostgresPrograms.LetRead(role)};
             CREATE TABLE t (id int);
             CREATE SUBSCRIPTION {role} CONNECTION 'host=nowhere' PUBLICATION p WITH (connect = false, slot_name = NONE);
             """);

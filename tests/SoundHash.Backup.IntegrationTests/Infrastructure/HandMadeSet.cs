@@ -24,7 +24,7 @@ public static class HandMadeSet
         await TextAsync(connection, "CREATE TABLE IF NOT EXISTS backed_up (n int); INSERT INTO backed_up VALUES (1); SELECT 'x'");
         var stop = (await TextAsync(connection, $"SELECT lsn::text FROM {stopCall}"))!;
         var first = (await TextAsync(connection, $"SELECT pg_walfile_name('{start}')"))!;
-        var last = (await TextAsync(connection, $"SELECT pg_walfile_name('{stop}'::pg_lsn - 1)"))!;
+        var last = (await TextAsync(connection, $"SELECT pg_walfile_name('{Before(stop)}')"))!;
 
         var volume = Encoding.ASCII.GetBytes("not really a volume");
         var sum = Convert.ToHexStringLower(SHA256.HashData(volume));
@@ -77,6 +77,14 @@ public static class HandMadeSet
         await File.WriteAllTextAsync(Path.Combine(folder, "manifest.json"), SetEditor.WithChecksum(manifest));
         await ArchivingCluster.GiveToPostgresAsync(Path.Combine(cluster.Site, "backups"));
         return (first, last);
+    }
+
+    // A position at the beginning of a segment ends the one before; pg_lsn can't be counted with before PostgreSQL 14.
+    private static string Before(string lsn)
+    {
+        var parts = lsn.Split('/').Select(static p => ulong.Parse(p, NumberStyles.HexNumber, CultureInfo.InvariantCulture)).ToList();
+        var before = (parts[0] << 32) + parts[1] - 1;
+        return string.Create(CultureInfo.InvariantCulture, $"{before >> 32:X}/{before & 0xFFFFFFFF:X}");
     }
 
     private static async Task<string?> TextAsync(NpgsqlConnection connection, string sql)

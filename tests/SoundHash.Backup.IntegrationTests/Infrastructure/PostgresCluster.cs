@@ -43,7 +43,7 @@ public class PostgresCluster : IAsyncLifetime
             directory: "/");
         await File.AppendAllTextAsync(
             Path.Combine(DataDirectory, "postgresql.conf"),
-            $"\nlisten_addresses = ''\nunix_socket_directories = '{_folder}'\nfsync = off\nmax_connections = 60\n{Settings}\n");
+            $"\nlisten_addresses = ''\nunix_socket_directories = '{_folder}'\nfsync = off\nmax_connections = 60\npassword_encryption = 'scram-sha-256'\n{Settings}\n");
         var script = $$"""
             cd /
             {{drop}} {{Bin}}/postgres -D '{{DataDirectory}}' >'{{LogFile}}' 2>&1 </dev/null &

@@ -20,13 +20,19 @@ public sealed class DamagedPagesTests(ScriptArchivingCluster cluster) : IClassFi
         var result = (await work.RunAsync(PhysicalProbe.Arguments)).Expect(8);
 
         result.Says("1 pages of the cluster have a wrong checksum").Says($"precious of database \"{table.Database}\"").Says("block 7");
-        var sets = await work.JsonAsync(0, "backup", "list");
+        var sets = await work.JsonAsync(8, "backup", "list");
         Assert.Equal(2, sets.GetProperty("sets").GetArrayLength());
         var bad = sets.GetProperty("sets")[0];
         Assert.NotEqual(good, bad.GetProperty("id").GetString());
         Assert.Equal(1, bad.GetProperty("physical").GetProperty("damagedPages").GetInt32());
-        Assert.Contains("NOT GOOD: 1 damaged page", (await work.RunAsync("backup", "list")).Output, StringComparison.Ordinal);
-        (await work.RunAsync("backup", "verify", bad.GetProperty("id").GetString()!, "--deep")).Expect(0);
+        Assert.Contains(
+            "NOT GOOD: 1 damaged page", (await work.RunAsync("backup", "list")).Expect(8).Says("is not good: 1 of its pages").Output, StringComparison.Ordinal);
+        foreach (var way in (string[][])[["show"], ["verify"], ["verify", "--deep"]])
+        {
+            (await work.RunAsync(["backup", .. way, bad.GetProperty("id").GetString()!])).Expect(8).Says("is not good: 1 of its pages");
+        }
+
+        (await work.RunAsync("backup", "verify", good)).Expect(0);
 
         (await StreamAsync(work)).Expect(8).Says("1 pages of the cluster have a wrong checksum").Says("block 7");
     }

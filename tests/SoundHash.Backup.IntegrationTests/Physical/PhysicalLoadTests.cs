@@ -65,7 +65,7 @@ public sealed class PhysicalLoadTests(ScriptArchivingCluster cluster) : IClassFi
 
         Assert.Equal(balances, await copy.TextAsync(database, PgbenchLoad.Balances));
         Assert.Equal("3000", await copy.TextAsync(database, "SELECT count(*)::text FROM shrinks"));
-        await Command.ShellAsync($"{PostgresPrograms.Directory}/pg_amcheck -h '{copy.Host}' -U postgres --install-missing --heapallindexed '{database}'");
+        await PostgresPrograms.CheckAsync(copy.Host, database);
     }
 
     [Fact]

@@ -190,10 +190,25 @@ public sealed class ArchiveCareTests : IAsyncLifetime
         string[] elsewhere = [.. (File.ReadAllLines(_cluster.EnvFile)).Where(static l => !l.StartsWith("DATABASE_HOST", StringComparison.Ordinal)), "DATABASE_HOST=/nowhere"];
         File.WriteAllLines(_cluster.EnvFile, elsewhere);
 
-        var status = (await RunAsync("status")).Expect(0).Output;
+        var status = (await RunAsync("status")).Expect(5).Says("the server can't be asked").Output;
         Assert.Contains("server    unknown: can't connect", status, StringComparison.Ordinal);
         Assert.Contains("how far it is behind the server is unknown", status, StringComparison.Ordinal);
         (await RunAsync("verify")).Expect(0).Says("the server can't be asked");
+
+        // The machine of the archive, which is to know no server.
+        File.WriteAllLines(_cluster.EnvFile, elsewhere.Where(static l => !l.StartsWith("DATABASE_", StringComparison.Ordinal)));
+        (await RunAsync("status")).Expect(0).Says("the server can't be asked");
+    }
+
+    [Fact]
+    public async Task An_archive_without_a_base_backup_that_it_makes_consistent_is_no_success()
+    {
+        Directory.Delete(Path.Combine(_cluster.Site, "backups"), recursive: true);
+
+        foreach (var verb in (string[])["status", "verify"])
+        {
+            (await RunAsync(verb)).Expect(8).Says("can be recovered to no moment").Says("shbackup backup --kind physical");
+        }
     }
 
     [Fact]
@@ -212,12 +227,32 @@ public sealed class ArchiveCareTests : IAsyncLifetime
         await _cluster.ArchivedAsync(sealed1);
 
         var unread = Cluster(await JsonAsync(0, "verify"));
-        Assert.Equal(1, unread.GetProperty("unread").GetInt32());
-        (await RunAsync("verify")).Expect(0).Says("only their presence was checked").Says("BACKUP_DECRYPTION_IDENTITY_FILE");
+        Assert.Equal((1, 0), (unread.GetProperty("stored").GetInt32(), unread.GetProperty("unread").GetInt32()));
+        var said = (await RunAsync("verify")).Expect(0).Says("BACKUP_DECRYPTION_IDENTITY_FILE");
+        Assert.Contains("1 are as they were stored", said.Output, StringComparison.Ordinal);
 
         File.AppendAllLines(_cluster.EnvFile, [$"BACKUP_DECRYPTION_IDENTITY_FILE=\"{identity}\""]);
         var read = Cluster(await JsonAsync(0, "verify"));
         Assert.Equal((0, read.GetProperty("files").GetInt32()), (read.GetProperty("unread").GetInt32(), read.GetProperty("read").GetInt32()));
+    }
+
+    [Fact]
+    public async Task Without_the_key_damage_is_found_and_what_can_not_be_checked_is_no_success()
+    {
+        var identity = Path.Combine(_cluster.Site, "identity.txt");
+        var recipient = (await Command.ShellAsync($"age-keygen -o \"{identity}\" 2>/dev/null && age-keygen -y \"{identity}\"")).Expect(0).Output.Trim();
+        File.AppendAllLines(_cluster.EnvFile, ["BACKUP_ENCRYPTION_ENABLED=true", "BACKUP_ENCRYPTION_METHOD=age", $"BACKUP_ENCRYPTION_KEY={recipient}"]);
+        var shut = await _cluster.SwitchWalAsync();
+        await _cluster.ArchivedAsync(shut);
+        (await RunAsync("verify")).Expect(0);
+
+        var sum = File.ReadAllLines(Path.Combine(_archive, $"{shut}.sha256"));
+        File.WriteAllText(Path.Combine(_archive, $"{shut}.sha256"), $"{sum[0]}\n");
+        (await RunAsync("verify")).Expect(7).Says("could not be checked").Says("BACKUP_DECRYPTION_IDENTITY_FILE");
+
+        File.WriteAllText(Path.Combine(_archive, $"{shut}.sha256"), string.Join('\n', sum));
+        SetEditor.FlipBit(Path.Combine(_archive, shut));
+        (await RunAsync("verify")).Expect(8).Says(shut);
     }
 
     [Fact]

@@ -30,6 +30,24 @@ public sealed class ArchivingSetupTests
     }
 
     [Fact]
+    public async Task What_archives_the_WAL_already_is_not_replaced_unless_that_is_asked_for()
+    {
+        await using var cluster = await MadeAsync("chmod 644");
+        await ArchivingCluster.GiveToPostgresAsync(cluster.Site);
+        const string Other = "pgbackrest --stanza=demo archive-push %p";
+        await cluster.ExecuteAsync("postgres", $"ALTER SYSTEM SET archive_command = '{Other}'");
+        await cluster.ExecuteAsync("postgres", "SELECT pg_reload_conf()");
+        await Eventually.TrueAsync(async () => await cluster.TextAsync("postgres", "SHOW archive_command") == Other, "the server has read it");
+
+        (await ApplyAsync(cluster)).Expect(3).Says("nothing was set").Says(Other).Says("--replace");
+        Assert.Equal(Other, await cluster.TextAsync("postgres", "SHOW archive_command"));
+
+        (await ApplyAsync(cluster, "--replace")).Expect(0);
+        await cluster.ArchivedAsync(await cluster.SwitchWalAsync());
+        (await ApplyAsync(cluster)).Expect(0);
+    }
+
+    [Fact]
     public async Task A_directory_that_PostgreSQLs_user_may_not_enter_is_named()
     {
         await using var cluster = await MadeAsync("chmod 644");
@@ -63,6 +81,7 @@ public sealed class ArchivingSetupTests
         await using (var receiver = await cluster.ReceiveAsync())
         {
             await cluster.ConvergesAsync(await cluster.FillAsync());
+            (await cluster.RunAsync("backup", "--kind", "physical", "--env-file", cluster.EnvFile)).Expect(0);
             (await cluster.RunAsync("wal-archive", "status", "--env-file", cluster.EnvFile)).Expect(0);
 
             // What was received of the unfinished segment counts, but for zeros at the end of its last record.
@@ -101,8 +120,8 @@ public sealed class ArchivingSetupTests
         return cluster;
     }
 
-    private static Task<CommandResult> ApplyAsync(ArchivingCluster cluster) =>
-        Command.RunAsync(Workspace.Executable, ["wal-archive", "generate-config", "--apply", "--env-file", cluster.EnvFile], null, "/");
+    private static Task<CommandResult> ApplyAsync(ArchivingCluster cluster, params string[] options) =>
+        Command.RunAsync(Workspace.Executable, ["wal-archive", "generate-config", "--apply", .. options, "--env-file", cluster.EnvFile], null, "/");
 
     private static string Remedy(CommandResult refused)
     {

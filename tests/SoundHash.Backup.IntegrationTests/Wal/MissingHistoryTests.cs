@@ -45,6 +45,7 @@ public sealed class MissingHistoryTests : IAsyncLifetime
     [Fact]
     public async Task Segments_without_their_history_are_a_problem_that_repair_mends_from_pg_wal()
     {
+        (await RunAsync("backup", "--kind", "physical", "--archive-timeout", "60")).Expect(0);
         await _cluster.ArchivedAsync(await _cluster.SwitchWalAsync());
         await RemoveAsync();
 

@@ -54,6 +54,10 @@ public sealed class NewSystemTests
                 json.RootElement.GetProperty("clusters").EnumerateArray().Select(static c => c.GetProperty("systemIdentifier").GetString()!).Order(StringComparer.Ordinal));
         }
 
+        // The cluster of now is meant where no set is named.
+        var plan = (await cluster.RunAsync("restore", "--target-dir", Path.Combine(cluster.Host, "any"), "--plan", "--env-file", cluster.EnvFile)).Expect(0);
+        Assert.Contains(newSet, plan.Says("the newest cluster are meant").Output, StringComparison.Ordinal);
+
         foreach (var (set, system) in ((string, string)[])[(oldSet, Path.GetFileName(old)), (newSet, Path.GetFileName(own))])
         {
             var target = Path.Combine(cluster.Host, $"restored-{set}");

@@ -86,19 +86,23 @@ public sealed class RunConfigurationTests : IDisposable
     [Fact]
     public void Encryption_is_off_until_it_is_turned_on()
     {
-        var settings = Settings.OfEnvironment(("BACKUP_ENCRYPTION_METHOD", "age"));
+        var settings = Settings.OfEnvironment();
 
         Assert.Equal(EncryptionMethod.None, EncryptionConfiguration.Read(settings).Method);
         settings.ThrowIfInvalid();
     }
 
     // A line that is lost or misspelt must not mean a backup in clear text.
-    [Fact]
-    public void A_key_without_a_word_on_whether_to_encrypt_is_refused()
+    [Theory]
+    [InlineData("BACKUP_ENCRYPTION_KEY", "age1abc", "BACKUP_ENCRYPTION_ENABLED must say true or false")]
+    [InlineData("BACKUP_ENCRYPTION_METHOD", "age", "BACKUP_ENCRYPTION_ENABLED must say true or false")]
+    [InlineData("BACKUP_ENCRYPT", "true", "BACKUP_ENCRYPT is unknown, and might mean that backups are to be encrypted")]
+    [InlineData("BACKUP_ENCRYPTED", "true", "BACKUP_ENCRYPTED is unknown, and might mean that backups are to be encrypted")]
+    public void What_may_mean_to_encrypt_without_a_word_on_whether_to_is_refused(string name, string value, string says)
     {
-        var silent = Settings.OfEnvironment(("BACKUP_ENCRYPTION_KEY", "age1abc"));
+        var silent = Settings.OfEnvironment((name, value));
         _ = EncryptionConfiguration.Read(silent);
-        Assert.StartsWith("BACKUP_ENCRYPTION_ENABLED must say true or false", silent.Refused().Message, StringComparison.Ordinal);
+        Assert.StartsWith(says, silent.Refused().Message, StringComparison.Ordinal);
 
         var off = Settings.OfEnvironment(("BACKUP_ENCRYPTION_KEY", "age1abc"), ("BACKUP_ENCRYPTION_ENABLED", "false"));
         Assert.Equal(EncryptionMethod.None, EncryptionConfiguration.Read(off).Method);

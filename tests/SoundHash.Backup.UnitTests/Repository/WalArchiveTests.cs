@@ -15,6 +15,7 @@ public sealed class WalArchiveTests : IDisposable
     private const string Name = "000000010000000000000003";
     private const string Key = "7300000000000000001/00000001/000000010000000000000003";
 
+    private static readonly Seal Gzip = RepositoryFixture.Plain with { Compression = new Compression(CompressionMethod.Gzip, null, 0) };
     private readonly TempFolder _folder = new();
     private readonly TempFolder _files = new();
     private readonly LocalObjectStore _store;
@@ -116,6 +117,53 @@ public sealed class WalArchiveTests : IDisposable
     }
 
     [Fact]
+    public async Task How_a_file_is_stored_can_be_checked_without_a_key_also_after_a_killed_run_that_stored_it_in_another_way()
+    {
+        var name = TestWal.Name(Name);
+        var bytes = TestRun.NewRandom().Noise(100_000);
+        await _archive.PutAsync(_files, Name, bytes, Gzip);
+        Assert.True(await _archive.IsStoredAsItWasAsync(name, null, TestRun.Cancel));
+
+        // Killed between the sum and the object; the next run's settings are others.
+        File.Delete(_folder[Key]);
+        await _archive.PutAsync(_files, Name, bytes);
+        Assert.Equal(bytes, await File.ReadAllBytesAsync(_folder[Key], TestRun.Cancel));
+        Assert.True(await _archive.IsStoredAsItWasAsync(name, null, TestRun.Cancel));
+
+        bytes[50_000] ^= 1;
+        await File.WriteAllBytesAsync(_folder[Key], bytes, TestRun.Cancel);
+        var e = await Assert.ThrowsAsync<BackupException>(() => _archive.IsStoredAsItWasAsync(name, null, TestRun.Cancel));
+        Assert.Equal(ErrorKind.Verification, e.Kind);
+    }
+
+    [Fact]
+    public async Task Where_two_runs_store_a_file_at_once_in_two_ways_nothing_wrong_is_said_of_how_it_is_stored()
+    {
+        var bytes = TestRun.NewRandom().Noise(100_000);
+        await _archive.PutAsync(_files, Name, bytes, Gzip);
+        var stored = await File.ReadAllBytesAsync(_folder[Key], TestRun.Cancel);
+        File.Delete(_folder[Key]);
+
+        // The first one, which wrote the sum, gets its object in when the second one is about to.
+        var calls = 0;
+        var result = await _archive.PutAsync(
+            _files,
+            Name,
+            bytes,
+            beforeCommit: () =>
+            {
+                if (++calls == 2)
+                {
+                    File.WriteAllBytes(_folder[Key], stored);
+                }
+            });
+
+        Assert.Equal(WalPutResult.AlreadyThere, result);
+        Assert.Equal(bytes, await ReadAsync(Name));
+        Assert.False(await _archive.IsStoredAsItWasAsync(TestWal.Name(Name), null, TestRun.Cancel));
+    }
+
+    [Fact]
     public async Task An_object_without_its_sum_is_an_error_on_read_and_listed_as_one()
     {
         await _archive.PutAsync(_files, Name, [1, 2, 3]);
@@ -129,7 +177,7 @@ public sealed class WalArchiveTests : IDisposable
     public async Task A_damaged_sum_is_an_error_and_not_an_absent_one()
     {
         await _archive.PutAsync(_files, Name, [1, 2, 3]);
-        foreach (var text in new[] { string.Empty, "xyz", $"{new string('a', 64)}  000000010000000000000004\n", $"{new string('A', 64)}  {Name}\n" })
+        foreach (var text in new[] { string.Empty, "xyz", $"{new string('a', 64)}  000000010000000000000004\n", $"{new string('A', 64)}  {Name}\n", $"{new string('a', 64)}  {Name}\n# stored xxh128 12\n" })
         {
             await File.WriteAllTextAsync(_folder[$"{Key}.sha256"], text, TestRun.Cancel);
             await Assert.ThrowsAsync<BackupException>(() => ReadAsync(Name));

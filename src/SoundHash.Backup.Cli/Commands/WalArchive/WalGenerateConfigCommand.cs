@@ -14,8 +14,14 @@ internal sealed class WalGenerateConfigCommand : VerbCommand
 {
     private readonly Option<bool> _apply = new("--apply") { Description = "Set it on the server (ALTER SYSTEM), and say what needs a restart" };
 
+    private readonly Option<bool> _replace = new("--replace") { Description = "With --apply: also where another program archives the WAL now, which then no longer does" };
+
     public WalGenerateConfigCommand(CommonOptions common)
-        : base("generate-config", "Print what postgresql.conf needs for WAL to be archived", common) => Options.Add(_apply);
+        : base("generate-config", "Print what postgresql.conf needs for WAL to be archived", common)
+    {
+        Options.Add(_apply);
+        Options.Add(_replace);
+    }
 
     public override IReadOnlyList<string> Examples { get; } =
         ["shbackup wal-archive generate-config", "shbackup wal-archive generate-config --env-file /etc/shbackup/.env --apply"];
@@ -49,6 +55,14 @@ internal sealed class WalGenerateConfigCommand : VerbCommand
             cli, data, new ArchivingNeeds(program, settings.EnvFilePath, keys.IdentityFiles, wal.Directory, wal.SpoolDirectory), apply, cancel);
         if (apply)
         {
+            if (!parse.GetValue(_replace) && parameters.FirstOrDefault(static p => p.IsOfAnother) is { } other)
+            {
+                throw new BackupException(
+                    ErrorKind.Configuration,
+                    $"nothing was set: {session.Settings.Server} gives its WAL to another program, {other.Name} = {Quote(other.Current!)}",
+                    "with --apply --replace that program gets no more of it; to keep both, let that command call both, and fail when either does");
+            }
+
             await ArchivingConfig.ApplyAsync(session, parameters, cancel);
         }
 
@@ -60,7 +74,7 @@ internal sealed class WalGenerateConfigCommand : VerbCommand
     // A command that PostgreSQL's user can't run is worse than none: it looks set up, and archives nothing.
     private static async Task EnsureAccessAsync(CliSession cli, DataDirectory data, ArchivingNeeds needs, bool apply, CancellationToken cancel)
     {
-        var access = new ArchivingAccess(data, cli.Launcher);
+        var access = ArchivingAccess.Of(data, cli.Launcher);
         if (!access.CanTell)
         {
             cli.Log.Warning(

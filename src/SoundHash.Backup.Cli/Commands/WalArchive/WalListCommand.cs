@@ -22,7 +22,7 @@ internal sealed class WalListCommand(CommonOptions common)
         var site = await WalSite.OpenAsync(cli, own, askServer: true, cancel);
         if (site.ServerProblem is { } unasked)
         {
-            cli.Log.Information("the server can't be asked what it has not archived yet: {Problem:l}", unasked);
+            cli.Log.Information("the server can't be asked what it has not archived yet: {Problem:l}", unasked.Message);
         }
 
         var clusters = await site.ClustersAsync(cancel);

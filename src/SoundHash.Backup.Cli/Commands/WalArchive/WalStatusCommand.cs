@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using SoundHash.Backup.Cli.OptionGroups;
 using SoundHash.Backup.Cli.Output;
+using SoundHash.Backup.Configuration;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository.Archive;
@@ -31,9 +32,14 @@ internal sealed class WalStatusCommand(CommonOptions common)
             throw new BackupException(ErrorKind.Verification, site.Nothing(), "shbackup wal-archive generate-config says how to archive");
         }
 
-        if (site.ServerProblem is { } unasked)
+        var unasked = site.ServerProblem is { } e
+            ? new BackupException(e.Kind, $"the server can't be asked, so that this is the archive's side alone: {e.Message}", e.Hint, e)
+            : null;
+        // Where no server is named, this is the archive's machine, and its side is all there is.
+        var isMissed = unasked is not null && DatabaseConfiguration.IsGiven(settings);
+        if (unasked is not null && !isMissed)
         {
-            cli.Log.Warning("the server can't be asked, so that this is the archive's side alone: {Problem:l}", unasked);
+            cli.Log.Warning("{Message:l}", unasked.Message);
         }
 
         var problems = clusters.ToDictionary(static c => c, c => ProblemsOf(c).ToList());
@@ -44,11 +50,12 @@ internal sealed class WalStatusCommand(CommonOptions common)
                 $"nothing of the server's own cluster, system identifier {server.SystemIdentifier}, is archived here",
                 "check DATABASE_HOST, DATABASE_PORT, BACKUP_WAL_DIR and BACKUP_CLUSTER; shbackup wal-archive generate-config says how to archive"))
             : [];
-        var all = site.BrokenSets.Concat(problems.Values.SelectMany(static p => p)).Concat(stranger).ToList();
+        var all = site.BrokenSets.Concat(problems.Values.SelectMany(static p => p)).Concat(stranger)
+            .Concat(WalSite.Unrecoverable(clusters)).Concat(isMissed ? [unasked!] : []).ToList();
         var code = ExitCodes.WorstOf(all);
         var now = cli.Time.GetUtcNow();
         var document = new WalStatusDocument(
-            clusters.Select(c => ResultOf(c, problems[c], now)).ToList(), site.ServerProblem, code);
+            clusters.Select(c => ResultOf(c, problems[c], now)).ToList(), site.ServerProblem?.Message, code);
         cli.Print(document, ResultJson.Default.WalStatusDocument, Print);
         all.ForEach(cli.ReportLines);
         return code;
@@ -147,7 +154,7 @@ internal sealed class WalStatusCommand(CommonOptions common)
             foreach (var window in cluster.Windows)
             {
                 terminal.Line(
-                    $"  recovery  to any moment from {Sizes.Time(window.FromTime)} to {Sizes.Time(window.ToTime)} "
+                    $"  recovery  to any moment from {Sizes.Time(window.FromTime)} to the end of what was archived at {Sizes.Time(window.ToTime)} "
                     + $"(LSN {window.FromLsn} to {window.ToLsn}, timeline {window.Timeline}) with set {window.SetId}");
             }
 

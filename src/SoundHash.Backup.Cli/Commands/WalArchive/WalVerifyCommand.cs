@@ -54,16 +54,18 @@ internal sealed class WalVerifyCommand : VerbCommand
         var site = await WalSite.OpenAsync(cli, own, askServer: true, cancel);
         if (site.ServerProblem is { } unasked)
         {
-            cli.Log.Warning("the server can't be asked what it has not archived yet: {Problem:l}", unasked);
+            cli.Log.Warning("the server can't be asked what it has not archived yet: {Problem:l}", unasked.Message);
         }
 
         var errors = site.BrokenSets.ToList();
         var results = new List<WalVerifyResult>();
+        var clusters = new List<WalCluster>();
         foreach (var found in await site.ClustersAsync(cancel))
         {
             var repair = writing is null ? null : await RepairOfAsync(cli, found, parse.GetValue(_pgData), writing, compression!, errors, cancel);
             var repaired = repair is null ? [] : await FillAsync(repair, found, errors, cancel);
             var cluster = repaired.Count > 0 ? await site.LoadAsync(found.SystemIdentifier, cancel) : found;
+            clusters.Add(cluster);
             results.Add(await VerifyAsync(cli, cluster, own, jobs, meter, site.Store, repair, repaired, errors, cancel));
         }
 
@@ -72,6 +74,7 @@ internal sealed class WalVerifyCommand : VerbCommand
             throw new BackupException(ErrorKind.Verification, $"{site.Nothing()}, so that nothing was verified", "shbackup wal-archive status");
         }
 
+        errors.AddRange(WalSite.Unrecoverable(clusters));
         errors.ForEach(cli.ReportLines);
         var code = ExitCodes.WorstOf(errors);
         cli.Print(new WalVerifyDocument(results, code), ResultJson.Default.WalVerifyDocument, Print);
@@ -158,7 +161,8 @@ internal sealed class WalVerifyCommand : VerbCommand
             read with
             {
                 Read = read.Read + again.Read,
-                Locked = read.Locked + again.Locked,
+                Stored = read.Stored + again.Stored,
+                Unread = read.Unread + again.Unread,
                 Damage = read.Damage.Where(d => !replaced.Contains(d.Name)).Concat(again.Damage).ToList(),
                 KeyProblem = read.KeyProblem ?? again.KeyProblem,
             },
@@ -190,23 +194,26 @@ internal sealed class WalVerifyCommand : VerbCommand
             }
         }
 
-        if (cluster.Sets.Count == 0)
-        {
-            cli.Log.Warning("there is no physical backup of {System}: what is archived was looked at, but nothing can be recovered with it", cluster.SystemIdentifier);
-        }
-
         var problems = cluster.Problems.Concat(read.Damage.Select(d => WalText.Damage(d.Name, d.Error, cluster.Server, repair is not null))).ToList();
         if (read.KeyProblem is { } locked)
         {
             cli.Log.Warning(
-                "{Count} of {All} files are encrypted and were not decrypted, so that only their presence was checked: {Message:l}; {Hint:l}",
-                read.Locked,
+                "{Count} of {All} files are encrypted and were not decrypted: {Message:l}; {Hint:l}",
+                read.Stored + read.Unread,
                 files.Count,
                 locked.Message,
                 locked.Hint);
-            if (own.HasAgeKey)
+            if (read.HasKey)
             {
                 problems.Add(locked);
+            }
+            else if (read.Unread > 0)
+            {
+                problems.Add(new BackupException(
+                    ErrorKind.Encryption,
+                    $"{read.Unread} of {Sizes.Count(files.Count, "file")} of cluster {cluster.SystemIdentifier} could not be checked: they are encrypted, and "
+                    + $"their {WalLayout.SumSuffix} files do not say how they are stored",
+                    locked.Hint));
             }
         }
 
@@ -215,7 +222,8 @@ internal sealed class WalVerifyCommand : VerbCommand
             WalLayout.SystemFolder(cluster.SystemIdentifier),
             files.Count,
             read.Read,
-            read.Locked,
+            read.Stored,
+            read.Unread,
             cluster.Findings.Select(static f => WalGapResult.Of(f.Finding)).ToList(),
             repaired,
             problems.Select(static p => p.Message).ToList());
@@ -241,9 +249,10 @@ internal sealed class WalVerifyCommand : VerbCommand
                 terminal.Line($"not archived yet: {WalText.Of(gap)}");
             }
 
-            var unread = cluster.Unread > 0 ? $", {cluster.Unread} are there and were not decrypted" : string.Empty;
+            var stored = cluster.Stored > 0 ? $", {cluster.Stored} are as they were stored, which was checked without decrypting them" : string.Empty;
+            var unread = cluster.Unread > 0 ? $", {cluster.Unread} are there and were not read" : string.Empty;
             terminal.Line(
-                $"cluster {cluster.SystemIdentifier}: {cluster.Read} of {Sizes.Count(cluster.Files, "file")} are as they were archived{unread}; "
+                $"cluster {cluster.SystemIdentifier}: {cluster.Read} of {Sizes.Count(cluster.Files, "file")} are as they were archived{stored}{unread}; "
                 + Sizes.Count(cluster.Problems.Count, "problem"));
         }
     }

@@ -114,34 +114,13 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
     /// <param name="cancel">Cancels.</param>
     /// <exception cref="WalConflictException">The archive has other bytes under that name; nothing was touched.</exception>
     /// <exception cref="StorageException">The store can't be written.</exception>
-    public async Task<WalPutResult> PutAsync(WalSource source, Seal seal, Action? beforeCommit, CancellationToken cancel)
-    {
-        var key = WalLayout.KeyOf(systemIdentifier, source.Name);
-        if (await ReserveAsync(source, key, beforeCommit, cancel) && await store.ConfirmAsync(key, cancel) is not null)
-        {
-            return WalPutResult.AlreadyThere;
-        }
-
-        try
-        {
-            await using var writer = await store.OpenWriteAsync(key, WriteMode.CreateNew, cancel);
-            await using var sealing = seal.Compression.Compress(seal.Encryption?.Encrypt(writer) ?? writer);
-            await source.CopyToAsync(sealing, cancel);
-            beforeCommit?.Invoke();
-            await sealing.CompleteAsync(cancel);
-            return WalPutResult.Stored;
-        }
-        catch (ObjectExistsException)
-        {
-            // Somebody archived it since we looked, and the sum is the same: so is the content.
-            return WalPutResult.AlreadyThere;
-        }
-    }
+    public Task<WalPutResult> PutAsync(WalSource source, Seal seal, Action? beforeCommit, CancellationToken cancel) =>
+        new WalPut(store, source, WalLayout.KeyOf(systemIdentifier, source.Name), beforeCommit).RunAsync(seal, cancel);
 
     /// <summary>SHA-256 of a file's plain bytes, in lower-case hex; null when nothing of that name was ever begun.</summary>
     /// <exception cref="BackupException">The sum is there and can't be read.</exception>
-    public Task<string?> SumOfAsync(WalFileName name, CancellationToken cancel) =>
-        WalSum.ReadAsync(store, WalLayout.KeyOf(systemIdentifier, name), cancel);
+    public async Task<string?> SumOfAsync(WalFileName name, CancellationToken cancel) =>
+        (await WalSum.ReadAsync(store, WalLayout.KeyOf(systemIdentifier, name), cancel))?.Sha256;
 
     /// <summary>True when a file is archived.</summary>
     public async Task<bool> ContainsAsync(WalFileName name, CancellationToken cancel) =>
@@ -177,7 +156,7 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
 
         try
         {
-            var sum = await SumOfAsync(name, cancel) ?? throw WithoutSum(key);
+            var sum = await SumOfAsync(name, cancel) ?? throw WalPut.WithoutSum(store, key);
             var subject = $"WAL file {name} in store {store.Name}";
             stored = await SealedForm.OpenAsync(stored, subject, providers, cancel);
             return new VerifyingReadStage(stored, subject, null, ContentSum.Sha256(sum));
@@ -187,6 +166,26 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
             await stored.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>Reads a file as it is stored, without any key, to its end.</summary>
+    /// <param name="name">The file.</param>
+    /// <param name="meter">Measures the stored bytes.</param>
+    /// <param name="cancel">Cancels.</param>
+    /// <returns>False when it is not known how it is stored, so that nothing is said of it.</returns>
+    /// <exception cref="BackupException">It is not stored as it was, is gone, or can't be read.</exception>
+    public async Task<bool> IsStoredAsItWasAsync(WalFileName name, TransferMeter? meter, CancellationToken cancel)
+    {
+        var key = WalLayout.KeyOf(systemIdentifier, name);
+        if (await WalSum.ReadAsync(store, key, cancel) is not { Stored: { } hash })
+        {
+            return false;
+        }
+
+        var stored = await store.OpenReadAsync(key, 0, cancel);
+        await using var checking = new VerifyingReadStage(stored, $"WAL file {name} in store {store.Name}", null, ContentSum.XxHash128(hash));
+        await StreamCopy.DrainAsync(checking, meter, cancel);
+        return true;
     }
 
     /// <summary>Reads a small file (a history) as text; null when the archive does not have it.</summary>
@@ -251,46 +250,4 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
     }
 
     private string RemovedKey => $"{WalLayout.SystemFolder(systemIdentifier)}/{WalLayout.RemovedFile}";
-
-    // True when the name was taken before, by the same content.
-    private async Task<bool> ReserveAsync(WalSource source, string key, Action? beforeCommit, CancellationToken cancel)
-    {
-        if (await IsReservedAsync(source, key, cancel))
-        {
-            return true;
-        }
-
-        if (await store.StatAsync(key, cancel) is not null)
-        {
-            // Of a writer that was faster than we looked, or one whose sum was lost, which may hold anything.
-            return await IsReservedAsync(source, key, cancel) ? true : throw WithoutSum(key);
-        }
-
-        beforeCommit?.Invoke();
-        try
-        {
-            await WalSum.WriteAsync(store, key, source.Sha256, cancel);
-            return false;
-        }
-        catch (ObjectExistsException)
-        {
-            return await IsReservedAsync(source, key, cancel);
-        }
-    }
-
-    private async Task<bool> IsReservedAsync(WalSource source, string key, CancellationToken cancel)
-    {
-        if (await store.ConfirmAsync(key + WalLayout.SumSuffix, cancel) is null)
-        {
-            return false;
-        }
-
-        var known = await SumOfAsync(source.Name, cancel);
-        return known == source.Sha256 ? true : throw new WalConflictException(source.Name, store.Name, source.Sha256, known ?? "nothing");
-    }
-
-    private BackupException WithoutSum(string key) => new(
-        ErrorKind.Verification,
-        $"{key} in store {store.Name} has no {WalLayout.SumSuffix} beside it, so that its content can't be checked",
-        "restore that file from another copy of the archive; where there is none, and PostgreSQL still has the segment, move the object aside");
 }

@@ -194,11 +194,12 @@ public sealed class WalPieces(IObjectStore store, ulong systemIdentifier)
     {
         try
         {
-            await WalSum.WriteAsync(store, key, sha256, cancel);
+            await new WalSum(sha256, null).WriteAsync(store, key, WriteMode.CreateNew, cancel);
         }
         catch (ObjectExistsException)
         {
-            if (await WalSum.ReadAsync(store, key, cancel) is var known && known != sha256)
+            var known = (await WalSum.ReadAsync(store, key, cancel))?.Sha256;
+            if (known != sha256)
             {
                 throw Damaged(piece, $"is there with other content (SHA-256 {known ?? "nothing"}, here {sha256}); nothing was touched");
             }
@@ -215,7 +216,7 @@ public sealed class WalPieces(IObjectStore store, ulong systemIdentifier)
         {
             var subject = $"piece {piece} of WAL in store {store.Name}";
             stored = await SealedForm.OpenAsync(stored, subject, providers, cancel);
-            return new VerifyingReadStage(stored, subject, piece.To - piece.From, ContentSum.Sha256(sum));
+            return new VerifyingReadStage(stored, subject, piece.To - piece.From, ContentSum.Sha256(sum.Sha256));
         }
         catch
         {

@@ -24,9 +24,9 @@ public sealed class WalReplacement(IObjectStore store, ulong systemIdentifier, T
     {
         var key = WalLayout.KeyOf(systemIdentifier, source.Name);
         var known = await WalSum.ReadAsync(store, key, cancel);
-        if (known is not null && known != source.Sha256)
+        if (known is not null && known.Sha256 != source.Sha256)
         {
-            throw new WalConflictException(source.Name, store.Name, source.Sha256, known);
+            throw new WalConflictException(source.Name, store.Name, source.Sha256, known.Sha256);
         }
 
         var aside = string.Create(CultureInfo.InvariantCulture, $"{key}{DamagedInfix}{time.GetUtcNow().UtcDateTime:yyyyMMdd'T'HHmmss'Z'}");
@@ -37,15 +37,16 @@ public sealed class WalReplacement(IObjectStore store, ulong systemIdentifier, T
             await copy.CompleteAsync(cancel);
         }
 
-        if (known is null)
+        // While the object changes, its sum does not say how it is stored.
+        var sum = new WalSum(source.Sha256, null);
+        await sum.WriteAsync(store, key, WriteMode.Replace, cancel);
+        var file = await SealedWal.OfAsync(source, seal, cancel);
+        await using (var writer = await store.OpenWriteAsync(key, WriteMode.Replace, cancel))
         {
-            await WalSum.WriteAsync(store, key, source.Sha256, cancel);
+            await file.StoreAsync(writer, null, cancel);
         }
 
-        await using var writer = await store.OpenWriteAsync(key, WriteMode.Replace, cancel);
-        await using var sealing = seal.Compression.Compress(seal.Encryption?.Encrypt(writer) ?? writer);
-        await source.CopyToAsync(sealing, cancel);
-        await sealing.CompleteAsync(cancel);
+        await (sum with { Stored = file.Hash }).WriteAsync(store, key, WriteMode.Replace, cancel);
         return aside;
     }
 }

@@ -4,14 +4,20 @@ using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Repository.Archive;
 
-/// <summary>The file beside an object of the WAL archive that decides its content: its plain SHA-256, as coreutils write it.</summary>
-internal static class WalSum
+/// <summary>
+/// The file beside an object of the WAL archive: first, as coreutils write it, what the content is; then, in a comment to
+/// them, how that is stored.
+/// </summary>
+/// <param name="Sha256">SHA-256 of the plain bytes, lower-case hex: the content that the name has for ever.</param>
+/// <param name="Stored">XXH128 of the stored bytes, lower-case hex, which can be checked without a key; null where it is not known.</param>
+internal sealed record WalSum(string Sha256, string? Stored)
 {
     private const int MostBytes = 4096;
+    private const string StoredMark = "# stored xxh128 ";
 
-    /// <summary>The sum of an object, in lower-case hex; null when there is none.</summary>
+    /// <summary>The sum of an object; null when there is none.</summary>
     /// <exception cref="BackupException">It is there and can't be read.</exception>
-    public static async Task<string?> ReadAsync(IObjectStore store, string key, CancellationToken cancel)
+    public static async Task<WalSum?> ReadAsync(IObjectStore store, string key, CancellationToken cancel)
     {
         if (await store.ReadAsync(key + WalLayout.SumSuffix, MostBytes, cancel) is not { } bytes)
         {
@@ -19,19 +25,36 @@ internal static class WalSum
         }
 
         var name = NameOf(key);
-        var text = Encoding.ASCII.GetString(bytes);
-        return text.Length > 64 && text[..64].All(char.IsAsciiHexDigitLower) && text[64..].Trim() == name
-            ? text[..64]
-            : throw new BackupException(
-                ErrorKind.Verification,
-                $"{key}{WalLayout.SumSuffix} in store {store.Name} is damaged, so that the content of {name} can't be known",
-                "restore that file from another copy of the archive");
+        return Parse(Encoding.ASCII.GetString(bytes), name) ?? throw new BackupException(
+            ErrorKind.Verification,
+            $"{key}{WalLayout.SumSuffix} in store {store.Name} is damaged, so that the content of {name} can't be known",
+            "restore that file from another copy of the archive");
     }
 
-    /// <summary>Writes the sum of an object that is to come.</summary>
-    /// <exception cref="ObjectExistsException">It has one; that was not touched.</exception>
-    public static Task WriteAsync(IObjectStore store, string key, string sha256, CancellationToken cancel) => store.WriteAsync(
-        key + WalLayout.SumSuffix, Encoding.ASCII.GetBytes($"{sha256}  {NameOf(key)}\n"), WriteMode.CreateNew, cancel);
+    /// <summary>Writes it, whole or not at all.</summary>
+    /// <exception cref="ObjectExistsException">A new one was to be made and there is one; that was not touched.</exception>
+    public Task WriteAsync(IObjectStore store, string key, WriteMode mode, CancellationToken cancel)
+    {
+        var stored = Stored is null ? string.Empty : $"{StoredMark}{Stored}\n";
+        return store.WriteAsync(key + WalLayout.SumSuffix, Encoding.ASCII.GetBytes($"{Sha256}  {NameOf(key)}\n{stored}"), mode, cancel);
+    }
+
+    private static WalSum? Parse(string text, string name)
+    {
+        var lines = text.Split('\n', 2);
+        if (lines[0].Length <= 64 || !IsHex(lines[0][..64]) || lines[0][64..].Trim() != name)
+        {
+            return null;
+        }
+
+        var rest = lines.Length > 1 ? lines[1].Trim() : string.Empty;
+        var stored = rest.StartsWith(StoredMark, StringComparison.Ordinal) ? rest[StoredMark.Length..] : null;
+        return (rest.Length == 0) == (stored is null) && (stored is null || (stored.Length == 32 && IsHex(stored)))
+            ? new WalSum(lines[0][..64], stored)
+            : null;
+    }
+
+    private static bool IsHex(string text) => text.All(char.IsAsciiHexDigitLower);
 
     private static string NameOf(string key) => key[(key.LastIndexOf('/') + 1)..];
 }

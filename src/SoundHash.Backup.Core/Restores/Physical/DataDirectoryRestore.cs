@@ -45,7 +45,7 @@ internal sealed class DataDirectoryRestore(
             {
                 _ when cancel.IsCancellationRequested => (ErrorKind.Cancelled, "cancelled"),
                 BackupException known => (known.Kind, known.Message),
-                _ => (ErrorKind.Failed, e.Message),
+                _ => (ErrorKind.Storage, e.Message),
             };
             var places = string.Join(", ", ready.Tablespaces.Select(static t => t.Location).Prepend(ready.TargetDirectory));
             throw new BackupException(

@@ -45,6 +45,9 @@ public sealed record PhysicalRestoreOptions
     /// <summary>Absolute path of its settings, for restore_command, or null.</summary>
     public string? EnvironmentFile { get; init; }
 
+    /// <summary>Absolute paths of the files that decryption needs, for restore_command too.</summary>
+    public IReadOnlyList<string> KeyFiles { get; init; } = [];
+
     /// <summary>Directories of shbackup itself.</summary>
     public required OwnDirectories Own { get; init; }
 

@@ -8,6 +8,7 @@ using SoundHash.Backup.Processes;
 using SoundHash.Backup.Repository;
 using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage;
+using SoundHash.Backup.Wal;
 
 namespace SoundHash.Backup.Restores.Physical;
 
@@ -116,6 +117,12 @@ public sealed class PhysicalRestoreRun(
         var inPlace = target.Content == TargetContent.Filled;
         var mark = inPlace ? OldCluster.EnsureIs(target.Path, system, candidates[0].ServerVersion) : null;
         var oldWal = inPlace ? await OldWal.FindAsync(target.Path, new WalArchive(wal, system), providers, log, cancel) : OldWal.None;
+        if (options.Standby is { } primary)
+        {
+            var isReady = await FindProgramAsync("pg_isready", candidates[0], ofVersion: false, cancel);
+            await PrimaryConnection.EnsureReadableAsync(primary, isReady, launcher, log, cancel);
+        }
+
         var chosen = await ChooseAsync(candidates, system, options, oldWal, cancel);
         WarnOfDamage(chosen.Set);
         var contents = await SetVerifier.ReadPhysicalContentsAsync(store, chosen.Set, providers, cancel);
@@ -128,10 +135,45 @@ public sealed class PhysicalRestoreRun(
         }
 
         var saved = SavedBefore(mark, target.Path) ?? (oldWal.Files.Count > 0 ? OldWal.SavedFor(target.Path, time.GetUtcNow()) : null);
-        return new PreparedRestore(options, chosen, contents, target, tablespaces, oldWal, saved)
+        var ready = new PreparedRestore(options, chosen, contents, target, tablespaces, oldWal, saved)
         {
             ServerTools = options.Start ? await FindServerAsync(chosen.Set, cancel) : null,
         };
+        await EnsureFetchableAsync(ready, cancel);
+        WarnOfSpace(ready);
+        return ready;
+    }
+
+    // What root can read says nothing of the server, which runs restore_command as another user.
+    private async Task EnsureFetchableAsync(PreparedRestore ready, CancellationToken cancel)
+    {
+        var options = ready.Options;
+        if (DataOwner.Of(ready.TargetDirectory) is not { } owner)
+        {
+            return;
+        }
+
+        var needs = new ArchivingNeeds(options.Program, options.EnvironmentFile, options.KeyFiles, options.Own.Wal, options.Own.Spool);
+        var problems = await new ArchivingAccess(owner.User, owner.Group, launcher).ProblemsOfRecoveryAsync(needs, cancel);
+        if (options.Start && problems is [var first, ..])
+        {
+            throw new BackupException(first.Kind, $"the recovery could not fetch WAL: {first.Message}; nothing was changed", $"{first.Hint}; then restore again", first);
+        }
+
+        foreach (var problem in problems)
+        {
+            log.Warning("the recovery will not be able to fetch WAL: {Message:l}; before the server is started: {Hint:l}", problem.Message, problem.Hint);
+        }
+    }
+
+    // A file system that compresses may have room for more than it says.
+    private void WarnOfSpace(PreparedRestore ready)
+    {
+        var bytes = ready.Contents.Files.Where(static f => !f.Path.StartsWith("pg_tblspc/", StringComparison.Ordinal)).Sum(static f => f.Size);
+        if (!ready.IsInPlace && Physical.TargetDirectory.FreeBytes(ready.TargetDirectory) is var free && free < bytes)
+        {
+            log.Warning("{Directory:l} has {Free} bytes free, and the set's files are {Bytes} bytes", ready.TargetDirectory, free, bytes);
+        }
     }
 
     // Who owns the data directory could write any path into the mark.
@@ -199,7 +241,8 @@ public sealed class PhysicalRestoreRun(
         var segmentBytes = candidates[0].Physical!.WalSegmentBytes;
         var archived = await RecoverableWal.LoadAsync(
             wal, system, segmentBytes, withPieces: options.Standby is null, oldWal, options.Timeline, providers, cancel);
-        var waldump = await FindWaldumpAsync(candidates[0], cancel);
+        // That of another version can't read it.
+        var waldump = await FindProgramAsync("pg_waldump", candidates[0], ofVersion: true, cancel);
         var scan = new WalScan(archived.Archive, new WalPieces(wal, system), oldWal, waldump, launcher, providers);
         return await new RecoveryChoice(archived, scan, log).ChooseAsync(
             candidates.Where(c => c.Physical!.WalSegmentBytes == segmentBytes).ToList(),
@@ -227,17 +270,17 @@ public sealed class PhysicalRestoreRun(
 
     private static int MajorOf(Manifest set) => int.Parse(set.ServerVersion.Split('.')[0], CultureInfo.InvariantCulture);
 
-    // That of another version can't read it. It comes with the server, which need not be installed here.
-    private async Task<string?> FindWaldumpAsync(Manifest set, CancellationToken cancel)
+    // What comes with the server need not be installed here.
+    private async Task<string?> FindProgramAsync(string program, Manifest set, bool ofVersion, CancellationToken cancel)
     {
         try
         {
             var found = await tools.ForServerAsync(MajorOf(set), cancel);
-            return found.Major == MajorOf(set) ? found.Path("pg_waldump") : null;
+            return !ofVersion || found.Major == MajorOf(set) ? found.Path(program) : null;
         }
         catch (BackupException e) when (e.Kind == ErrorKind.ToolMissing)
         {
-            log.Debug("WAL can't be looked into: {Message:l}", e.Message);
+            log.Debug("{Program:l} can't be asked: {Message:l}", program, e.Message);
             return null;
         }
     }

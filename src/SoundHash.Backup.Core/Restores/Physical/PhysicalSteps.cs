@@ -1,3 +1,4 @@
+using SoundHash.Backup.Processes;
 using SoundHash.Backup.Repository;
 
 namespace SoundHash.Backup.Restores.Physical;
@@ -63,26 +64,30 @@ internal static class PhysicalSteps
         {
             next.Add(
                 "archiving is off in this copy (archive_mode = off in postgresql.auto.conf), so that it can't write into the archive of its "
-                + "original; when it takes the original's place: ALTER SYSTEM SET archive_mode = 'on', ALTER SYSTEM RESET recovery_target_timeline, restart, "
-                + "and take a new physical backup");
+                + $"original; when it takes the original's place: ALTER SYSTEM SET archive_mode = 'on'; {Resets(options)}restart it, and take a new physical backup");
         }
 
         return next;
     }
 
     private static string Start(PreparedRestore ready, string? configuration) => configuration is null
-        ? $"start the server as the owner of its files: pg_ctl -D {ready.TargetDirectory}{Aside(ready)} start; {Goal(ready)}"
+        ? $"start the server as the owner of its files: pg_ctl -D {ShellText.Word(ready.TargetDirectory)}{Aside(ready)} start; {Goal(ready)}"
         : $"start the server as the owner of its files, with {configuration} as its config_file, in which data_directory, hba_file and "
             + $"ident_file may have to be set to the new places; {Goal(ready)}";
 
-    // One that names its data directory names the original's: -D alone would start a server there.
+    // One that names its data directory names the original's: -D alone would start a server there. A shell reads what -o says.
     private static string Aside(PreparedRestore ready)
     {
         var file = Path.Combine(ready.TargetDirectory, "postgresql.conf");
         return File.Exists(file) && File.ReadLines(file).Any(static l => l.TrimStart().StartsWith("data_directory", StringComparison.OrdinalIgnoreCase))
-            ? $" -o \"-c data_directory={ready.TargetDirectory}\""
+            ? $" -o {ShellText.Word($"-c data_directory={ShellText.Word(ready.TargetDirectory)}")}"
             : string.Empty;
     }
+
+    // They are left where the target was, and would end the next recovery of this directory there.
+    private static string Resets(PhysicalRestoreOptions options) => string.Concat(
+        RecoverySettings.Make(options, string.Empty, 1).Where(static s => s.Name.StartsWith("recovery_target", StringComparison.Ordinal) && s.Value.Length > 0)
+            .Select(static s => $"ALTER SYSTEM RESET {s.Name}; "));
 
     private static string Goal(PreparedRestore ready)
     {

@@ -24,7 +24,7 @@ internal sealed class RecoveringServer(string directory, DataOwner? owner, PgToo
     /// <exception cref="BackupException">It can't be started.</exception>
     public async Task RunAsync(string log, IReadOnlyList<(string From, string To)> outside, CancellationToken cancel)
     {
-        var options = string.Join(' ', Settings(outside).Select(static s => $"-c {Quote($"{s.Name}={s.Value}")}"));
+        var options = string.Join(' ', Settings(outside).Select(static s => $"-c {ShellText.Word($"{s.Name}={s.Value}")}"));
         await ReadAsync("pg_ctl", ["start", "-D", directory, "-W", "-s", "-l", log, "-o", options], cancel);
     }
 
@@ -116,6 +116,4 @@ internal sealed class RecoveringServer(string directory, DataOwner? owner, PgToo
             yield return ("external_pid_file", string.Empty);
         }
     }
-
-    private static string Quote(string text) => $"'{text.Replace("'", "'\\''", StringComparison.Ordinal)}'";
 }

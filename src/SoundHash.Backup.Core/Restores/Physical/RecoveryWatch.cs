@@ -3,6 +3,7 @@ using System.Text;
 using Serilog;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Processes;
 
 namespace SoundHash.Backup.Restores.Physical;
 
@@ -22,6 +23,7 @@ internal sealed class RecoveryWatch(PreparedRestore ready, RecoveringServer serv
 
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan BetweenQueries = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan MostForStream = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan MostForFirstSign = TimeSpan.FromSeconds(10);
 
     private readonly ServerLogReader _news = new();
@@ -29,6 +31,7 @@ internal sealed class RecoveryWatch(PreparedRestore ready, RecoveringServer serv
     private readonly long _started = time.GetTimestamp();
     private string? _replayed;
     private long _asked;
+    private long _heard;
 
     /// <summary>Starts the server, and returns when it is where it was to be.</summary>
     /// <param name="outside">Configuration from outside the data directory, where it is now.</param>
@@ -66,7 +69,7 @@ internal sealed class RecoveryWatch(PreparedRestore ready, RecoveringServer serv
             throw new BackupException(
                 ErrorKind.Cancelled,
                 $"cancelled: set {ready.Set.Id} is restored to {ready.TargetDirectory}, and its server goes on recovering",
-                $"its log is {path}; pg_ctl -D {ready.TargetDirectory} stop ends it",
+                $"its log is {path}; pg_ctl -D {ShellText.Word(ready.TargetDirectory)} stop ends it",
                 e);
         }
         catch (BackupException e)
@@ -95,15 +98,17 @@ internal sealed class RecoveryWatch(PreparedRestore ready, RecoveringServer serv
         _unread.Clear().Append(lines[^1]);
         foreach (var line in lines[..^1])
         {
+            _heard = time.GetTimestamp();
             _news.Read(line);
         }
     }
 
     private bool IsThere() => _news.IsPaused || _news.IsPromoted || (_news.IsShutDown && !server.IsAlive())
-        || (ready.Options.Standby is not null && _news.IsReadable);
+        || (ready.Options.Standby is not null && _news.IsReadable && _news.IsStreaming);
 
     private void EnsureAlive(string path)
     {
+        EnsureStreams(path);
         if (_news.HeldBy is { } why)
         {
             throw new BackupException(
@@ -118,11 +123,26 @@ internal sealed class RecoveryWatch(PreparedRestore ready, RecoveringServer serv
             var isPortTaken = _news.Fatal.Any(static f => f.Contains("lock file", StringComparison.Ordinal) || f.Contains("sockets", StringComparison.Ordinal));
             throw new BackupException(
                 ErrorKind.ChildFailed,
-                $"its server ended: {fatal}",
+                $"its server ended: {fatal}{(_news.CommandError is { } said ? $"; restore_command said: {said}" : string.Empty)}",
                 isPortTaken
-                    ? $"another server has its port: pg_ctl -D {ready.TargetDirectory} -o '-p PORT' start, as the owner of its files, starts it on "
+                    ? $"another server has its port: pg_ctl -D {ShellText.Word(ready.TargetDirectory)} -o '-p PORT' start, as the owner of its files, starts it on "
                         + "another one, as --port PORT would have"
                     : $"see its log: {path}");
+        }
+    }
+
+    // It goes on by itself when its primary is there again; but what was asked for is a standby, and it may never become one.
+    private void EnsureStreams(string path)
+    {
+        var isSilent = _news.IsReadable && time.GetElapsedTime(_heard) > MostForStream;
+        if (ready.Options.Standby is { } primary && server.IsAlive() && !_news.IsStreaming && (_news.NotStreaming is not null || isSilent))
+        {
+            throw new BackupException(
+                ErrorKind.ChildFailed,
+                $"its server, a standby that replays the archive, does not stream from its primary ({primary}): "
+                    + (_news.NotStreaming ?? string.Create(CultureInfo.InvariantCulture, $"nothing came for {MostForStream.TotalSeconds} s")),
+                $"it goes on trying: let the primary accept it (pg_hba.conf, a .pgpass file of the server's user), or correct primary_conninfo in "
+                    + $"{ready.TargetDirectory}/{RecoverySettings.File}, and reload it; its log is {path}");
         }
     }
 

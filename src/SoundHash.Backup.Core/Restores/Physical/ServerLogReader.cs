@@ -32,6 +32,12 @@ public sealed partial class ServerLogReader
     /// <summary>It reached its target and shut down for that.</summary>
     public bool IsShutDown { get; private set; }
 
+    /// <summary>As a standby, it gets the log from its primary.</summary>
+    public bool IsStreaming { get; private set; }
+
+    /// <summary>Why a standby last failed to get the log from its primary; or null. It tries again by itself.</summary>
+    public string? NotStreaming { get; private set; }
+
     /// <summary>It said that it has ended.</summary>
     public bool HasEnded { get; private set; }
 
@@ -47,11 +53,16 @@ public sealed partial class ServerLogReader
     /// <summary>Why it failed: the last lines of that kind.</summary>
     public IReadOnlyList<string> Fatal => _fatal;
 
+    /// <summary>The last error of restore_command, in its own words; or null.</summary>
+    public string? CommandError { get; private set; }
+
     /// <summary>Takes a line of the log.</summary>
     public void Read(string line)
     {
         if (Severity().Match(line) is not { Success: true } match)
         {
+            // What restore_command says goes there as it is.
+            CommandError = line.StartsWith("error: ", StringComparison.Ordinal) ? line["error: ".Length..] : CommandError;
             return;
         }
 
@@ -66,6 +77,8 @@ public sealed partial class ServerLogReader
         if (match.Groups["severity"].Value is "FATAL" or "PANIC")
         {
             _fatal.Add(text);
+            // Not what a client of its own is refused with (src/backend/replication/walreceiver.c, libpqwalreceiver.c).
+            NotStreaming = text.Contains("primary", StringComparison.Ordinal) || text.Contains("WAL", StringComparison.Ordinal) ? text : NotStreaming;
             return;
         }
 
@@ -90,6 +103,7 @@ public sealed partial class ServerLogReader
         IsReadable |= text is "database system is ready to accept read-only connections" or "database system is ready to accept read only connections";
         HeldBy ??= text == "recovery has paused" ? _detail ?? "its log does not say why" : null;
         IsPaused |= text == "pausing at the end of recovery";
+        IsStreaming |= text.StartsWith("started streaming WAL from primary", StringComparison.Ordinal);
         IsPromoted |= text == "database system is ready to accept connections";
         IsShutDown |= text == "shutdown at recovery target";
         HasEnded |= text == "database system is shut down";

@@ -26,14 +26,13 @@ internal static class SetCandidates
         }
 
         var physical = catalogue.Sets.Where(static s => s.Manifest is { Kind: SetKind.Physical }).ToList();
-        var systems = physical.Select(static s => s.Manifest!.SystemIdentifier).Distinct().ToList();
-        if (systems.Count > 1)
+        var others = physical.Where(s => s.Manifest!.SystemIdentifier != physical[0].Manifest!.SystemIdentifier).ToList();
+        if (others.Count > 0)
         {
-            throw new BackupException(
-                ErrorKind.Usage,
-                $"the physical sets come from {systems.Count} clusters (system identifiers "
-                + $"{string.Join(", ", systems.Select(static s => s ?? "unknown"))})",
-                $"choose a set yourself with --backup ID; {SeeSets}");
+            // Only a backup with --new-system begins one: what came after is what is meant.
+            physical = physical.Except(others).ToList();
+            warn($"the sets of the newest cluster are meant, system identifier {physical[0].Manifest!.SystemIdentifier}; {others.Count} physical sets are of "
+                + $"what was there before: --backup ID chooses one of them; {SeeSets}");
         }
 
         // What is broken may be all that there is of the cluster that is meant: only sets that are newer show that it is not.

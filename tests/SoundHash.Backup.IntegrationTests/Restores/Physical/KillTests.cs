@@ -92,7 +92,7 @@ public sealed class KillTests : IAsyncLifetime
         await place.PromotedAsync();
         Assert.Equal(there, await place.TextAsync(Marks));
         PgbenchLoad.AssertBalanced(await place.TextAsync(PgbenchLoad.Balances));
-        await Command.ShellAsync($"{PostgresPrograms.Directory}/pg_amcheck -h '{place.Folder}' -U postgres --install-missing --heapallindexed postgres");
+        await PostgresPrograms.CheckAsync(place.Folder, "postgres");
     }
 
     private string[] Restore(RestoredServer place) =>

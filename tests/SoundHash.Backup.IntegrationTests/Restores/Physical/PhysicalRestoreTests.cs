@@ -121,6 +121,41 @@ public sealed class PhysicalRestoreTests(HistoryCluster cluster) : IClassFixture
         Assert.Equal("on", await restored.TextAsync("SHOW archive_mode"));
     }
 
+    // Where the tests do not run as root, all is done by one user, who reads what it has read.
+    [Fact]
+    public async Task What_restore_command_could_not_read_as_the_servers_user_is_told_before_anything_is_written()
+    {
+        await using var restored = await RestoredServer.PlaceAsync();
+        using var site = new TempFolder("private");
+        await Command.ShellAsync($"cp '{cluster.EnvFile.Replace("'", "'\\''", StringComparison.Ordinal)}' '{site[".env"]}' && chmod 755 '{site.Path}' && chmod 600 '{site[".env"]}'");
+        string[] restore =
+            ["restore", "--target-dir", restored.Data, "--tablespace", $"{cluster.Space}={restored.Folder}/space", "--env-file", site[".env"]];
+        if (Environment.UserName == "root")
+        {
+            (await Command.RunAsync(Workspace.Executable, [.. restore, "--start"], null, "/"))
+                .Expect(3).Says("could not fetch WAL").Says($"PostgreSQL's user postgres can't read the settings, {site[".env"]}").Says("chgrp postgres");
+            Assert.False(Directory.Exists(restored.Data));
+            (await Command.RunAsync(Workspace.Executable, [.. restore, "--plan"], null, "/")).Expect(0).Says("will not be able to fetch WAL");
+        }
+
+        await Command.ShellAsync($"chmod 644 '{site[".env"]}'");
+        var readable = (await Command.RunAsync(Workspace.Executable, [.. restore, "--plan"], null, "/")).Expect(0);
+        Assert.DoesNotContain("fetch WAL", readable.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("primary.example")]
+    [InlineData("hots=primary.example")]
+    [InlineData("host=primary.example port")]
+    public async Task A_standbys_connection_that_no_server_could_read_is_refused_before_anything_is_written(string primary)
+    {
+        await using var restored = await RestoredServer.PlaceAsync();
+
+        (await cluster.RestoreAsync(restored, "--standby", primary)).Expect(2).Says($"--standby '{primary}' is no connection string");
+
+        Assert.False(Directory.Exists(restored.Data));
+    }
+
     [Fact]
     public async Task Run_by_root_the_files_belong_to_whom_PostgreSQL_runs_as()
     {

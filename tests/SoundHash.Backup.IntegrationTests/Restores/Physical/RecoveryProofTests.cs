@@ -65,7 +65,7 @@ public sealed class RecoveryProofTests(ForkedCluster cluster) : IClassFixture<Fo
 
         await Eventually.TrueAsync(async () => await TextAsync(host, "SELECT pg_is_in_recovery()::text") == "false", "the server takes writes");
         await AssertIsThereAsync(host, target);
-        await Command.ShellAsync($"{PostgresPrograms.Directory}/pg_amcheck -h '{host}' -U postgres --install-missing --heapallindexed postgres");
+        await PostgresPrograms.CheckAsync(host, "postgres");
     }
 
     // By PostgreSQL's own means, or by ours, which goes on from the files that are there; that server has its original's socket.

@@ -1,0 +1,108 @@
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Storage;
+
+namespace SoundHash.Backup.Repository.Archive;
+
+/// <summary>
+/// How a file gets into the archive: its sum first, which takes the name for this content, then its object. Where the sum was
+/// there before without the object, it is of a run that was killed, or is under way: until it is certain whose object became
+/// the archive's, the sum says nothing of how that is stored, so that it never says what is wrong.
+/// </summary>
+/// <param name="store">The store.</param>
+/// <param name="source">The file.</param>
+/// <param name="key">The key of its object.</param>
+/// <param name="beforeCommit">Runs before anything counts; throws to stop that.</param>
+internal sealed class WalPut(IObjectStore store, WalSource source, string key, Action? beforeCommit)
+{
+    /// <summary>Archives it. When it returns, the file is there, whole and durable.</summary>
+    /// <exception cref="WalConflictException">The archive has other bytes under that name; nothing was touched.</exception>
+    public async Task<WalPutResult> RunAsync(Seal seal, CancellationToken cancel)
+    {
+        var known = await KnownAsync(cancel);
+        if (known is not null && await store.ConfirmAsync(key, cancel) is not null)
+        {
+            return WalPutResult.AlreadyThere;
+        }
+
+        var file = await SealedWal.OfAsync(source, seal, cancel);
+        var own = new WalSum(source.Sha256, file.Hash);
+        known ??= await TakeAsync(own, cancel);
+        if (known is not null)
+        {
+            if (await store.ConfirmAsync(key, cancel) is not null)
+            {
+                return WalPutResult.AlreadyThere;
+            }
+
+            beforeCommit?.Invoke();
+            own = await SayAsync(known, known.Stored == file.Hash ? file.Hash : null, cancel);
+        }
+
+        try
+        {
+            await using var writer = await store.OpenWriteAsync(key, WriteMode.CreateNew, cancel);
+            await file.StoreAsync(writer, beforeCommit, cancel);
+        }
+        catch (ObjectExistsException)
+        {
+            // Somebody archived it since we looked, and the sum is the same: so is the content.
+            return WalPutResult.AlreadyThere;
+        }
+
+        await SayAsync(own, file.Hash, cancel);
+        return WalPutResult.Stored;
+    }
+
+    // Takes the name; the sum that has taken it before, or null when it is now this file's.
+    private async Task<WalSum?> TakeAsync(WalSum own, CancellationToken cancel)
+    {
+        if (await store.StatAsync(key, cancel) is not null)
+        {
+            // Of a writer that was faster than we looked, or one whose sum was lost, which may hold anything.
+            return await KnownAsync(cancel) ?? throw WithoutSum(store, key);
+        }
+
+        beforeCommit?.Invoke();
+        try
+        {
+            await own.WriteAsync(store, key, WriteMode.CreateNew, cancel);
+            return null;
+        }
+        catch (ObjectExistsException)
+        {
+            return await KnownAsync(cancel);
+        }
+    }
+
+    // The sum of the name, which is this file's, made durable; null when it has none.
+    private async Task<WalSum?> KnownAsync(CancellationToken cancel)
+    {
+        if (await store.ConfirmAsync(key + WalLayout.SumSuffix, cancel) is null)
+        {
+            return null;
+        }
+
+        var known = await WalSum.ReadAsync(store, key, cancel);
+        return known?.Sha256 == source.Sha256
+            ? known
+            : throw new WalConflictException(source.Name, store.Name, source.Sha256, known?.Sha256 ?? "nothing");
+    }
+
+    // Lets the sum say how the object is stored, or that this is not known.
+    private async Task<WalSum> SayAsync(WalSum sum, string? stored, CancellationToken cancel)
+    {
+        var told = sum with { Stored = stored };
+        if (told != sum)
+        {
+            await told.WriteAsync(store, key, WriteMode.Replace, cancel);
+        }
+
+        return told;
+    }
+
+    /// <summary>The error of an object without a sum.</summary>
+    public static BackupException WithoutSum(IObjectStore store, string key) => new(
+        ErrorKind.Verification,
+        $"{key} in store {store.Name} has no {WalLayout.SumSuffix} beside it, so that its content can't be checked",
+        "restore that file from another copy of the archive; where there is none, and PostgreSQL still has the segment, move the object aside");
+}
