@@ -108,7 +108,7 @@ public sealed class SetVerifier(IObjectStore store, ProcessLauncher launcher, Tr
     public static BackupException DamagedPages(string setId, int pages) => new(
         ErrorKind.Verification,
         $"set {setId} is not good: {pages} of its pages were damaged on the server when it was made",
-        $"use an older set where there is one; shbackup backup show {setId} names the pages");
+        $"use an older set where there is one; for the pages: shbackup backup show {setId}");
 
     // It is as it was written, and all the same nothing to rely on.
     private static List<BackupException> FoundOnServer(Manifest manifest) =>

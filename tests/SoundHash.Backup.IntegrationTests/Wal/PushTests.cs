@@ -25,7 +25,8 @@ public sealed class PushTests(ArchivedCluster cluster) : IClassFixture<ArchivedC
             for f in $(ls | grep -E '^[0-9A-F]{24}$'); do
               [ "$f" \> "{{last}}" ] && break
               zstd -dcq "$ARCHIVE/00000001/$f" | cmp - "$f"
-              (zstd -dcq "$ARCHIVE/00000001/$f" | sha256sum | cut -c1-64; echo "$f") | paste -sd' ' | sed 's/ /  /' | cmp - "$ARCHIVE/00000001/$f.sha256"
+              (zstd -dcq "$ARCHIVE/00000001/$f" | sha256sum | cut -c1-64; echo "$f") | paste -sd' ' | sed 's/ /  /' | cmp - <(head -n 1 "$ARCHIVE/00000001/$f.sha256")
+              tail -n +2 "$ARCHIVE/00000001/$f.sha256" | grep -qxE '# stored xxh128 [0-9a-f]{32}'
               echo "$f"
             done
             """,

@@ -8,7 +8,6 @@ using SoundHash.Backup.Processes;
 using SoundHash.Backup.Repository;
 using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage;
-using SoundHash.Backup.Wal;
 
 namespace SoundHash.Backup.Restores.Physical;
 

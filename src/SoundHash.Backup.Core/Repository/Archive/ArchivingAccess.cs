@@ -4,7 +4,7 @@ using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Processes;
 using SoundHash.Backup.Storage.Local;
 
-namespace SoundHash.Backup.Wal;
+namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>What PostgreSQL's commands need of the file system.</summary>
 /// <param name="Program">This program.</param>
