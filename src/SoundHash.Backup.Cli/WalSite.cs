@@ -112,7 +112,9 @@ internal sealed class WalSite
         var walk = new WalWalk(wal, manifests, server, _cli.Time.GetUtcNow());
         var pieces = new WalPieces(Store, system);
         var windows = new List<(Manifest, WalReach)>();
-        foreach (var (set, reach) in manifests.SelectMany(m => WalReach.Of(wal.Index, m).Select(r => (m, r))))
+        // A set that a restore refuses reaches nothing.
+        var good = sets.Where(static s => s.IsComplete && s.Manifest!.Physical!.DamagedPages.Count == 0).Select(static s => s.Manifest).ToHashSet();
+        foreach (var (set, reach) in manifests.Where(good.Contains).SelectMany(m => WalReach.Of(wal.Index, m).Select(r => (m, r))))
         {
             var more = await pieces.BeyondAsync(wal.Index, reach.Timeline, reach.To, cancel);
             windows.Add((set, more is { } beyond ? reach with { To = beyond.End, ToTime = beyond.Stored } : reach));
@@ -129,23 +131,20 @@ internal sealed class WalSite
     /// What can't be recovered at all, as errors: the server's cluster, or where it can't be asked, all there are. Others may be
     /// what is left of clusters that are no more.
     /// </summary>
-    public static IEnumerable<BackupException> Unrecoverable(IReadOnlyList<WalCluster> clusters)
+    public IEnumerable<BackupException> Unrecoverable(IReadOnlyList<WalCluster> clusters)
     {
-        var asked = clusters.Where(static c => c.Server is not null).ToList();
-        var counted = asked.Count > 0 ? asked : clusters;
-        if (counted.Any(static c => c.Windows.Count > 0))
+        if (_server is { } server)
         {
-            yield break;
+            return clusters.Any(c => c.SystemIdentifier == server.SystemIdentifier && c.Windows.Count > 0) ? [] : [Unrecoverable(server.SystemIdentifier)];
         }
 
-        foreach (var cluster in counted)
-        {
-            yield return new BackupException(
-                ErrorKind.Verification,
-                $"cluster {cluster.SystemIdentifier} can be recovered to no moment: there is no physical backup that this WAL makes consistent",
-                "shbackup backup --kind physical");
-        }
+        return clusters.Any(static c => c.Windows.Count > 0) ? [] : clusters.Select(static c => Unrecoverable(c.SystemIdentifier));
     }
+
+    private static BackupException Unrecoverable(ulong system) => new(
+        ErrorKind.Verification,
+        $"cluster {system} can be recovered to no moment: there is no good physical backup that this WAL makes consistent",
+        "shbackup backup --kind physical");
 
     /// <summary>Where there is no WAL at all: a mistyped directory must not pass for an empty archive.</summary>
     public string Nothing() =>

@@ -4,7 +4,8 @@ using SoundHash.Backup.Wal;
 namespace SoundHash.Backup.Cli.Output;
 
 /// <summary>The document of <c>wal-archive list</c>.</summary>
-internal sealed record WalListDocument(string Directory, IReadOnlyList<WalClusterResult> Clusters, int ExitCode);
+internal sealed record WalListDocument(
+    string Directory, IReadOnlyList<WalClusterResult> Clusters, IReadOnlyList<ErrorResult> Errors, int ExitCode);
 
 /// <summary>The archive of one cluster.</summary>
 internal sealed record WalClusterResult(
@@ -63,7 +64,8 @@ internal sealed record WalGapResult(string First, string Last, ulong Segments, D
 }
 
 /// <summary>The document of <c>wal-archive status</c>.</summary>
-internal sealed record WalStatusDocument(IReadOnlyList<WalStatusResult> Clusters, string? ServerProblem, int ExitCode);
+internal sealed record WalStatusDocument(
+    IReadOnlyList<WalStatusResult> Clusters, string? ServerProblem, IReadOnlyList<ErrorResult> Errors, int ExitCode);
 
 /// <summary>How the archive of one cluster stands.</summary>
 internal sealed record WalStatusResult(
@@ -99,7 +101,7 @@ internal sealed record WalWindowResult(
     string SetId, uint Timeline, string FromLsn, string ToLsn, DateTimeOffset FromTime, DateTimeOffset ToTime);
 
 /// <summary>The document of <c>wal-archive verify</c>.</summary>
-internal sealed record WalVerifyDocument(IReadOnlyList<WalVerifyResult> Clusters, int ExitCode);
+internal sealed record WalVerifyDocument(IReadOnlyList<WalVerifyResult> Clusters, IReadOnlyList<ErrorResult> Errors, int ExitCode);
 
 /// <summary>What verifying the archive of one cluster found.</summary>
 internal sealed record WalVerifyResult(
@@ -113,7 +115,8 @@ internal sealed record WalVerifyResult(
     IReadOnlyList<string> Problems);
 
 /// <summary>The document of <c>wal-archive cleanup</c>.</summary>
-internal sealed record WalCleanupDocument(int RetentionDays, IReadOnlyList<WalCleanupItem> Clusters, bool DryRun, int ExitCode);
+internal sealed record WalCleanupDocument(
+    int RetentionDays, IReadOnlyList<WalCleanupItem> Clusters, bool DryRun, IReadOnlyList<ErrorResult> Errors, int ExitCode);
 
 /// <summary>What becomes of the archive of one cluster.</summary>
 internal sealed record WalCleanupItem(

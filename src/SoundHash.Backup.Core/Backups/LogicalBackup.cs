@@ -24,6 +24,11 @@ public sealed record BackupOptions(
 internal sealed class LogicalBackup(
     IObjectStore store, ProcessLauncher launcher, BackupOptions options, TimeProvider time, TransferMeter meter, ILogger log)
 {
+    private static readonly TimeSpan MostForCause = TimeSpan.FromSeconds(30);
+
+    // What pg_dump hears of a snapshot whose session is gone (src/backend/utils/time/snapmgr.c, storage/ipc/procarray.c).
+    private static readonly string[] LostSnapshot = ["could not import the requested snapshot", "invalid snapshot identifier", "snapshot \""];
+
     /// <summary>Runs it; when it returns, the set exists and is whole.</summary>
     public async Task<Manifest> RunAsync(
         Session session, PgTools tools, GlobalsDump globals, string? systemIdentifier, RunLock held, CancellationToken cancel)
@@ -113,7 +118,7 @@ internal sealed class LogicalBackup(
         var streams = Parallel.ForEachAsync(ordered, parallel, async (stream, token) =>
         {
             await using var dump = dumps.Take(stream);
-            var record = await CausedAsync(StoreAsync(dump, set, stream, warnings, token), counting);
+            var record = await CausedAsync(StoreAsync(dump, set, stream, warnings, token), counting, token);
             lock (objects)
             {
                 objects[stream.Name] = record;
@@ -127,15 +132,20 @@ internal sealed class LogicalBackup(
     }
 
     // A snapshot ends with its session's transaction: what failed there is the cause, also where pg_dump is heard first.
-    private static async Task<ObjectRecord> CausedAsync(Task<ObjectRecord> dump, Task counting)
+    private async Task<ObjectRecord> CausedAsync(Task<ObjectRecord> dump, Task counting, CancellationToken cancel)
     {
         try
         {
             return await dump;
         }
-        catch (ChildProcessException e) when (e.StderrTail.Contains("could not import the requested snapshot", StringComparison.Ordinal))
+        catch (ChildProcessException e) when (LostSnapshot.Any(words => e.StderrTail.Contains(words, StringComparison.Ordinal)))
         {
-            await counting;
+            await counting.WaitAsync(MostForCause, time, cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (counting.IsFaulted)
+            {
+                await counting;
+            }
+
             throw;
         }
     }

@@ -30,7 +30,7 @@ public static class EncryptionConfiguration
             settings.Problem("BACKUP_ENCRYPTION_ENABLED", null, $"must say true or false, since {meant} is set");
         }
 
-        foreach (var unknown in settings.UnknownNames.Where(static n => n.Contains("ENCRYPT", StringComparison.Ordinal)))
+        foreach (var unknown in settings.UnknownNames.Where(n => method == EncryptionMethod.None && n.Contains("ENCRYPT", StringComparison.Ordinal)))
         {
             settings.Problem(unknown, null, "is unknown, and might mean that backups are to be encrypted: see BACKUP_ENCRYPTION_ENABLED, _METHOD and _KEY");
         }

@@ -24,7 +24,7 @@ public sealed record ArchiverStatistics(
 /// <param name="SegmentBytes">Its segment size.</param>
 /// <param name="InRecovery">It is a standby, or recovers.</param>
 /// <param name="ArchiveMode">archive_mode.</param>
-/// <param name="ArchiveCommand">archive_command.</param>
+/// <param name="ArchiveCommand">archive_command, or "archive_library = …" where that is used instead; empty for neither.</param>
 /// <param name="DataDirectory">data_directory.</param>
 /// <param name="Archiver">How the archiver has fared.</param>
 /// <param name="WalFiles">Names in pg_wal.</param>
@@ -44,6 +44,9 @@ public sealed record ServerWal(
     IReadOnlySet<string>? ReadyFiles,
     bool HasReceiver = false)
 {
+    private const string ArchiveCommandSql =
+        "SELECT coalesce('archive_library = ' || nullif(current_setting('archive_library', true), ''), current_setting('archive_command'))";
+
     /// <summary>The segment that it writes now.</summary>
     public WalSegment Current => WalSegment.Of(Timeline, Position, SegmentBytes);
 
@@ -51,7 +54,7 @@ public sealed record ServerWal(
     public bool ArchivesWithUs => ArchiveMode != "off" && WalCommandText.IsOurs(ArchiveCommand);
 
     /// <summary>True when nobody takes the log away from the server.</summary>
-    public bool IsUnarchived => ArchiveMode == "off" && !HasReceiver && !InRecovery;
+    public bool IsUnarchived => (ArchiveMode == "off" || ArchiveCommand?.Length == 0) && !HasReceiver && !InRecovery;
 
     /// <summary>Asks a server.</summary>
     /// <exception cref="BackupException">It can't be asked, or the role may not even know which cluster it is.</exception>
@@ -78,7 +81,7 @@ public sealed record ServerWal(
             int.Parse(row[4]!, CultureInfo.InvariantCulture),
             row[3] is null,
             row[5]!,
-            await TryTextAsync(session, "SELECT current_setting('archive_command')", log, cancel),
+            await TryTextAsync(session, ArchiveCommandSql, log, cancel),
             await TryTextAsync(session, "SELECT current_setting('data_directory')", log, cancel),
             await StatisticsAsync(session, cancel),
             await TryNamesAsync(session, "SELECT name FROM pg_ls_waldir()", string.Empty, log, cancel),

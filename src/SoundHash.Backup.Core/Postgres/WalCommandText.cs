@@ -1,10 +1,12 @@
+using System.Text.RegularExpressions;
+
 namespace SoundHash.Backup.Postgres;
 
 /// <summary>
 /// The commands that PostgreSQL runs for each file of WAL. Both try without us first, since to start a program for each
 /// 16 MiB costs more than the work. No exit code that PostgreSQL sees is above 125 unless it is meant: that would end it.
 /// </summary>
-public static class WalCommandText
+public static partial class WalCommandText
 {
     /// <summary>The file in which Linux says which run of the machine this is.</summary>
     public const string RunOfMachine = "/proc/sys/kernel/random/boot_id";
@@ -18,6 +20,9 @@ public static class WalCommandText
 
     /// <summary>True when an archive_command calls shbackup.</summary>
     public static bool IsOurs(string? archiveCommand) => archiveCommand?.Contains("wal-archive push", StringComparison.Ordinal) == true;
+
+    /// <summary>True when an archive_command calls shbackup and nothing else.</summary>
+    public static bool IsOursAlone(string archiveCommand) => OursAlone().IsMatch(archiveCommand);
 
     /// <summary>
     /// For restore_command: a segment that was fetched ahead only has to be moved; one of an earlier run of the machine, which may
@@ -33,6 +38,13 @@ public static class WalCommandText
 
     private static string Program(string shbackup, string? envFile) =>
         envFile is null ? Quote(shbackup) : $"{Quote(shbackup)} --env-file {Quote(envFile)}";
+
+    // As Archive makes it, and as a person writes it.
+    [GeneratedRegex(
+        """^(\[ '[^']*'(\\''[^']*')*%f -nt "%p" \] \|\| )?('[^']*'(\\''[^']*')*|[^\s;&|'"]+)( --env-file ('[^']*'(\\''[^']*')*|[^\s;&|'"]+))? wal-archive push "?%p"?( \|\| exit 1)?$""",
+        RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,
+        1000)]
+    private static partial Regex OursAlone();
 
     // For the shell, and for PostgreSQL, which takes %% for %.
     private static string Quote(string text) =>

@@ -81,7 +81,8 @@ public sealed class SetVerifier(IObjectStore store, ProcessLauncher launcher, Tr
     public async Task<VerificationResult> VerifyDeepPhysicalAsync(
         Manifest manifest, Func<EncryptionMethod, IEncryptionProvider> providers, int jobs, CancellationToken cancel)
     {
-        var findings = new List<BackupException>();
+        var findings = FoundOnServer(manifest);
+        var known = findings.Count;
         await FindAsync(findings, () => CheckSumsAsync(manifest, cancel));
         try
         {
@@ -90,7 +91,7 @@ public sealed class SetVerifier(IObjectStore store, ProcessLauncher launcher, Tr
                 manifest.Id, await ReadPhysicalContentsAsync(store, manifest, providers, cancel)));
             var archives = manifest.Objects.Where(static o => o.Role is ObjectRole.Volume or ObjectRole.Final);
             await ForEachAsync(archives, jobs, findings, (item, stop) => ReadArchiveAsync(manifest, item, providers, check, stop), cancel);
-            if (findings.Count == 0)
+            if (findings.Count == known)
             {
                 findings.AddRange(check!.Missing());
             }
@@ -101,7 +102,7 @@ public sealed class SetVerifier(IObjectStore store, ProcessLauncher launcher, Tr
             findings.Add(e);
         }
 
-        return new VerificationResult(manifest.Id, manifest.StoredBytes, [.. FoundOnServer(manifest), .. findings]);
+        return new VerificationResult(manifest.Id, manifest.StoredBytes, findings);
     }
 
     /// <summary>The error of a set whose pages were damaged on the server already.</summary>

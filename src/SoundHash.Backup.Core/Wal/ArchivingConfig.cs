@@ -19,7 +19,7 @@ public sealed record ArchivingParameter(string Name, string Value, string? Curre
         "archive_library" => Current is { Length: > 0 },
         // What the server shows where archive_mode is off, and what stands in for a command that is to come.
         "archive_command" => Current is not (null or "" or "(disabled)" or "/bin/true" or "/usr/bin/true" or "true" or ":" or "exit 0")
-            && !WalCommandText.IsOurs(Current),
+            && !WalCommandText.IsOursAlone(Current),
         _ => false,
     };
 }

@@ -27,8 +27,9 @@ public sealed record WalReadResult(
 /// <param name="providers">Makes the provider of a method.</param>
 /// <param name="hasAgeKey">An age identity is given.</param>
 /// <param name="meter">Measures the plain bytes.</param>
+/// <param name="repairs">Lets the sums of encrypted files that are right say how these are stored, where they do not.</param>
 public sealed class WalVerify(
-    LoadedWal wal, Func<EncryptionMethod, IEncryptionProvider> providers, bool hasAgeKey, TransferMeter meter)
+    LoadedWal wal, Func<EncryptionMethod, IEncryptionProvider> providers, bool hasAgeKey, TransferMeter meter, bool repairs)
 {
     /// <summary>Reads files, several at once.</summary>
     public async Task<WalReadResult> ReadAsync(IReadOnlyCollection<WalEntry> entries, int jobs, CancellationToken cancel)
@@ -54,6 +55,7 @@ public sealed class WalVerify(
                 if (opened != EncryptionMethod.None)
                 {
                     Interlocked.Increment(ref decrypted);
+                    await (repairs ? wal.Archive.CompleteSumAsync(entry.Name, stop) : Task.CompletedTask);
                 }
             }
             catch (BackupException e) when (e.Kind is ErrorKind.Encryption or ErrorKind.ToolMissing)

@@ -203,11 +203,15 @@ public sealed class ArchiveCareTests : IAsyncLifetime
     [Fact]
     public async Task An_archive_without_a_base_backup_that_it_makes_consistent_is_no_success()
     {
+        File.Delete(Path.Combine(_cluster.Site, "backups", "sets", "base", "volume-0000.tar"));
+        (await RunAsync("status")).Expect(8).Says("can be recovered to no moment");
         Directory.Delete(Path.Combine(_cluster.Site, "backups"), recursive: true);
 
         foreach (var verb in (string[])["status", "verify"])
         {
             (await RunAsync(verb)).Expect(8).Says("can be recovered to no moment").Says("shbackup backup --kind physical");
+            var errors = (await JsonAsync(8, verb)).GetProperty("errors").EnumerateArray().ToList();
+            Assert.Contains("can be recovered to no moment", Assert.Single(errors).GetProperty("message").GetString(), StringComparison.Ordinal);
         }
     }
 

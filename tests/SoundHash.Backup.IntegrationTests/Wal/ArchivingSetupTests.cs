@@ -42,6 +42,13 @@ public sealed class ArchivingSetupTests
         (await ApplyAsync(cluster)).Expect(3).Says("nothing was set").Says(Other).Says("--replace");
         Assert.Equal(Other, await cluster.TextAsync("postgres", "SHOW archive_command"));
 
+        // Nor is one that calls both.
+        await cluster.ExecuteAsync("postgres", $"ALTER SYSTEM SET archive_command = '{Other} && shbackup wal-archive push %p'");
+        await cluster.ExecuteAsync("postgres", "SELECT pg_reload_conf()");
+        await Eventually.TrueAsync(
+            async () => (await cluster.TextAsync("postgres", "SHOW archive_command"))!.EndsWith("push %p", StringComparison.Ordinal), "the server has read it");
+        (await ApplyAsync(cluster)).Expect(3).Says("nothing was set").Says("--replace");
+
         (await ApplyAsync(cluster, "--replace")).Expect(0);
         await cluster.ArchivedAsync(await cluster.SwitchWalAsync());
         (await ApplyAsync(cluster)).Expect(0);

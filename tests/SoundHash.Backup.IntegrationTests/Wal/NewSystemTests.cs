@@ -58,6 +58,16 @@ public sealed class NewSystemTests
         var plan = (await cluster.RunAsync("restore", "--target-dir", Path.Combine(cluster.Host, "any"), "--plan", "--env-file", cluster.EnvFile)).Expect(0);
         Assert.Contains(newSet, plan.Says("the newest cluster are meant").Output, StringComparison.Ordinal);
 
+        // But not where the old one is backed up again: neither came after the other.
+        var sets = Path.Combine(cluster.Site, "backups", "sets");
+        await Command.ShellAsync($"cp -a \"$SETS/{oldSet}\" \"$SETS/later\"", new Dictionary<string, string?> { ["SETS"] = sets });
+        var later = new SetEditor(Path.Combine(sets, "later"));
+        later.Manifest["id"] = "later";
+        later.Date(SetEditor.Now);
+        (await cluster.RunAsync("restore", "--target-dir", Path.Combine(cluster.Host, "any"), "--plan", "--env-file", cluster.EnvFile))
+            .Expect(2).Says("several clusters at once").Says("--backup ID");
+        Directory.Delete(later.Folder, recursive: true);
+
         foreach (var (set, system) in ((string, string)[])[(oldSet, Path.GetFileName(old)), (newSet, Path.GetFileName(own))])
         {
             var target = Path.Combine(cluster.Host, $"restored-{set}");

@@ -136,15 +136,24 @@ public sealed class WalArchiveTests : IDisposable
         Assert.Equal(ErrorKind.Verification, e.Kind);
     }
 
-    [Fact]
-    public async Task Where_two_runs_store_a_file_at_once_in_two_ways_nothing_wrong_is_said_of_how_it_is_stored()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Where_two_runs_store_a_file_at_once_in_two_ways_nothing_wrong_is_said_of_how_it_is_stored(bool isOfSum)
     {
         var bytes = TestRun.NewRandom().Noise(100_000);
         await _archive.PutAsync(_files, Name, bytes, Gzip);
         var stored = await File.ReadAllBytesAsync(_folder[Key], TestRun.Cancel);
         File.Delete(_folder[Key]);
+        if (!isOfSum)
+        {
+            using var other = new TempFolder();
+            var elsewhere = new WalArchive(new LocalObjectStore(other.Path), TestWal.System);
+            await elsewhere.PutAsync(_files, Name, bytes, Gzip with { Compression = new Compression(CompressionMethod.Zstd, 3, 0) });
+            stored = await File.ReadAllBytesAsync(other[Key], TestRun.Cancel);
+        }
 
-        // The first one, which wrote the sum, gets its object in when the second one is about to.
+        // One of the others, the one that wrote the sum or a third one, gets its object in when this one is about to.
         var calls = 0;
         var result = await _archive.PutAsync(
             _files,
@@ -160,7 +169,23 @@ public sealed class WalArchiveTests : IDisposable
 
         Assert.Equal(WalPutResult.AlreadyThere, result);
         Assert.Equal(bytes, await ReadAsync(Name));
-        Assert.False(await _archive.IsStoredAsItWasAsync(TestWal.Name(Name), null, TestRun.Cancel));
+        Assert.Equal(isOfSum, await _archive.IsStoredAsItWasAsync(TestWal.Name(Name), null, TestRun.Cancel));
+        await _archive.CompleteSumAsync(TestWal.Name(Name), TestRun.Cancel);
+        Assert.True(await _archive.IsStoredAsItWasAsync(TestWal.Name(Name), null, TestRun.Cancel));
+    }
+
+    [Fact]
+    public async Task A_damaged_line_on_how_a_file_is_stored_keeps_nobody_from_reading_it_and_is_no_success()
+    {
+        await _archive.PutAsync(_files, Name, [1, 2, 3]);
+        var lines = await File.ReadAllLinesAsync(_folder[$"{Key}.sha256"], TestRun.Cancel);
+        foreach (var damaged in new[] { "# stored xxh128 12", "# stored", lines[1].ToUpperInvariant() })
+        {
+            await File.WriteAllLinesAsync(_folder[$"{Key}.sha256"], [lines[0], damaged], TestRun.Cancel);
+            Assert.Equal([1, 2, 3], await ReadAsync(Name));
+            Assert.Equal(WalPutResult.AlreadyThere, await _archive.PutAsync(_files, Name, [1, 2, 3]));
+            await Assert.ThrowsAsync<BackupException>(() => _archive.IsStoredAsItWasAsync(TestWal.Name(Name), null, TestRun.Cancel));
+        }
     }
 
     [Fact]
@@ -177,7 +202,7 @@ public sealed class WalArchiveTests : IDisposable
     public async Task A_damaged_sum_is_an_error_and_not_an_absent_one()
     {
         await _archive.PutAsync(_files, Name, [1, 2, 3]);
-        foreach (var text in new[] { string.Empty, "xyz", $"{new string('a', 64)}  000000010000000000000004\n", $"{new string('A', 64)}  {Name}\n", $"{new string('a', 64)}  {Name}\n# stored xxh128 12\n" })
+        foreach (var text in new[] { string.Empty, "xyz", $"{new string('a', 64)}  000000010000000000000004\n", $"{new string('A', 64)}  {Name}\n" })
         {
             await File.WriteAllTextAsync(_folder[$"{Key}.sha256"], text, TestRun.Cancel);
             await Assert.ThrowsAsync<BackupException>(() => ReadAsync(Name));

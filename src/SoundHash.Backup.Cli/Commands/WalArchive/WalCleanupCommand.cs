@@ -65,7 +65,7 @@ internal sealed class WalCleanupCommand : VerbCommand
         var problems = results.Select(static r => r.Problem).OfType<BackupException>().ToList();
         problems.ForEach(cli.ReportLines);
         var code = ExitCodes.WorstOf(problems);
-        var document = new WalCleanupDocument(days, results.Select(ItemOf).ToList(), dryRun, code);
+        var document = new WalCleanupDocument(days, results.Select(ItemOf).ToList(), dryRun, problems.ConvertAll(ErrorResult.Of), code);
         cli.Print(document, ResultJson.Default.WalCleanupDocument, Print);
         return code;
     }

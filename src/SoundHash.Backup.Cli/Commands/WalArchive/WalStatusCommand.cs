@@ -51,11 +51,11 @@ internal sealed class WalStatusCommand(CommonOptions common)
                 "check DATABASE_HOST, DATABASE_PORT, BACKUP_WAL_DIR and BACKUP_CLUSTER; shbackup wal-archive generate-config says how to archive"))
             : [];
         var all = site.BrokenSets.Concat(problems.Values.SelectMany(static p => p)).Concat(stranger)
-            .Concat(WalSite.Unrecoverable(clusters)).Concat(isMissed ? [unasked!] : []).ToList();
+            .Concat(site.Unrecoverable(clusters)).Concat(isMissed ? [unasked!] : []).ToList();
         var code = ExitCodes.WorstOf(all);
         var now = cli.Time.GetUtcNow();
         var document = new WalStatusDocument(
-            clusters.Select(c => ResultOf(c, problems[c], now)).ToList(), site.ServerProblem?.Message, code);
+            clusters.Select(c => ResultOf(c, problems[c], now)).ToList(), site.ServerProblem?.Message, all.ConvertAll(ErrorResult.Of), code);
         cli.Print(document, ResultJson.Default.WalStatusDocument, Print);
         all.ForEach(cli.ReportLines);
         return code;
@@ -91,7 +91,7 @@ internal sealed class WalStatusCommand(CommonOptions common)
         {
             yield return new BackupException(
                 ErrorKind.Verification,
-                "the server does not archive its WAL: archive_mode is off, and no receiver is connected; what it writes now can't be recovered",
+                $"the server does not archive its WAL: {(server.ArchiveMode == "off" ? "archive_mode is off" : "archive_command is empty")}, and no receiver is connected; what it writes now can't be recovered",
                 "shbackup wal-archive generate-config --apply, then restart the server; or shbackup wal-archive receive");
         }
 
@@ -160,7 +160,7 @@ internal sealed class WalStatusCommand(CommonOptions common)
 
             if (cluster.Windows.Count == 0)
             {
-                terminal.Line("  recovery  to no moment: there is no physical backup that this WAL makes consistent");
+                terminal.Line("  recovery  to no moment: there is no good physical backup that this WAL makes consistent");
             }
 
             foreach (var gap in cluster.Gaps)

@@ -66,7 +66,7 @@ internal sealed class WalVerifyCommand : VerbCommand
             var repaired = repair is null ? [] : await FillAsync(repair, found, errors, cancel);
             var cluster = repaired.Count > 0 ? await site.LoadAsync(found.SystemIdentifier, cancel) : found;
             clusters.Add(cluster);
-            results.Add(await VerifyAsync(cli, cluster, own, jobs, meter, site.Store, repair, repaired, errors, cancel));
+            results.Add(await VerifyAsync(cli, cluster, own, jobs, meter, site.Store, repairs, repair, repaired, errors, cancel));
         }
 
         if (results.Count == 0)
@@ -74,10 +74,10 @@ internal sealed class WalVerifyCommand : VerbCommand
             throw new BackupException(ErrorKind.Verification, $"{site.Nothing()}, so that nothing was verified", "shbackup wal-archive status");
         }
 
-        errors.AddRange(WalSite.Unrecoverable(clusters));
+        errors.AddRange(site.Unrecoverable(clusters));
         errors.ForEach(cli.ReportLines);
         var code = ExitCodes.WorstOf(errors);
-        cli.Print(new WalVerifyDocument(results, code), ResultJson.Default.WalVerifyDocument, Print);
+        cli.Print(new WalVerifyDocument(results, errors.ConvertAll(ErrorResult.Of), code), ResultJson.Default.WalVerifyDocument, Print);
         return code;
     }
 
@@ -176,6 +176,7 @@ internal sealed class WalVerifyCommand : VerbCommand
         int jobs,
         TransferMeter meter,
         IObjectStore store,
+        bool repairs,
         WalRepair? repair,
         IReadOnlyList<string> repaired,
         List<BackupException> errors,
@@ -185,7 +186,7 @@ internal sealed class WalVerifyCommand : VerbCommand
         WalReadResult read;
         await using (new ProgressReporter(cli, "verify", meter, () => (long)cluster.Wal.Index.SegmentBytes * files.Count))
         {
-            var verify = new WalVerify(cluster.Wal, own.Providers, own.HasAgeKey, meter);
+            var verify = new WalVerify(cluster.Wal, own.Providers, own.HasAgeKey, meter, repairs);
             read = await verify.ReadAsync(files, jobs, cancel);
             if (repair is not null && read.Damage.Count > 0)
             {
@@ -195,6 +196,13 @@ internal sealed class WalVerifyCommand : VerbCommand
         }
 
         var problems = cluster.Problems.Concat(read.Damage.Select(d => WalText.Damage(d.Name, d.Error, cluster.Server, repair is not null))).ToList();
+        var unread = cluster.Wal.Index.BeginningsWithoutParent.Where(first => cluster.Sets.Any(s =>
+            s.Physical!.Timeline < first.Timeline && s.Physical.FirstSegment.Number < first.Number));
+        problems.AddRange(unread.Select(static first => new BackupException(
+            ErrorKind.Verification,
+            $"timeline {first.Timeline} begins with {first} in the archive, and no older timeline has the segment before it; its history, which could "
+            + "tell, can't be read",
+            "verify with the key (BACKUP_DECRYPTION_IDENTITY_FILE), and --repair where the server still has the segments")));
         if (read.KeyProblem is { } locked)
         {
             cli.Log.Warning(

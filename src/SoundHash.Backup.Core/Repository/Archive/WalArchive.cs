@@ -182,10 +182,29 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
             return false;
         }
 
-        var stored = await store.OpenReadAsync(key, 0, cancel);
+        Stream stored;
+        try
+        {
+            stored = await store.OpenReadAsync(key, 0, cancel);
+        }
+        catch (ObjectMissingException e)
+        {
+            throw new BackupException(ErrorKind.Verification, $"WAL file {name} is gone from store {store.Name} since it was listed", null, e);
+        }
+
         await using var checking = new VerifyingReadStage(stored, $"WAL file {name} in store {store.Name}", null, ContentSum.XxHash128(hash));
         await StreamCopy.DrainAsync(checking, meter, cancel);
         return true;
+    }
+
+    /// <summary>Lets the sum of a file that was read, and is as it was archived, say how it is stored, where it does not.</summary>
+    public async Task CompleteSumAsync(WalFileName name, CancellationToken cancel)
+    {
+        var key = WalLayout.KeyOf(systemIdentifier, name);
+        if (await WalSum.ReadAsync(store, key, cancel) is { } sum && await WalPut.StoredHashAsync(store, key, cancel) is var hash && sum.Stored != hash)
+        {
+            await (sum with { Stored = hash }).WriteAsync(store, key, WriteMode.Replace, cancel);
+        }
     }
 
     /// <summary>Reads a small file (a history) as text; null when the archive does not have it.</summary>

@@ -58,6 +58,15 @@ public sealed class WalIndex
     /// <summary>Timelines whose history is missing, or could not be read: where they come from is not known.</summary>
     public IReadOnlyList<uint> Unread { get; }
 
+    /// <summary>
+    /// The first segments of timelines whose history could not be read, where no older timeline has the one before, nor was it
+    /// cleaned up: whatever they come from, something between is missing.
+    /// </summary>
+    public IEnumerable<WalSegment> BeginningsWithoutParent => Unread.Select(Of).Where(static s => s.Count > 0).Select(static s => s[0].Segment)
+        .Where(first => first.Number > 0 && !Timelines.Where(t => t < first.Timeline).Any(t =>
+            Has(new WalSegment(t, first.Number - 1, SegmentBytes))
+            || Removed.Any(r => r.Timeline == t && r.First <= first.Number - 1 && first.Number - 1 <= r.Last)));
+
     /// <summary>The whole segments of a timeline, in order.</summary>
     public IReadOnlyList<WalIndexed> Of(uint timeline) => _segments.GetValueOrDefault(timeline) ?? [];
 
@@ -98,6 +107,14 @@ public sealed class WalIndex
         facts.FirstSegment,
         LineTo(timeline),
         Math.Max(facts.LastSegment.Number, through ?? 0));
+
+    /// <summary>How many bytes of a segment come before the first place in it where another timeline left its own; all of them where none did.</summary>
+    public long BytesBeforeBranch(WalSegment segment) => Timelines
+        .Select(t => HistoryOf(t)?.SwitchFrom(segment.Timeline))
+        .Where(end => end >= segment.Start && end < segment.End)
+        .Select(end => (long)(end!.Value.Value - segment.Start.Value))
+        .DefaultIfEmpty(segment.SizeBytes)
+        .Min();
 
     /// <summary>
     /// The first missing segment of the log that makes a base backup consistent, on the line that has most of it; null when

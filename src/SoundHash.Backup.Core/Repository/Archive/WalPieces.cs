@@ -63,11 +63,18 @@ public sealed class WalPieces(IObjectStore store, ulong systemIdentifier)
             return null;
         }
 
+        // As wal-archive fetch gives them: only where nothing comes after the segment, and up to where another timeline left its own.
         var name = WalFileName.Parse(next.Name);
-        var bytes = await EndAsync(name, cancel);
-        return bytes >= WalHeader.Bytes && (await SegmentsAsync(cancel)).FirstOrDefault(e => e.Name == name) is { } entry
-            ? (new Lsn(end.Value + (ulong)bytes), entry.Stored)
-            : null;
+        var segments = await SegmentsAsync(cancel);
+        bool IsLater(WalFileName other) => other.Timeline == name.Timeline && string.CompareOrdinal(other.Name[..name.Name.Length], name.Name) > 0;
+        if (segments.FirstOrDefault(e => e.Name == name) is not { } entry || segments.Any(e => IsLater(e.Name))
+            || index.Entries.Any(e => e.Name.Kind == WalFileKind.Partial && IsLater(e.Name)))
+        {
+            return null;
+        }
+
+        var bytes = Math.Min(await EndAsync(name, cancel), index.BytesBeforeBranch(next));
+        return bytes >= WalHeader.Bytes ? (new Lsn(end.Value + (ulong)bytes), entry.Stored) : null;
     }
 
     /// <summary>How many bytes of a segment its pieces hold without a gap, from its beginning on.</summary>

@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Storage;
 
@@ -45,11 +46,18 @@ internal sealed class WalPut(IObjectStore store, WalSource source, string key, A
         }
         catch (ObjectExistsException)
         {
-            // Somebody archived it since we looked, and the sum is the same: so is the content.
+            // Somebody archived it since we looked, and the sum is the same: so is the content. Where it was whose sum was here first,
+            // that says the truth.
+            if (known?.Stored is { } first && own.Stored is null && await StoredHashAsync(store, key, cancel) == first)
+            {
+                await SayAsync(own, first, cancel);
+            }
+
             return WalPutResult.AlreadyThere;
         }
 
-        await SayAsync(own, file.Hash, cancel);
+        // It is archived: what is left to say of it is said also when we are to stop.
+        await SayAsync(own, file.Hash, CancellationToken.None);
         return WalPutResult.Stored;
     }
 
@@ -98,6 +106,15 @@ internal sealed class WalPut(IObjectStore store, WalSource source, string key, A
         }
 
         return told;
+    }
+
+    /// <summary>XXH128 of an object's bytes as they are stored.</summary>
+    public static async Task<string> StoredHashAsync(IObjectStore store, string key, CancellationToken cancel)
+    {
+        var hash = new XxHash128();
+        await using var stored = await store.OpenReadAsync(key, 0, cancel);
+        await hash.AppendAsync(stored, cancel);
+        return Convert.ToHexStringLower(hash.GetCurrentHash());
     }
 
     /// <summary>The error of an object without a sum.</summary>

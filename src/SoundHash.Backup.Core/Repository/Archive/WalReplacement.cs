@@ -38,9 +38,9 @@ public sealed class WalReplacement(IObjectStore store, ulong systemIdentifier, T
         }
 
         // While the object changes, its sum does not say how it is stored.
+        var file = await SealedWal.OfAsync(source, seal, cancel);
         var sum = new WalSum(source.Sha256, null);
         await sum.WriteAsync(store, key, WriteMode.Replace, cancel);
-        var file = await SealedWal.OfAsync(source, seal, cancel);
         await using (var writer = await store.OpenWriteAsync(key, WriteMode.Replace, cancel))
         {
             await file.StoreAsync(writer, null, cancel);

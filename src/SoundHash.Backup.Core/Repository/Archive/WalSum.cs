@@ -9,7 +9,10 @@ namespace SoundHash.Backup.Repository.Archive;
 /// them, how that is stored.
 /// </summary>
 /// <param name="Sha256">SHA-256 of the plain bytes, lower-case hex: the content that the name has for ever.</param>
-/// <param name="Stored">XXH128 of the stored bytes, lower-case hex, which can be checked without a key; null where it is not known.</param>
+/// <param name="Stored">
+/// XXH128 of the stored bytes, lower-case hex, which can be checked without a key; null where it is not known. Of a damaged line it is
+/// what stands there, which is no object's: what the content is, the first line says all the same.
+/// </param>
 internal sealed record WalSum(string Sha256, string? Stored)
 {
     private const int MostBytes = 4096;
@@ -48,10 +51,8 @@ internal sealed record WalSum(string Sha256, string? Stored)
         }
 
         var rest = lines.Length > 1 ? lines[1].Trim() : string.Empty;
-        var stored = rest.StartsWith(StoredMark, StringComparison.Ordinal) ? rest[StoredMark.Length..] : null;
-        return (rest.Length == 0) == (stored is null) && (stored is null || (stored.Length == 32 && IsHex(stored)))
-            ? new WalSum(lines[0][..64], stored)
-            : null;
+        var stored = rest.StartsWith(StoredMark, StringComparison.Ordinal) ? rest[StoredMark.Length..] : rest;
+        return new WalSum(lines[0][..64], stored.Length == 0 ? null : stored);
     }
 
     private static bool IsHex(string text) => text.All(char.IsAsciiHexDigitLower);

@@ -153,7 +153,17 @@ public sealed class PhysicalRestoreRun(
         }
 
         var needs = new ArchivingNeeds(options.Program, options.EnvironmentFile, options.KeyFiles, options.Own.Wal, options.Own.Spool);
-        var problems = await new ArchivingAccess(owner.User, owner.Group, launcher).ProblemsOfRecoveryAsync(needs, cancel);
+        IReadOnlyList<BackupException> problems;
+        try
+        {
+            problems = await new ArchivingAccess(owner.User, owner.Group, launcher).ProblemsOfRecoveryAsync(needs, cancel);
+        }
+        catch (BackupException e) when (!cancel.IsCancellationRequested)
+        {
+            log.Warning("whether the recovery will be able to fetch WAL can't be told: {Message:l}", e.Message);
+            return;
+        }
+
         if (options.Start && problems is [var first, ..])
         {
             throw new BackupException(first.Kind, $"the recovery could not fetch WAL: {first.Message}; nothing was changed", $"{first.Hint}; then restore again", first);

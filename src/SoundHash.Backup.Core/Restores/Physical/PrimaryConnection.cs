@@ -15,12 +15,14 @@ internal static class PrimaryConnection
     public static async Task EnsureReadableAsync(string text, string? pgIsReady, ProcessLauncher launcher, ILogger log, CancellationToken cancel)
     {
         // Without either, libpq takes it for the name of a database.
-        if (!text.Contains('=', StringComparison.Ordinal) && !text.Contains("://", StringComparison.Ordinal))
+        if (!text.Contains('=', StringComparison.Ordinal) && !text.StartsWith("postgresql://", StringComparison.Ordinal)
+            && !text.StartsWith("postgres://", StringComparison.Ordinal))
         {
             throw Wrong(text, "it has no parameter", null);
         }
 
-        if (pgIsReady is null)
+        // The service file is the server user's.
+        if (pgIsReady is null || text.Contains("service=", StringComparison.Ordinal))
         {
             return;
         }

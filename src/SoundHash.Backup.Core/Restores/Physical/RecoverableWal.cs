@@ -143,7 +143,7 @@ internal sealed class RecoverableWal(LoadedWal wal, IReadOnlyList<WalPiece> piec
 
             if (JoinedBytes(segment) is var joined and >= WalHeader.Bytes)
             {
-                return (segment, Math.Min(Math.Min(own, joined), BytesBeforeBranch(segment)), true);
+                return (segment, Math.Min(Math.Min(own, joined), Index.BytesBeforeBranch(segment)), true);
             }
         }
 
@@ -167,11 +167,4 @@ internal sealed class RecoverableWal(LoadedWal wal, IReadOnlyList<WalPiece> piec
 
         return end;
     }
-
-    private long BytesBeforeBranch(WalSegment segment) => Index.Timelines
-        .Select(t => Index.HistoryOf(t)?.SwitchFrom(segment.Timeline))
-        .Where(end => end >= segment.Start && end < segment.End)
-        .Select(end => (long)(end!.Value.Value - segment.Start.Value))
-        .DefaultIfEmpty(segment.SizeBytes)
-        .Min();
 }

@@ -24,6 +24,9 @@ internal sealed class RecoveryWatch(PreparedRestore ready, RecoveringServer serv
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan BetweenQueries = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan MostForStream = TimeSpan.FromSeconds(60);
+
+    // A primary that lacks the log says so at once, after the start of the stream.
+    private static readonly TimeSpan SurelyStreams = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan MostForFirstSign = TimeSpan.FromSeconds(10);
 
     private readonly ServerLogReader _news = new();
@@ -31,7 +34,9 @@ internal sealed class RecoveryWatch(PreparedRestore ready, RecoveringServer serv
     private readonly long _started = time.GetTimestamp();
     private string? _replayed;
     private long _asked;
-    private long _heard;
+    private (int Segments, string? Replayed, bool IsReadable) _sign;
+    private long _signAt;
+    private long? _streamingSince;
 
     /// <summary>Starts the server, and returns when it is where it was to be.</summary>
     /// <param name="outside">Configuration from outside the data directory, where it is now.</param>
@@ -98,13 +103,12 @@ internal sealed class RecoveryWatch(PreparedRestore ready, RecoveringServer serv
         _unread.Clear().Append(lines[^1]);
         foreach (var line in lines[..^1])
         {
-            _heard = time.GetTimestamp();
             _news.Read(line);
         }
     }
 
     private bool IsThere() => _news.IsPaused || _news.IsPromoted || (_news.IsShutDown && !server.IsAlive())
-        || (ready.Options.Standby is not null && _news.IsReadable && _news.IsStreaming);
+        || (ready.Options.Standby is not null && _news.IsReadable && _streamingSince is { } since && time.GetElapsedTime(since) > SurelyStreams);
 
     private void EnsureAlive(string path)
     {
@@ -134,7 +138,13 @@ internal sealed class RecoveryWatch(PreparedRestore ready, RecoveringServer serv
     // It goes on by itself when its primary is there again; but what was asked for is a standby, and it may never become one.
     private void EnsureStreams(string path)
     {
-        var isSilent = _news.IsReadable && time.GetElapsedTime(_heard) > MostForStream;
+        _streamingSince = _news.IsStreaming ? _streamingSince ?? time.GetTimestamp() : null;
+        if (_sign != (_news.Segments, _replayed, _news.IsReadable))
+        {
+            (_sign, _signAt) = ((_news.Segments, _replayed, _news.IsReadable), time.GetTimestamp());
+        }
+
+        var isSilent = _news.IsReadable && time.GetElapsedTime(_signAt) > MostForStream;
         if (ready.Options.Standby is { } primary && server.IsAlive() && !_news.IsStreaming && (_news.NotStreaming is not null || isSilent))
         {
             throw new BackupException(

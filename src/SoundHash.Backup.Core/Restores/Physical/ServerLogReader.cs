@@ -32,7 +32,7 @@ public sealed partial class ServerLogReader
     /// <summary>It reached its target and shut down for that.</summary>
     public bool IsShutDown { get; private set; }
 
-    /// <summary>As a standby, it gets the log from its primary.</summary>
+    /// <summary>As a standby, it gets the log from its primary; said also where the primary then turns out not to have it.</summary>
     public bool IsStreaming { get; private set; }
 
     /// <summary>Why a standby last failed to get the log from its primary; or null. It tries again by itself.</summary>
@@ -78,7 +78,11 @@ public sealed partial class ServerLogReader
         {
             _fatal.Add(text);
             // Not what a client of its own is refused with (src/backend/replication/walreceiver.c, libpqwalreceiver.c).
-            NotStreaming = text.Contains("primary", StringComparison.Ordinal) || text.Contains("WAL", StringComparison.Ordinal) ? text : NotStreaming;
+            if (text.Contains("primary", StringComparison.Ordinal) || text.Contains("WAL", StringComparison.Ordinal))
+            {
+                (IsStreaming, NotStreaming) = (false, text);
+            }
+
             return;
         }
 
@@ -104,6 +108,7 @@ public sealed partial class ServerLogReader
         HeldBy ??= text == "recovery has paused" ? _detail ?? "its log does not say why" : null;
         IsPaused |= text == "pausing at the end of recovery";
         IsStreaming |= text.StartsWith("started streaming WAL from primary", StringComparison.Ordinal);
+        NotStreaming = IsStreaming ? null : NotStreaming;
         IsPromoted |= text == "database system is ready to accept connections";
         IsShutDown |= text == "shutdown at recovery target";
         HasEnded |= text == "database system is shut down";

@@ -26,12 +26,22 @@ internal static class SetCandidates
         }
 
         var physical = catalogue.Sets.Where(static s => s.Manifest is { Kind: SetKind.Physical }).ToList();
-        var others = physical.Where(s => s.Manifest!.SystemIdentifier != physical[0].Manifest!.SystemIdentifier).ToList();
+        var own = physical.FirstOrDefault()?.Manifest!.SystemIdentifier;
+        var others = physical.Where(s => s.Manifest!.SystemIdentifier != own).ToList();
+        physical = physical.Except(others).ToList();
+        if (others.Count > 0 && others[0].Manifest!.Started > physical[^1].Manifest!.Started)
+        {
+            // Neither came after the other: both are backed up.
+            throw new BackupException(
+                ErrorKind.Usage,
+                $"the physical sets come from several clusters at once (system identifiers "
+                + $"{string.Join(", ", others.Select(static s => s.Manifest!.SystemIdentifier).Prepend(own).Distinct().Select(static s => s ?? "unknown"))})",
+                $"choose a set yourself with --backup ID; {SeeSets}");
+        }
+
         if (others.Count > 0)
         {
-            // Only a backup with --new-system begins one: what came after is what is meant.
-            physical = physical.Except(others).ToList();
-            warn($"the sets of the newest cluster are meant, system identifier {physical[0].Manifest!.SystemIdentifier}; {others.Count} physical sets are of "
+            warn($"the sets of the newest cluster are meant, system identifier {own}; {others.Count} older physical sets are of "
                 + $"what was there before: --backup ID chooses one of them; {SeeSets}");
         }
 

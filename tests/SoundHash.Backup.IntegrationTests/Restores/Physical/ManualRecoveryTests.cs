@@ -89,7 +89,7 @@ public sealed class ManualRecoveryTests(LostCluster cluster) : IClassFixture<Los
         await Command.ShellAsync(recipe[begin..(recipe.IndexOf("\nEND\n", begin, StringComparison.Ordinal) + 5)], environment);
 
         var whole = await Command.RunAsync(
-            "/bin/bash", ["-c", $"{Fetch} \"$NAME\" \"$TARGET\" && sha256sum <\"$TARGET\" | cut -c1-64 && cut -c1-64 \"$FILE.sha256\""], environment, null);
+            "/bin/bash", ["-c", $"{Fetch} \"$NAME\" \"$TARGET\" && sha256sum <\"$TARGET\" | cut -c1-64 && head -n 1 \"$FILE.sha256\" | cut -c1-64"], environment, null);
         var absent = await Command.RunAsync("/bin/bash", ["-c", $"{Fetch} 0000000100000000000000FE \"$TARGET\""], environment, null);
         await Command.ShellAsync(spoil, environment);
         var spoilt = await Command.RunAsync("/bin/bash", ["-c", $"{Fetch} \"$NAME\" \"$TARGET\""], environment, null);
