@@ -4,9 +4,9 @@ using SoundHash.Backup.Storage;
 namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>
-/// How a file gets into the archive: its sum first, which takes the name for this content, then its object. Where the sum was
-/// there before without the object, it is of a run that was killed, or is under way: until it is certain whose object became
-/// the archive's, the sum says nothing of how that is stored, so that it never says what is wrong.
+/// How a file gets into the archive: its sum first, which reserves the name for this content, then its object. A sum without
+/// its object is of a run that was killed or is still writing. Two runs may compress or encrypt differently, so the stored hash
+/// is withdrawn until one object is in place.
 /// </summary>
 /// <param name="store">The store.</param>
 /// <param name="source">The file.</param>
@@ -26,7 +26,7 @@ internal sealed class WalPut(IObjectStore store, WalSource source, string key, A
 
         var file = await SealedWal.OfAsync(source, seal, cancel);
         var own = new WalSum(source.Sha256, file.Hash);
-        known ??= await TakeAsync(own, cancel);
+        known ??= await ReserveAsync(own, cancel);
         if (known is not null)
         {
             if (await store.ConfirmAsync(key, cancel) is not null)
@@ -35,7 +35,7 @@ internal sealed class WalPut(IObjectStore store, WalSource source, string key, A
             }
 
             beforeCommit?.Invoke();
-            own = await SayAsync(known, known.Stored == file.Hash ? file.Hash : null, cancel);
+            own = await RecordStoredAsync(known, known.Stored == file.Hash ? file.Hash : null, cancel);
         }
 
         try
@@ -49,12 +49,12 @@ internal sealed class WalPut(IObjectStore store, WalSource source, string key, A
             return WalPutResult.AlreadyThere;
         }
 
-        await SayAsync(own, file.Hash, cancel);
+        await RecordStoredAsync(own, file.Hash, cancel);
         return WalPutResult.Stored;
     }
 
-    // Takes the name; the sum that has taken it before, or null when it is now this file's.
-    private async Task<WalSum?> TakeAsync(WalSum own, CancellationToken cancel)
+    // Reserves the name: null when it is now this file's, else the sum that had it before.
+    private async Task<WalSum?> ReserveAsync(WalSum own, CancellationToken cancel)
     {
         if (await store.StatAsync(key, cancel) is not null)
         {
@@ -88,8 +88,8 @@ internal sealed class WalPut(IObjectStore store, WalSource source, string key, A
             : throw new WalConflictException(source.Name, store.Name, source.Sha256, known?.Sha256 ?? "nothing");
     }
 
-    // Lets the sum say how the object is stored, or that this is not known.
-    private async Task<WalSum> SayAsync(WalSum sum, string? stored, CancellationToken cancel)
+    // Records in the sum how the object is stored, or that this is not known.
+    private async Task<WalSum> RecordStoredAsync(WalSum sum, string? stored, CancellationToken cancel)
     {
         var told = sum with { Stored = stored };
         if (told != sum)
