@@ -17,23 +17,15 @@ internal sealed record WalReading(
     IObjectStore Store, string SpoolDirectory, int Jobs, string? EnvFile, Func<EncryptionMethod, IEncryptionProvider> Providers)
 {
     /// <summary>Reads the settings.</summary>
-    /// <param name="cli">The session.</param>
-    /// <param name="from">The only store to ask, or null for all.</param>
     /// <exception cref="BackupException">They are wrong.</exception>
-    public static WalReading Read(CliSession cli, string? from)
+    public static WalReading Read(CliSession cli)
     {
         var settings = cli.Settings();
         var wal = WalConfiguration.Read(settings);
         var encryption = EncryptionConfiguration.ReadForDecryption(settings);
         var jobs = RunConfiguration.ReadJobs(settings);
         settings.ThrowIfInvalid();
-        var store = RepositoryAccess.OpenWal(wal);
-        if (from is not null && from != store.Name)
-        {
-            throw new BackupException(ErrorKind.Configuration, $"there is no store '{from}'", $"there is: {store.Name}");
-        }
-
-        return new WalReading(store, wal.SpoolDirectory, jobs, settings.EnvFilePath, cli.Providers(encryption).For);
+        return new WalReading(RepositoryAccess.OpenWal(wal), wal.SpoolDirectory, jobs, settings.EnvFilePath, cli.Providers(encryption).For);
     }
 
     /// <summary>The archive of a data directory's cluster; without one, of the only cluster that there is.</summary>

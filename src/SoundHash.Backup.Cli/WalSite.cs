@@ -40,8 +40,8 @@ internal sealed record WalCluster(
         server?.Timeline ?? index.Timelines.LastOrDefault(t => index.Of(t).Count > 0);
 
     /// <summary>The last segment of a timeline's line. Just after a promotion nothing of the new timeline is there: then its parent's.</summary>
-    public static WalIndexed? LastOf(WalIndex index, uint timeline) => index.LineTo(timeline).PiecesFrom(0)
-        .Select(p => index.Within(p).LastOrDefault()).LastOrDefault(static w => w.Entry is not null) is { Entry: not null } last ? last : null;
+    public static WalIndexed? LastOf(WalIndex index, uint timeline) => index.LineTo(timeline).RangesFrom(0)
+        .Select(r => index.Within(r).LastOrDefault()).LastOrDefault(static w => w.Entry is not null) is { Entry: not null } last ? last : null;
 
     /// <summary>What is lost, as errors.</summary>
     public IEnumerable<BackupException> Problems => Findings.Select(f => WalText.Problem(SystemIdentifier, f.Finding))

@@ -201,13 +201,8 @@ internal sealed partial class PhysicalTarget
         return new RecoveryTarget { Kind = parse.GetValue(_toImmediate) ? RecoveryTargetKind.Immediate : RecoveryTargetKind.End };
     }
 
-    private static RecoveryAction? Action(string? word) => word switch
-    {
-        "pause" => RecoveryAction.Pause,
-        "promote" => RecoveryAction.Promote,
-        "shutdown" => RecoveryAction.Shutdown,
-        _ => null,
-    };
+    private static RecoveryAction? Action(string? word) =>
+        Enum.GetValues<RecoveryAction>().Cast<RecoveryAction?>().FirstOrDefault(a => a!.Value.Word() == word);
 
     private static (string Old, string New) Mapping(string text)
     {

@@ -36,7 +36,7 @@ internal sealed record WalTimelineResult(
     public static WalTimelineResult Of(WalIndex index, uint timeline)
     {
         var segments = index.Of(timeline);
-        var files = index.Entries.Where(e => Convert.ToUInt32(e.Name.Timeline, 16) == timeline).ToList();
+        var files = index.Entries.Where(e => e.Name.TimelineNumber == timeline).ToList();
         var origin = index.HistoryOf(timeline) is { Ancestors.Count: > 0 } history ? history.Ancestors[^1] : null;
         return new WalTimelineResult(
             timeline,

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using SoundHash.Backup.Storage.Local;
 
 namespace SoundHash.Backup.Configuration;
 
@@ -16,11 +17,8 @@ internal static partial class FileOwner
     // A link to nothing is nobody's; reading it fails with the better words.
     private static bool IsTrusted(string path, int flags) =>
         Statx(WorkingDirectory, path, flags, Owner, out var status) == 0
-            ? status.Owner == 0 || status.Owner == EffectiveUser()
+            ? status.Owner == 0 || status.Owner == LocalUsers.Effective
             : Marshal.GetLastPInvokeError() == NoSuchFile;
-
-    [LibraryImport("libc", EntryPoint = "geteuid")]
-    private static partial uint EffectiveUser();
 
     [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Statx(int directory, string path, int flags, uint mask, out Status status);

@@ -35,7 +35,7 @@ public sealed class Session : IAsyncDisposable
     /// <summary>The backend's process id as the protocol told it; a pooler makes one up.</summary>
     public int AnnouncedProcessId => _connection.ProcessID;
 
-    /// <summary>Connects.</summary>
+    /// <summary>Connects to a database.</summary>
     /// <exception cref="BackupException">The server can't be reached or refuses us.</exception>
     public static async Task<Session> OpenAsync(ConnectionSettings settings, CancellationToken cancel)
     {

@@ -9,7 +9,7 @@ namespace SoundHash.Backup.Postgres;
 public static partial class WalCommandText
 {
     /// <summary>The file in which Linux says which run of the machine this is.</summary>
-    public const string RunOfMachine = "/proc/sys/kernel/random/boot_id";
+    public const string BootIdFile = "/proc/sys/kernel/random/boot_id";
 
     /// <summary>For archive_command: an acknowledgement that is newer than the segment says that it is archived.</summary>
     /// <param name="shbackup">Absolute path of the program.</param>
@@ -31,10 +31,9 @@ public static partial class WalCommandText
     /// <param name="shbackup">Absolute path of the program.</param>
     /// <param name="envFile">Absolute path of its settings, or null.</param>
     /// <param name="fetchFolder">Where the spool of the data directory keeps such segments.</param>
-    /// <param name="store">The only store to fetch from, or null for all.</param>
-    public static string Restore(string shbackup, string? envFile, string fetchFolder, string? store) =>
-        $"read -r b <{RunOfMachine}; mv -f {Quote($"{fetchFolder}/")}\"$b\"/%f \"%p\" 2>/dev/null || {Program(shbackup, envFile)} wal-archive fetch "
-        + $"{(store is null ? string.Empty : $"--from {Quote(store)} ")}%f \"%p\"";
+    public static string Restore(string shbackup, string? envFile, string fetchFolder) =>
+        $"read -r b <{BootIdFile}; mv -f {Quote($"{fetchFolder}/")}\"$b\"/%f \"%p\" 2>/dev/null || {Program(shbackup, envFile)} "
+        + "wal-archive fetch %f \"%p\"";
 
     private static string Program(string shbackup, string? envFile) =>
         envFile is null ? Quote(shbackup) : $"{Quote(shbackup)} --env-file {Quote(envFile)}";

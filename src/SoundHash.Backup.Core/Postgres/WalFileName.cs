@@ -27,6 +27,9 @@ public sealed partial record WalFileName(string Name, WalFileKind Kind)
     /// <summary>The timeline's eight digits.</summary>
     public string Timeline => Name[..8];
 
+    /// <summary>The timeline as a number.</summary>
+    public uint TimelineNumber => Convert.ToUInt32(Timeline, 16);
+
     /// <summary>Reads a name.</summary>
     /// <exception cref="BackupException">PostgreSQL has no such file.</exception>
     public static WalFileName Parse(string name) => TryParse(name) ?? throw new BackupException(

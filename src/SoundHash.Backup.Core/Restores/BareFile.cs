@@ -19,7 +19,7 @@ internal enum BareFileKind
     /// <summary>pg_dump -Fd: a directory.</summary>
     Directory,
 
-    /// <summary>SQL.</summary>
+    /// <summary>A script in SQL, for psql.</summary>
     Script,
 }
 

@@ -42,7 +42,7 @@ public sealed class WalCleanup(
     public async Task<IReadOnlyList<WalCleanupResult>> RunAsync(int days, RunLock held, bool dryRun, CancellationToken cancel)
     {
         var now = time.GetUtcNow();
-        var windowStart = now - TimeSpan.FromDays(days);
+        var retentionStart = now - TimeSpan.FromDays(days);
         var results = new List<WalCleanupResult>();
         foreach (var system in await WalArchive.SystemsAsync(store, cancel))
         {
@@ -51,7 +51,7 @@ public sealed class WalCleanup(
                 await StoreClock.CompareAsync(store, $"{WalLayout.SystemFolder(system)}/.clock-probe", now, cancel);
             }
 
-            var (wal, plan) = await PlanAsync(system, windowStart, now, held, cancel);
+            var (wal, plan) = await PlanAsync(system, retentionStart, now, held, cancel);
             if (!dryRun)
             {
                 await RemoveAsync(wal, plan, cancel);
@@ -64,7 +64,7 @@ public sealed class WalCleanup(
                 }
             }
 
-            results.Add(new WalCleanupResult(system, plan.Decisions, ProblemOf(wal, plan, windowStart)));
+            results.Add(new WalCleanupResult(system, plan.Decisions, ProblemOf(wal, plan, retentionStart)));
         }
 
         return results;
@@ -72,7 +72,7 @@ public sealed class WalCleanup(
 
     // Reading a set back may take hours: what is needed is decided anew after it.
     private async Task<(LoadedWal Wal, WalRetentionPlan Plan)> PlanAsync(
-        ulong system, DateTimeOffset windowStart, DateTimeOffset now, RunLock held, CancellationToken cancel)
+        ulong system, DateTimeOffset retentionStart, DateTimeOffset now, RunLock held, CancellationToken cancel)
     {
         var checks = new Dictionary<string, VerificationResult>();
         while (true)
@@ -86,7 +86,7 @@ public sealed class WalCleanup(
             EnsureRemovalsKnown(wal);
             var candidates = own.Select(s => ToWalSet(s, wal.Index, checks, held)).ToList();
             var pieces = await new WalPieces(store, system).SegmentsAsync(cancel);
-            var plan = WalRetention.Decide(wal.Index, candidates, windowStart, writingFrom, pieces);
+            var plan = WalRetention.Decide(wal.Index, candidates, retentionStart, writingFrom, pieces);
             if (plan.RemovesNothing || plan.Anchors.FirstOrDefault(a => !checks.ContainsKey(a.Id)) is not { } anchor)
             {
                 return (wal, plan);
@@ -132,7 +132,7 @@ public sealed class WalCleanup(
 
     private static void EnsureRemovalsKnown(LoadedWal wal)
     {
-        if (wal.Problems.FirstOrDefault(static p => p.Message.Contains(WalLayout.RemovedFile, StringComparison.Ordinal)) is { } problem)
+        if (wal.RemovalsProblem is { } problem)
         {
             throw problem;
         }
@@ -203,11 +203,9 @@ public sealed class WalCleanup(
         await store.RemoveAbandonedWritesAsync(folder, time.GetUtcNow() - AbandonedAge, cancel);
     }
 
-    private static BackupException? ProblemOf(LoadedWal wal, WalRetentionPlan plan, DateTimeOffset windowStart)
+    private static BackupException? ProblemOf(LoadedWal wal, WalRetentionPlan plan, DateTimeOffset retentionStart)
     {
-        var isStuck = plan.Removals.Count == 0 && plan.Anchors.Count == 0
-            && plan.Decisions.Any(d => d.Reason == WalRetention.NoGoodSet && d.Entry.Stored < windowStart);
-        return isStuck
+        return !plan.HasGoodSet && plan.Decisions.Any(d => d.Entry.Stored < retentionStart)
             ? new BackupException(
                 ErrorKind.Verification,
                 $"system identifier {wal.Archive.SystemIdentifier} has no good base backup: its WAL is all kept",

@@ -5,8 +5,8 @@ namespace SoundHash.Backup.Wal;
 
 /// <summary>
 /// Whether a data directory is done with writing a segment. Its file says nothing by being there: it has its length and its name
-/// before its content. Neither has a mark in archive_status the last word, since a copy of a running server's files is of no one
-/// moment: the log itself has to go on to the segment's end.
+/// before its content. A mark in archive_status proves it neither: in a copy of a running server, mark and file may be of different
+/// moments. So the log itself has to go on to the segment's end.
 /// </summary>
 internal static class WalCompleteness
 {

@@ -71,7 +71,7 @@ public sealed class WalFetchGap(WalArchive archive, Func<EncryptionMethod, IEncr
     private async Task<WalFileName?> LaterAsync(WalFileName name, CancellationToken cancel)
     {
         WalFileName? first = null;
-        await foreach (var entry in archive.ListAsync(Convert.ToUInt32(name.Timeline, 16), cancel))
+        await foreach (var entry in archive.ListAsync(name.TimelineNumber, cancel))
         {
             if (entry.HasSum && entry.Name.Kind == WalFileKind.Segment
                 && string.CompareOrdinal(entry.Name.Name, name.Name) > 0
@@ -120,7 +120,7 @@ public sealed class WalFetchGap(WalArchive archive, Func<EncryptionMethod, IEncr
 
             try
             {
-                var history = TimelineHistory.Parse(Convert.ToUInt32(file.Timeline, 16), await File.ReadAllTextAsync(path, cancel));
+                var history = TimelineHistory.Parse(file.TimelineNumber, await File.ReadAllTextAsync(path, cancel));
                 if (history.SwitchFrom(segment.Timeline) is { } end && end <= segment.Start)
                 {
                     return true;

@@ -97,7 +97,7 @@ public sealed class WalFetchPieces(
             }
         }
 
-        await foreach (var entry in archive.ListAsync(Convert.ToUInt32(name.Timeline, 16), cancel))
+        await foreach (var entry in archive.ListAsync(name.TimelineNumber, cancel))
         {
             if (entry.Name.Kind is WalFileKind.Segment or WalFileKind.Partial && IsLater(entry.Name))
             {

@@ -27,8 +27,8 @@ public sealed class WalPrefetch(WalFetch fetch, WalSpool spool, int jobs, TimePr
     private WalSegment _next;
     private bool _ended;
 
-    /// <summary>Says what PostgreSQL asked for last; false when a process is at work that goes on from there.</summary>
-    public static bool IsWanted(WalSpool spool, WalFileName asked)
+    /// <summary>Notes what PostgreSQL asked for last; false when a process is at work that goes on from there.</summary>
+    public static bool AnnounceAsked(WalSpool spool, WalFileName asked)
     {
         var path = Path.Combine(spool.FetchFolder, AskedFile);
         var temporary = $"{path}-{Environment.ProcessId}";

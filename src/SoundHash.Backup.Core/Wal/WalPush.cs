@@ -89,7 +89,7 @@ public sealed class WalPush(IObjectStore store, Seal seal, WalPushSettings setti
     // Without it the segment is of no use, and PostgreSQL may never hand it over. One that is nowhere must not stop archiving.
     private async Task EnsureHistoryAsync(WalArchive archive, WalFileName name, DataDirectory data, CancellationToken cancel)
     {
-        var timeline = Convert.ToUInt32(name.Timeline, 16);
+        var timeline = name.TimelineNumber;
         var (added, isThere) = await new WalHistories(archive, seal).EnsureAsync(data, timeline, cancel);
         foreach (var history in added)
         {
@@ -170,7 +170,7 @@ public sealed class WalPush(IObjectStore store, Seal seal, WalPushSettings setti
 
         var header = WalHeader.TryRead(source.First.Span) ?? throw new BackupException(
             ErrorKind.Verification, $"WAL file {source.Name} does not begin like one", "see which server writes to that pg_wal directory");
-        var timeline = Convert.ToUInt32(source.Name.Timeline, 16);
+        var timeline = source.Name.TimelineNumber;
         var history = header.Timeline == timeline || data is null ? null : await ReadHistoryAsync(timeline, data, cancel);
         header.EnsureIs(source.Name, system, history, source.Length);
     }

@@ -47,7 +47,7 @@ internal sealed class WalReceiveFolder(string root, ulong systemIdentifier)
 
     private string BootMark => System.IO.Path.Combine(Path, "boot");
 
-    /// <summary>Makes it.</summary>
+    /// <summary>Makes the folder, which is then of the owner of the one around it.</summary>
     /// <exception cref="BackupException">It can't be made.</exception>
     public void Make() => Guarded(() => LocalFiles.MakeOwnDirectories(Path));
 
@@ -59,15 +59,15 @@ internal sealed class WalReceiveFolder(string root, ulong systemIdentifier)
     });
 
     /// <summary>
-    /// True when the machine has run since the folder was last written to. What pg_receivewal wrote and did not sync is then
-    /// there all the same, however it and we ended; after a crash of the machine, any part of it may be missing.
+    /// True when the machine was not restarted since the folder was last written to. What pg_receivewal wrote and did not sync
+    /// is then there all the same, however it and we ended; after a crash of the machine, any part of it may be missing.
     /// </summary>
-    public bool IsOfThisBoot => File.Exists(BootMark) && File.ReadAllText(BootMark) == File.ReadAllText(WalCommandText.RunOfMachine);
+    public bool IsOfThisBoot => File.Exists(BootMark) && File.ReadAllText(BootMark) == File.ReadAllText(WalCommandText.BootIdFile);
 
     /// <summary>Remembers that what is written from now on is written in this run of the machine.</summary>
     public void RememberBoot() => Guarded(() =>
     {
-        File.WriteAllText(BootMark, File.ReadAllText(WalCommandText.RunOfMachine));
+        File.WriteAllText(BootMark, File.ReadAllText(WalCommandText.BootIdFile));
         FolderOwner.Take(BootMark);
     });
 

@@ -241,7 +241,7 @@ internal sealed class WalReceiveUpload(
     {
         var header = WalHeader.TryRead(first) ?? throw new BackupException(
             ErrorKind.Verification, $"what was received as WAL segment {name} does not begin like one", "see the server's log");
-        var timeline = Convert.ToUInt32(name.Timeline, 16);
+        var timeline = name.TimelineNumber;
         header.EnsureIs(name, archive.SystemIdentifier, header.Timeline == timeline ? null : folder.HistoryOf(timeline), length);
     }
 

@@ -11,7 +11,7 @@ namespace SoundHash.Backup.Wal;
 /// </summary>
 /// <param name="Header">The file's header.</param>
 /// <param name="End">The end of the last whole record in it, in bytes from the file's beginning.</param>
-/// <param name="Unproven">How many first bytes belong to a record that began in the segment before, whose checksum is there.</param>
+/// <param name="Unproven">Length of the part, at the beginning, of a record whose header and checksum are in the segment before.</param>
 /// <param name="IsWhole">The log goes on to the file's end, or ends with a switch to the next segment: nothing is to come.</param>
 internal sealed record WalSegmentLog(WalHeader Header, long End, long Unproven, bool IsWhole)
 {
@@ -71,7 +71,7 @@ internal sealed record WalSegmentLog(WalHeader Header, long End, long Unproven, 
         private readonly byte[] _recordHeader = new byte[RecordHeaderBytes];
         private uint _crc;
 
-        // Of the record that is being read: its length, how much of it was read, and how much is to come.
+        // Of the record being read: bytes read, and bytes to come.
         private long _read;
         private long _missing;
 

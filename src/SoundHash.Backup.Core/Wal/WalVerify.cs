@@ -123,7 +123,7 @@ public sealed class WalVerify(
                 "it was archived so: see which server writes to that archive");
         }
 
-        var timeline = Convert.ToUInt32(entry.Name.Timeline, 16);
+        var timeline = entry.Name.TimelineNumber;
         // Where the history can't be read, only the server's own check at archiving speaks for an ancestor's page.
         var isUnknown = header.Timeline < timeline && wal.Index.HistoryOf(timeline) is null;
         var judged = isUnknown ? header with { Timeline = timeline } : header;

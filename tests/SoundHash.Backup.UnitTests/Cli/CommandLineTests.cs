@@ -154,7 +154,9 @@ public sealed partial class CommandLineTests
     [InlineData("wal-archive push", new[] { 0, 1, 2, 3, 4, 6, 7, 8, 9 })]
     [InlineData("wal-archive fetch", new[] { 0, 1, 200 })]
     [InlineData("wal-archive cleanup", new[] { 0, 1, 2, 3, 6, 8, 9, 130 })]
-    public void The_help_of_what_PostgreSQL_runs_has_the_exit_codes_that_PostgreSQL_sees(string path, int[] codes)
+    [InlineData("wal-archive status", new[] { 0, 1, 2, 3, 5, 6, 8, 130 })]
+    [InlineData("wal-archive generate-config", new[] { 0, 1, 2, 3, 4, 5, 6, 130 })]
+    public void The_help_has_the_exit_codes_that_whoever_runs_the_verb_sees(string path, int[] codes)
     {
         var verb = (VerbCommand)ShbackupApplication.Parse(path.Split(' ')).CommandResult.Command;
 

@@ -18,6 +18,13 @@ public sealed class WalFileNameTests
     }
 
     [Theory]
+    [InlineData("00000002.history", 2)]
+    [InlineData("0000000A00000000000000FF", 10)]
+    [InlineData("FFFFFFFF0000000000000001.partial", uint.MaxValue)]
+    public void The_timeline_is_a_hexadecimal_number(string name, uint timeline) =>
+        Assert.Equal(timeline, WalFileName.Parse(name).TimelineNumber);
+
+    [Theory]
     [InlineData("")]
     [InlineData("000000010000000000000001\n")]
     [InlineData("\n000000010000000000000001")]

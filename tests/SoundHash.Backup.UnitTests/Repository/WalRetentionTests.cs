@@ -172,15 +172,15 @@ public sealed class WalRetentionTests
                 var start = (ulong)random.Next(1, 85);
                 return Set($"s{i}", start, random.Next(0, 3), start + 3 < switchAt ? 1U : start > switchAt ? 2U : 1U) with { IsGood = random.Next(4) > 0 };
             }).Where(s => s.Facts.Timeline == 2 || s.Facts.LastSegment.Number < switchAt).ToList();
-            var windowStart = random.Next(5, 89);
+            var retentionStart = random.Next(5, 89);
             var kept = Index(
-                Decide(index, windowStart, sets).Decisions.Where(static d => !d.Removes).Select(static d => d.Entry), history);
+                Decide(index, retentionStart, sets).Decisions.Where(static d => !d.Removes).Select(static d => d.Entry), history);
 
             Assert.All(sets, s => Assert.Null(kept.FirstMissingFor(s.Facts)));
             foreach (var set in sets.Where(static s => s.IsGood))
             {
-                var isAnchor = set == sets.Where(s => s.IsGood && s.Manifest.Stopped < Epoch.AddDays(windowStart)).MaxBy(static s => s.Manifest.Stopped);
-                if (isAnchor || set.Manifest.Stopped >= Epoch.AddDays(windowStart))
+                var isAnchor = set == sets.Where(s => s.IsGood && s.Manifest.Stopped < Epoch.AddDays(retentionStart)).MaxBy(static s => s.Manifest.Stopped);
+                if (isAnchor || set.Manifest.Stopped >= Epoch.AddDays(retentionStart))
                 {
                     var chain = kept.ChainOf(set.Facts, 2);
                     Assert.True(chain.Gaps.Count == 0 && chain.ContiguousEnd == TestWal.Segment(2, 90), $"set {set.Manifest.Id} in round {round}");
@@ -189,8 +189,8 @@ public sealed class WalRetentionTests
         }
     }
 
-    private static WalRetentionPlan Decide(WalIndex index, int windowStart, IReadOnlyList<WalSet> sets) =>
-        WalRetention.Decide(index, sets, Epoch.AddDays(windowStart), null);
+    private static WalRetentionPlan Decide(WalIndex index, int retentionStart, IReadOnlyList<WalSet> sets) =>
+        WalRetention.Decide(index, sets, Epoch.AddDays(retentionStart), null);
 
     private static WalSet Set(string id, ulong start, int segments = 1, uint timeline = 1)
     {

@@ -82,7 +82,7 @@ public sealed class WalPrefetchTests : IDisposable
 
         await File.WriteAllTextAsync(_data["postmaster.pid"], "1", TestRun.Cancel);
         spool.Make();
-        Assert.True(WalPrefetch.IsWanted(spool, WalFileName.Parse(asked.Name)));
+        Assert.True(WalPrefetch.AnnounceAsked(spool, WalFileName.Parse(asked.Name)));
         var fetch = new WalFetch([archive], static _ => throw new InvalidOperationException("nothing is encrypted"), TimeProvider.System, Logger.None);
         return (asked, new WalPrefetch(fetch, spool, 2, TimeProvider.System));
     }

@@ -50,7 +50,7 @@ internal sealed class WalCleanupCommand : VerbCommand
         settings.ThrowIfInvalid();
 
         using var held = await RunLock.TakeAsync(
-            own.Repository.StateDirectory, "wal-cleanup", null, TimeSpan.Zero, cli.Time, cancel);
+            own.Repository.StateDirectory, "wal-archive cleanup", null, TimeSpan.Zero, cli.Time, cancel);
         var sets = RepositoryAccess.OpenForReading(own.Repository);
         var cleanup = new WalCleanup(
             sets, RepositoryAccess.OpenWal(own.Wal), new SetVerifier(sets, cli.Launcher, meter), own.Providers, jobs, cli.Time, cli.Log);

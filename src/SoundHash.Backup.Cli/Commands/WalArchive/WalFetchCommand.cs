@@ -13,14 +13,12 @@ internal sealed class WalFetchCommand : VerbCommand
 {
     private readonly Argument<string> _name = new("NAME") { Description = "The file, as %f names it" };
     private readonly Argument<string> _path = new("PATH") { Description = "Where to, as %p names it" };
-    private readonly Option<string?> _from = new("--from") { Description = "Ask this store only", HelpName = "STORE" };
 
     public WalFetchCommand(CommonOptions common)
         : base("fetch", "Bring a file of WAL back, and fetch those behind it ahead (for restore_command)", common)
     {
         Arguments.Add(_name);
         Arguments.Add(_path);
-        Options.Add(_from);
     }
 
     public override IReadOnlyList<string> Examples { get; } =
@@ -35,7 +33,7 @@ internal sealed class WalFetchCommand : VerbCommand
 
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {
-        var access = WalReading.Read(cli, parse.GetValue(_from));
+        var access = WalReading.Read(cli);
         var name = WalFileName.Parse(parse.GetRequiredValue(_name));
         var path = parse.GetRequiredValue(_path);
         var data = DataDirectory.OfWalFile(path);
@@ -68,7 +66,7 @@ internal sealed class WalFetchCommand : VerbCommand
         if (spool is not null && name.Kind == WalFileKind.Segment)
         {
             var bytes = new FileInfo(path).Length;
-            await WalPrefetchCommand.StartAsync(cli, spool, name, bytes, access.EnvFile, parse.GetValue(_from), cancel);
+            await WalPrefetchCommand.StartAsync(cli, spool, name, bytes, access.EnvFile, cancel);
         }
 
         return ExitCodes.Success;
@@ -108,7 +106,7 @@ internal sealed class WalFetchCommand : VerbCommand
 /// <summary>What PostgreSQL is to understand (src/backend/access/transam/xlogarchive.c, RestoreArchivedFile).</summary>
 internal static class FetchExitCode
 {
-    /// <summary>No store has the file: the end of the log.</summary>
+    /// <summary>Ours alone, no process ends with it: a proven absence, which <see cref="For"/> turns into 1.</summary>
     public const int NotThere = 250;
 
     private const int EndOfLog = 1;

@@ -26,7 +26,7 @@ internal sealed class WalGenerateConfigCommand : VerbCommand
     public override IReadOnlyList<string> Examples { get; } =
         ["shbackup wal-archive generate-config", "shbackup wal-archive generate-config --env-file /etc/shbackup/.env --apply"];
 
-    public override IReadOnlyList<ErrorKind> Failures { get; } = [ErrorKind.ChildFailed, ErrorKind.Storage];
+    public override IReadOnlyList<ErrorKind> Failures { get; } = [ErrorKind.ToolMissing, ErrorKind.ChildFailed, ErrorKind.Storage];
 
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {
@@ -44,7 +44,7 @@ internal sealed class WalGenerateConfigCommand : VerbCommand
         var program = Environment.ProcessPath!;
         var parameters = await ArchivingConfig.ReadAsync(
             session, WalCommandText.Archive(program, settings.EnvFilePath, spool.Folder), cancel);
-        var restore = WalCommandText.Restore(program, settings.EnvFilePath, spool.FetchFolder, null);
+        var restore = WalCommandText.Restore(program, settings.EnvFilePath, spool.FetchFolder);
         if (settings.EnvFilePath is null)
         {
             cli.Log.Warning("no .env file is in use: PostgreSQL runs the commands without your environment; add --env-file FILE");
@@ -59,7 +59,7 @@ internal sealed class WalGenerateConfigCommand : VerbCommand
             {
                 throw new BackupException(
                     ErrorKind.Configuration,
-                    $"nothing was set: {session.Settings.Server} gives its WAL to another program, {other.Name} = {Quote(other.Current!)}",
+                    $"nothing was set: {session.Settings.Server} gives its WAL to another program, {other.Name} = {ConfText.Quote(other.Current!)}",
                     "with --apply --replace that program gets no more of it; to keep both, let that command call both, and fail when either does");
             }
 
@@ -115,15 +115,11 @@ internal sealed class WalGenerateConfigCommand : VerbCommand
     {
         foreach (var item in document.Parameters)
         {
-            var was = item.Differs ? $"was {Quote(item.Current ?? string.Empty)}" : "as it is";
-            terminal.Line($"{item.Name} = {Quote(item.Value)}  # {(document.Applied && item.Differs ? $"set; {was}" : was)}{(item.Differs && item.NeedsRestart ? "; needs a restart" : string.Empty)}");
+            var was = item.Differs ? $"was {ConfText.Quote(item.Current ?? string.Empty)}" : "as it is";
+            terminal.Line($"{item.Name} = {ConfText.Quote(item.Value)}  # {(document.Applied && item.Differs ? $"set; {was}" : was)}{(item.Differs && item.NeedsRestart ? "; needs a restart" : string.Empty)}");
         }
 
         terminal.Line("# for recovery, which shbackup restore sets by itself:");
-        terminal.Line($"# restore_command = {Quote(document.RestoreCommand)}");
+        terminal.Line($"# restore_command = {ConfText.Quote(document.RestoreCommand)}");
     }
-
-    // As postgresql.conf has it: a quote is doubled, and so is a backslash.
-    private static string Quote(string text) =>
-        $"'{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("'", "''", StringComparison.Ordinal)}'";
 }

@@ -14,7 +14,6 @@ internal sealed class WalPrefetchCommand : VerbCommand
 {
     private readonly Argument<string> _after = new("AFTER") { Description = "The segment that was fetched last" };
     private readonly Argument<int> _bytes = new("BYTES") { Description = "The segment size" };
-    private readonly Option<string?> _from = new("--from") { Description = "Ask this store only", HelpName = "STORE" };
 
     public WalPrefetchCommand(CommonOptions common)
         : base("prefetch", "Fetch the segments behind one into the spool (started by fetch)", common)
@@ -22,7 +21,6 @@ internal sealed class WalPrefetchCommand : VerbCommand
         Hidden = true;
         Arguments.Add(_after);
         Arguments.Add(_bytes);
-        Options.Add(_from);
     }
 
     public override IReadOnlyList<string> Examples { get; } = ["shbackup wal-archive prefetch 000000010000000000000042 16777216"];
@@ -32,17 +30,17 @@ internal sealed class WalPrefetchCommand : VerbCommand
 
     /// <summary>Starts it in the background, unless one is at work: that one is told what was asked for last.</summary>
     public static async Task StartAsync(
-        CliSession cli, WalSpool spool, WalFileName after, long bytes, string? envFile, string? from, CancellationToken cancel)
+        CliSession cli, WalSpool spool, WalFileName after, long bytes, string? envFile, CancellationToken cancel)
     {
         try
         {
             spool.Make();
-            if (!WalPrefetch.IsWanted(spool, after))
+            if (!WalPrefetch.AnnounceAsked(spool, after))
             {
                 return;
             }
 
-            string[] options = [.. envFile is null ? [] : new[] { "--env-file", envFile }, .. from is null ? [] : new[] { "--from", from }];
+            string[] options = envFile is null ? [] : ["--env-file", envFile];
             // The shell lets go of it: PostgreSQL waits for the end of all that holds the command's output.
             const string Detached = "\"$0\" \"$@\" </dev/null >/dev/null 2>&1 &";
             string[] verb = ["wal-archive", "prefetch", after.Name, bytes.ToString(CultureInfo.InvariantCulture)];
@@ -58,7 +56,7 @@ internal sealed class WalPrefetchCommand : VerbCommand
 
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {
-        var access = WalReading.Read(cli, parse.GetValue(_from));
+        var access = WalReading.Read(cli);
         var data = DataDirectory.Open(Directory.GetCurrentDirectory());
         var archive = await access.ArchiveAsync(data, cancel);
         var fetch = new WalFetch([archive], access.Providers, cli.Time, cli.Log);

@@ -15,7 +15,7 @@ internal sealed class WalStatusCommand(CommonOptions common)
 {
     public override IReadOnlyList<string> Examples { get; } = ["shbackup wal-archive status", "shbackup wal-archive status --json"];
 
-    public override IReadOnlyList<ErrorKind> Failures { get; } = [ErrorKind.Storage, ErrorKind.Verification];
+    public override IReadOnlyList<ErrorKind> Failures { get; } = [ErrorKind.ChildFailed, ErrorKind.Storage, ErrorKind.Verification];
 
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {

@@ -52,7 +52,7 @@ internal sealed class ArchiveWait(WalArchive archive, Session session, TimeSpan 
     {
         var timeline = await session.TextAsync("SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)", cancel);
         var name = WalFileName.Parse($"{timeline}.history");
-        var number = Convert.ToUInt32(timeline, 16);
+        var number = name.TimelineNumber;
         if (number <= 1 || await archive.ContainsAsync(name, cancel))
         {
             return;

@@ -13,6 +13,9 @@ public sealed record LoadedWal(WalArchive Archive, WalIndex Index, IReadOnlyList
 {
     private const int MostProbed = 8;
 
+    /// <summary>Why the record of removals can't be read, also among the problems; else null.</summary>
+    public BackupException? RemovalsProblem { get; private init; }
+
     /// <summary>Reads the names of a cluster's files, and its histories.</summary>
     /// <param name="store">The store.</param>
     /// <param name="system">The cluster.</param>
@@ -45,8 +48,12 @@ public sealed record LoadedWal(WalArchive Archive, WalIndex Index, IReadOnlyList
         }
 
         var size = segmentBytes ?? await SegmentBytesAsync(archive, entries, providers, cancel);
-        var removed = await TryAsync(() => archive.ReadRemovedAsync(cancel), problems) ?? [];
-        return new LoadedWal(archive, new WalIndex(size, entries, histories, Parse(removed, size)), problems);
+        var ofRemovals = new List<BackupException>();
+        var removed = await TryAsync(() => archive.ReadRemovedAsync(cancel), ofRemovals) ?? [];
+        return new LoadedWal(archive, new WalIndex(size, entries, histories, Parse(removed, size)), [.. problems, .. ofRemovals])
+        {
+            RemovalsProblem = ofRemovals is [var problem] ? problem : null,
+        };
     }
 
     /// <summary>The base backups of a cluster, with the segment size that they tell.</summary>
@@ -60,7 +67,7 @@ public sealed record LoadedWal(WalArchive Archive, WalIndex Index, IReadOnlyList
     private static async Task<TimelineHistory> ReadHistoryAsync(
         WalArchive archive, WalFileName name, Func<EncryptionMethod, IEncryptionProvider> providers, CancellationToken cancel)
     {
-        var timeline = Convert.ToUInt32(name.Timeline, 16);
+        var timeline = name.TimelineNumber;
         try
         {
             return TimelineHistory.Parse(timeline, await archive.ReadTextAsync(name, providers, cancel) ?? string.Empty);

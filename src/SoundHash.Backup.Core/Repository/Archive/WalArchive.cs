@@ -11,8 +11,9 @@ namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>
 /// The WAL of one cluster in one store. A name has one content for ever: the SHA-256 of its plain bytes is written first,
-/// in a file of its own that is never replaced, and who comes later with the same name must bring the same bytes. A file
-/// is archived when its object is there, which appears whole or not at all.
+/// in a file of its own, whose first line never changes; the second says how the object is stored, and may be replaced. Who
+/// comes later with the same name must bring the same bytes. A file is archived when its object is there, which appears whole
+/// or not at all.
 /// </summary>
 /// <param name="store">The store.</param>
 /// <param name="systemIdentifier">The cluster.</param>
@@ -70,7 +71,7 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
         var isThere = await (hasArchived ? store.StatAsync(key, cancel) : store.ConfirmAsync(key, cancel)) is not null;
         if (isThere && hasArchived)
         {
-            // Looked at when it was first used from here: what this costs is paid for every call of PostgreSQL's.
+            // The format was checked at first use; this runs for every segment.
             return;
         }
 

@@ -39,15 +39,15 @@ public sealed record WalChain(
     /// <param name="stop">Where the base backup is consistent.</param>
     public Lsn? EndOf(Lsn stop) => ContiguousEnd is { } end && end.End >= stop ? end.End : null;
 
-    /// <summary>Makes the chain.</summary>
+    /// <summary>The chain along a line from a segment on.</summary>
     /// <param name="index">What is archived.</param>
     /// <param name="first">Where it begins.</param>
     /// <param name="line">A line that the first segment's timeline is on.</param>
     /// <param name="through">The number of a segment that it must reach, or null for what is there.</param>
     public static WalChain Of(WalIndex index, WalSegment first, WalLine line, ulong? through = null)
     {
-        var pieces = line.PiecesFrom(first.Number).ToList();
-        var entries = pieces.SelectMany(index.Within).ToList();
+        var ranges = line.RangesFrom(first.Number).ToList();
+        var entries = ranges.SelectMany(index.Within).ToList();
         var last = entries.Count > 0 ? entries[^1].Segment.Number : (ulong?)null;
         if (through >= first.Number)
         {
@@ -55,7 +55,7 @@ public sealed record WalChain(
         }
 
         var missing = MissingOf(first.Number, entries, last).ToList();
-        var gaps = missing.SelectMany(m => GapsOf(index, pieces, m, first.SizeBytes)).ToList();
+        var gaps = missing.SelectMany(m => GapsOf(index, ranges, m, first.SizeBytes)).ToList();
         var end = missing.Count > 0 ? missing[0].First : last + 1;
         return new WalChain(first, line, entries, gaps, end > first.Number ? line.At(end.Value - 1) : null, last);
     }
@@ -82,12 +82,12 @@ public sealed record WalChain(
     }
 
     // What a clean-up removed is no gap; what is left is one gap also where it goes from one timeline over to the next.
-    private static IEnumerable<WalGap> GapsOf(WalIndex index, List<WalRange> pieces, Missing missing, int segmentBytes)
+    private static IEnumerable<WalGap> GapsOf(WalIndex index, List<WalRange> ranges, Missing missing, int segmentBytes)
     {
         WalGap? gap = null;
-        foreach (var lost in pieces.Where(p => p.First <= missing.Last && p.Last >= missing.First)
-            .Select(p => p with { First = Math.Max(p.First, missing.First), Last = Math.Min(p.Last, missing.Last) })
-            .SelectMany(p => p.Without(index.Removed)))
+        foreach (var lost in ranges.Where(r => r.First <= missing.Last && r.Last >= missing.First)
+            .Select(r => r with { First = Math.Max(r.First, missing.First), Last = Math.Min(r.Last, missing.Last) })
+            .SelectMany(r => r.Without(index.Removed)))
         {
             var first = new WalSegment(lost.Timeline, lost.First, segmentBytes);
             var last = first with { Number = lost.Last };

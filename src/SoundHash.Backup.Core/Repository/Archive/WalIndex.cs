@@ -38,7 +38,7 @@ public sealed class WalIndex
         _segments = whole.GroupBy(static w => w.Segment.Timeline)
             .ToDictionary(static g => g.Key, static g => g.OrderBy(static w => w.Segment.Number).ToList());
         var named = Entries.Where(static e => e.Name.Kind == WalFileKind.TimelineHistory)
-            .Select(static e => Convert.ToUInt32(e.Name.Timeline, 16)).ToHashSet();
+            .Select(static e => e.Name.TimelineNumber).ToHashSet();
         Timelines = named.Concat(_segments.Keys).Concat(_histories.Keys).Distinct().Order().ToList();
         Unread = Timelines.Where(t => t > 1 && !_histories.ContainsKey(t)).ToList();
     }
@@ -102,11 +102,8 @@ public sealed class WalIndex
     public uint NewestFrom(PhysicalFacts facts) => DescendantsOf(facts)[^1];
 
     /// <summary>The chain from the first segment that a base backup needs to what is archived of a timeline.</summary>
-    public WalChain ChainOf(PhysicalFacts facts, uint timeline, ulong? through = null) => WalChain.Of(
-        this,
-        facts.FirstSegment,
-        LineTo(timeline),
-        Math.Max(facts.LastSegment.Number, through ?? 0));
+    public WalChain ChainOf(PhysicalFacts facts, uint timeline) =>
+        WalChain.Of(this, facts.FirstSegment, LineTo(timeline), facts.LastSegment.Number);
 
     /// <summary>How many bytes of a segment come before the first place in it where another timeline left its own; all of them where none did.</summary>
     public long BytesBeforeBranch(WalSegment segment) => Timelines

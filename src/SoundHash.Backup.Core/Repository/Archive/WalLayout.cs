@@ -6,7 +6,10 @@ namespace SoundHash.Backup.Repository.Archive;
 /// <summary>Where everything is in a store of WAL (docs/formats.md). A name has no suffix, whatever the form of what it holds.</summary>
 public static class WalLayout
 {
-    /// <summary>The suffix of the file that decides a name's content: the SHA-256 of its plain bytes, in coreutils format.</summary>
+    /// <summary>
+    /// The suffix of the file that decides a name's content: the SHA-256 of the plain bytes as coreutils write it, and where known
+    /// the XXH128 of the stored ones (<see cref="WalSum"/>).
+    /// </summary>
     public const string SumSuffix = ".sha256";
 
     /// <summary>The archive's own description, in the folder of its cluster.</summary>

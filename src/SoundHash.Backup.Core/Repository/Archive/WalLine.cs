@@ -14,18 +14,15 @@ public sealed record WalLine(TimelineHistory History, int SegmentBytes)
     /// <summary>The timeline that it leads to.</summary>
     public uint Timeline => History.Timeline;
 
-    /// <summary>True when a timeline is on it.</summary>
-    public bool Has(uint timeline) => timeline == Timeline || History.SwitchFrom(timeline) is not null;
-
     /// <summary>True when a base backup that was made on a timeline and is consistent at a position can be recovered to this one.</summary>
     public bool DescendsFrom(uint timeline, Lsn stop) =>
         timeline == Timeline || (History.SwitchFrom(timeline) is { } end && stop <= end);
 
     /// <summary>The segment that is read for a number.</summary>
-    public WalSegment At(ulong number) => new(PiecesFrom(number).First().Timeline, number, SegmentBytes);
+    public WalSegment At(ulong number) => new(RangesFrom(number).First().Timeline, number, SegmentBytes);
 
-    /// <summary>All segments from a number on; the last piece has no end.</summary>
-    public IEnumerable<WalRange> PiecesFrom(ulong number)
+    /// <summary>All segments from a number on; the last range has no end.</summary>
+    public IEnumerable<WalRange> RangesFrom(ulong number)
     {
         var first = number;
         foreach (var ancestor in History.Ancestors)

@@ -5,9 +5,9 @@ using SoundHash.Backup.Storage;
 namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>
-/// How a file gets into the archive: its sum first, which takes the name for this content, then its object. Where the sum was
-/// there before without the object, it is of a run that was killed, or is under way: until it is certain whose object became
-/// the archive's, the sum says nothing of how that is stored, so that it never says what is wrong.
+/// How a file gets into the archive: its sum first, which reserves the name for this content, then its object. A sum without
+/// its object is of a run that was killed or is still writing. Two runs may compress or encrypt differently, so the stored hash
+/// is withdrawn until one object is in place.
 /// </summary>
 /// <param name="store">The store.</param>
 /// <param name="source">The file.</param>
@@ -27,7 +27,7 @@ internal sealed class WalPut(IObjectStore store, WalSource source, string key, A
 
         var file = await SealedWal.OfAsync(source, seal, cancel);
         var own = new WalSum(source.Sha256, file.Hash);
-        known ??= await TakeAsync(own, cancel);
+        known ??= await ReserveAsync(own, cancel);
         if (known is not null)
         {
             if (await store.ConfirmAsync(key, cancel) is not null)
@@ -36,7 +36,7 @@ internal sealed class WalPut(IObjectStore store, WalSource source, string key, A
             }
 
             beforeCommit?.Invoke();
-            own = await SayAsync(known, known.Stored == file.Hash ? file.Hash : null, cancel);
+            own = await RecordStoredAsync(known, known.Stored == file.Hash ? file.Hash : null, cancel);
         }
 
         try
@@ -50,19 +50,19 @@ internal sealed class WalPut(IObjectStore store, WalSource source, string key, A
             // that says the truth.
             if (known?.Stored is { } first && own.Stored is null && await StoredHashAsync(store, key, cancel) == first)
             {
-                await SayAsync(own, first, cancel);
+                await RecordStoredAsync(own, first, cancel);
             }
 
             return WalPutResult.AlreadyThere;
         }
 
         // It is archived: what is left to say of it is said also when we are to stop.
-        await SayAsync(own, file.Hash, CancellationToken.None);
+        await RecordStoredAsync(own, file.Hash, CancellationToken.None);
         return WalPutResult.Stored;
     }
 
-    // Takes the name; the sum that has taken it before, or null when it is now this file's.
-    private async Task<WalSum?> TakeAsync(WalSum own, CancellationToken cancel)
+    // Reserves the name: null when it is now this file's, else the sum that had it before.
+    private async Task<WalSum?> ReserveAsync(WalSum own, CancellationToken cancel)
     {
         if (await store.StatAsync(key, cancel) is not null)
         {
@@ -96,8 +96,8 @@ internal sealed class WalPut(IObjectStore store, WalSource source, string key, A
             : throw new WalConflictException(source.Name, store.Name, source.Sha256, known?.Sha256 ?? "nothing");
     }
 
-    // Lets the sum say how the object is stored, or that this is not known.
-    private async Task<WalSum> SayAsync(WalSum sum, string? stored, CancellationToken cancel)
+    // Records in the sum how the object is stored, or that this is not known.
+    private async Task<WalSum> RecordStoredAsync(WalSum sum, string? stored, CancellationToken cancel)
     {
         var told = sum with { Stored = stored };
         if (told != sum)

@@ -1,5 +1,4 @@
 using System.Globalization;
-using SoundHash.Backup.Postgres;
 
 namespace SoundHash.Backup.Repository.Archive;
 
@@ -9,10 +8,6 @@ namespace SoundHash.Backup.Repository.Archive;
 /// <param name="Last">Number of the last.</param>
 public sealed record WalRange(uint Timeline, ulong First, ulong Last)
 {
-    /// <summary>True when a segment is one of them.</summary>
-    public bool Contains(WalSegment segment) =>
-        segment.Timeline == Timeline && segment.Number >= First && segment.Number <= Last;
-
     /// <summary>What is left of them without others.</summary>
     public IEnumerable<WalRange> Without(IEnumerable<WalRange> others)
     {

@@ -17,7 +17,7 @@ public sealed class WalReplacement(IObjectStore store, ulong systemIdentifier, T
     /// <summary>What stands between a file's name and the time in the name of the copy of the damaged one.</summary>
     public const string DamagedInfix = ".damaged-";
 
-    /// <summary>Replaces it.</summary>
+    /// <summary>Puts a file in the place of the damaged one of its name.</summary>
     /// <returns>The key of the damaged object's copy.</returns>
     /// <exception cref="BackupException">The file is another one than was archived, or the store can't be written.</exception>
     public async Task<string> ReplaceAsync(WalSource source, Seal seal, CancellationToken cancel)

@@ -27,6 +27,9 @@ public sealed record WalRetentionPlan(IReadOnlyList<WalDecision> Decisions, IRea
     /// <summary>What becomes of pieces of unfinished segments, one decision for all of a segment's.</summary>
     public IReadOnlyList<WalDecision> Pieces { get; init; } = [];
 
+    /// <summary>False when no set is good: then all is kept, since nothing could be recovered without it, or with it.</summary>
+    public bool HasGoodSet { get; init; } = true;
+
     /// <summary>True when nothing goes.</summary>
     public bool RemovesNothing => !Decisions.Concat(Pieces).Any(static d => d.Removes);
 
@@ -45,21 +48,18 @@ public sealed record WalRetentionPlan(IReadOnlyList<WalDecision> Decisions, IRea
 /// </summary>
 public static class WalRetention
 {
-    /// <summary>Why all is kept where nothing could be recovered without it, or with it.</summary>
-    public const string NoGoodSet = "there is no good base backup";
-
-    /// <summary>Decides.</summary>
+    /// <summary>What becomes of each file of a cluster's archive.</summary>
     /// <param name="index">The archive.</param>
     /// <param name="sets">All base backups of the cluster.</param>
-    /// <param name="windowStart">When the recovery window begins.</param>
+    /// <param name="retentionStart">When the recovery window begins.</param>
     /// <param name="writingFrom">What sets that are being written need: all from this position on; null for nothing.</param>
     /// <param name="pieces">Segments that there are only pieces of: what nothing needs is never completed and goes in the same way.</param>
     public static WalRetentionPlan Decide(
-        WalIndex index, IReadOnlyList<WalSet> sets, DateTimeOffset windowStart, Lsn? writingFrom, IReadOnlyList<WalEntry>? pieces = null)
+        WalIndex index, IReadOnlyList<WalSet> sets, DateTimeOffset retentionStart, Lsn? writingFrom, IReadOnlyList<WalEntry>? pieces = null)
     {
         if (!sets.Any(static s => s.IsGood))
         {
-            return new WalRetentionPlan(KeepAll(index, NoGoodSet), []);
+            return new WalRetentionPlan(KeepAll(index, "there is no good base backup"), []) { HasGoodSet = false };
         }
 
         if (sets.Any(s => s.Facts.WalSegmentBytes != index.SegmentBytes))
@@ -69,9 +69,9 @@ public static class WalRetention
 
         var anchors = new List<Manifest>();
         var needs = sets.Select(s => OfSet(index, s)).ToList();
-        foreach (var timeline in Surviving(index, windowStart))
+        foreach (var timeline in Surviving(index, retentionStart))
         {
-            var anchor = sets.Where(s => s.IsGood && s.Manifest.Stopped < windowStart && SurelyLeadsTo(index, s, timeline))
+            var anchor = sets.Where(s => s.IsGood && s.Manifest.Stopped < retentionStart && SurelyLeadsTo(index, s, timeline))
                 .MaxBy(static s => s.Manifest.Stopped);
             if (anchor is not null)
             {
@@ -91,20 +91,20 @@ public static class WalRetention
         }
 
         return new WalRetentionPlan(
-            index.Entries.Select(e => Decide(index, e, needs, windowStart)).ToList(), anchors.DistinctBy(static a => a.Id).ToList())
+            index.Entries.Select(e => Decide(index, e, needs, retentionStart)).ToList(), anchors.DistinctBy(static a => a.Id).ToList())
         {
-            Pieces = pieces?.Select(e => Decide(index, e, needs, windowStart)).ToList() ?? [],
+            Pieces = pieces?.Select(e => Decide(index, e, needs, retentionStart)).ToList() ?? [],
         };
     }
 
-    private static WalDecision Decide(WalIndex index, WalEntry entry, List<Need> needs, DateTimeOffset windowStart)
+    private static WalDecision Decide(WalIndex index, WalEntry entry, List<Need> needs, DateTimeOffset retentionStart)
     {
         if (entry.Name.Kind == WalFileKind.TimelineHistory)
         {
             return new WalDecision(entry, false, "a history");
         }
 
-        if (entry.Stored >= windowStart)
+        if (entry.Stored >= retentionStart)
         {
             return new WalDecision(entry, false, "stored within the recovery window");
         }
@@ -129,9 +129,9 @@ public static class WalRetention
         index.Entries.Select(e => new WalDecision(e, false, reason)).ToList();
 
     // No moment of the window lies on a timeline to which nothing was written since it began. The newest may only have been idle.
-    private static IEnumerable<uint> Surviving(WalIndex index, DateTimeOffset windowStart) => index.Timelines.Where(t =>
+    private static IEnumerable<uint> Surviving(WalIndex index, DateTimeOffset retentionStart) => index.Timelines.Where(t =>
         t == index.Timelines[^1]
-        || index.Entries.Any(e => e.Stored >= windowStart && Convert.ToUInt32(e.Name.Timeline, 16) == t));
+        || index.Entries.Any(e => e.Stored >= retentionStart && e.Name.TimelineNumber == t));
 
     private static Need OfSet(WalIndex index, WalSet set)
     {

@@ -28,7 +28,7 @@ public sealed class WalSource
     /// <summary>Its first bytes, as many as a header has, or fewer.</summary>
     public ReadOnlyMemory<byte> First { get; }
 
-    /// <summary>Bytes.</summary>
+    /// <summary>How many bytes it has.</summary>
     public long Length { get; }
 
     /// <summary>SHA-256 of its bytes, lower-case hex.</summary>

@@ -26,7 +26,7 @@ public sealed class WalSpool
     /// again: after a crash of the machine they may be torn, and nobody looks for them there any more.
     /// </summary>
     /// <exception cref="IOException">The system does not say which run it is.</exception>
-    public string FetchedFolder => Path.Combine(FetchFolder, File.ReadAllText(WalCommandText.RunOfMachine).Trim());
+    public string FetchedFolder => Path.Combine(FetchFolder, File.ReadAllText(WalCommandText.BootIdFile).Trim());
 
     /// <summary>
     /// The spool of a data directory: named by cluster and path, since two copies of one cluster may run on one machine.

@@ -27,7 +27,7 @@ internal sealed class DataDirectoryRestore(
     private int _removed;
     private bool _hasBegun;
 
-    /// <summary>Restores.</summary>
+    /// <summary>Writes the set, the settings of its recovery, and pg_control last.</summary>
     /// <exception cref="BackupException">It failed; the message says what is left.</exception>
     public async Task<(PhysicalRestoreResult Result, OutsideConfiguration Outside, DataOwner? Owner)> RunAsync(CancellationToken cancel)
     {

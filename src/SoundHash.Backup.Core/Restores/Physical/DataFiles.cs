@@ -126,7 +126,7 @@ internal readonly partial record struct DataOwner(uint User, uint Group)
     /// </summary>
     public static DataOwner? Of(string targetDirectory)
     {
-        if (EffectiveUser() != 0)
+        if (LocalUsers.Effective != 0)
         {
             return null;
         }
@@ -140,9 +140,6 @@ internal readonly partial record struct DataOwner(uint User, uint Group)
     private static DataOwner? Named(string user) => GetUser(user) is var entry and not 0
         ? new DataOwner((uint)Marshal.ReadInt32(entry, 2 * nint.Size), (uint)Marshal.ReadInt32(entry, (2 * nint.Size) + 4))
         : null;
-
-    [LibraryImport("libc", EntryPoint = "geteuid")]
-    private static partial uint EffectiveUser();
 
     [LibraryImport("libc", EntryPoint = "getpwnam", StringMarshalling = StringMarshalling.Utf8)]
     private static partial nint GetUser(string name);

@@ -31,7 +31,7 @@ internal sealed class FileSystemSync : IDisposable
         }
     }
 
-    /// <summary>Syncs them.</summary>
+    /// <summary>Syncs all watched file systems.</summary>
     /// <exception cref="IOException">Something that was written did not reach a disk.</exception>
     public void Sync()
     {

@@ -21,7 +21,7 @@ internal sealed record OldWal(IReadOnlyDictionary<string, string> Files, IReadOn
     private const string Folder = "pg_wal";
     private const string SavedInfix = ".saved-wal-";
 
-    /// <summary>None.</summary>
+    /// <summary>That of a directory without an old cluster.</summary>
     public static OldWal None { get; } = new(new Dictionary<string, string>(), new HashSet<(string, long, DateTimeOffset)>());
 
     /// <summary>Where the old WAL of a data directory is saved.</summary>

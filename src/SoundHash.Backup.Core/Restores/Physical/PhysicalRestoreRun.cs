@@ -32,7 +32,7 @@ public sealed class PreparedRestore
         SavedWal = savedWal;
         SystemIdentifier = SystemOf(chosen.Set);
         Spool = WalSpool.Of(options.Own.Spool, SystemIdentifier, target.Path);
-        RestoreCommand = WalCommandText.Restore(options.Program, options.EnvironmentFile, Spool.FetchFolder, null);
+        RestoreCommand = WalCommandText.Restore(options.Program, options.EnvironmentFile, Spool.FetchFolder);
     }
 
     /// <summary>The set.</summary>

@@ -48,7 +48,7 @@ internal sealed record WalSpan(
 internal sealed class RecoverableWal(LoadedWal wal, IReadOnlyList<WalPiece> pieces, OldWal old)
 {
     /// <summary>The newest timeline that only the old pg_wal knows, and that nobody has asked for; null where there is none.</summary>
-    public uint? OnlyInOld { get; } = old.Files.Keys.Select(static n => Convert.ToUInt32(WalFileName.Parse(n).Timeline, 16))
+    public uint? OnlyInOld { get; } = old.Files.Keys.Select(static n => WalFileName.Parse(n).TimelineNumber)
         .Where(t => !wal.Index.Timelines.Contains(t)).Cast<uint?>().Max();
 
     /// <summary>The archive.</summary>
@@ -97,7 +97,7 @@ internal sealed class RecoverableWal(LoadedWal wal, IReadOnlyList<WalPiece> piec
         var index = loaded.Index;
         var archived = index.Entries.Select(static e => e.Name.Name).ToHashSet();
         var left = old.Files.Where(f => !archived.Contains(f.Key)).Select(static f => (Name: WalFileName.Parse(f.Key), Path: f.Value))
-            .Where(f => Convert.ToUInt32(f.Name.Timeline, 16) is var own && (own == timeline || index.Timelines.Contains(own)))
+            .Where(f => f.Name.TimelineNumber is var own && (own == timeline || index.Timelines.Contains(own)))
             .Select(static f => new WalEntry(
                 f.Name, new FileInfo(f.Path).Length, new DateTimeOffset(File.GetLastWriteTimeUtc(f.Path)), HasSum: true));
         var histories = index.Timelines.Select(index.HistoryOf).OfType<TimelineHistory>().Where(static h => h.Ancestors.Count > 0).ToList();
@@ -154,7 +154,7 @@ internal sealed class RecoverableWal(LoadedWal wal, IReadOnlyList<WalPiece> piec
     private long JoinedBytes(WalSegment segment)
     {
         if (Index.Of(segment.Timeline).Any(s => s.Segment.Number > segment.Number)
-            || pieces.Any(p => Convert.ToUInt32(p.Segment.Timeline, 16) == segment.Timeline && string.CompareOrdinal(p.Segment.Name, segment.Name) > 0))
+            || pieces.Any(p => p.Segment.TimelineNumber == segment.Timeline && string.CompareOrdinal(p.Segment.Name, segment.Name) > 0))
         {
             return 0;
         }

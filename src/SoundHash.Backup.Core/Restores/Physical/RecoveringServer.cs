@@ -22,7 +22,7 @@ internal sealed class RecoveringServer(string directory, DataOwner? owner, PgToo
     /// <param name="outside">Configuration from outside the data directory, where it is now.</param>
     /// <param name="cancel">Cancels.</param>
     /// <exception cref="BackupException">It can't be started.</exception>
-    public async Task RunAsync(string log, IReadOnlyList<(string From, string To)> outside, CancellationToken cancel)
+    public async Task StartAsync(string log, IReadOnlyList<(string From, string To)> outside, CancellationToken cancel)
     {
         var options = string.Join(' ', Settings(outside).Select(static s => $"-c {ShellText.Word($"{s.Name}={s.Value}")}"));
         await ReadAsync("pg_ctl", ["start", "-D", directory, "-W", "-s", "-l", log, "-o", options], cancel);

@@ -27,7 +27,7 @@ internal sealed class RecoveryChoice(RecoverableWal archived, WalScan scan, ILog
     // An archive in which nothing happens for long is not read to its beginning only to tell people more.
     private const int MostForWords = 64;
 
-    /// <summary>Chooses.</summary>
+    /// <summary>The newest set that leads to a target, and the WAL that does.</summary>
     /// <param name="candidates">The sets to choose among, the newest first.</param>
     /// <param name="named">True when a person chose the set.</param>
     /// <param name="target">Where recovery is to end.</param>

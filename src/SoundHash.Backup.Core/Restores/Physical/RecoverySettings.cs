@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
+using SoundHash.Backup.Postgres;
 
 namespace SoundHash.Backup.Restores.Physical;
 
@@ -10,7 +11,7 @@ namespace SoundHash.Backup.Restores.Physical;
 /// </summary>
 internal static partial class RecoverySettings
 {
-    /// <summary>The file.</summary>
+    /// <summary>The file, in the data directory.</summary>
     public const string File = "postgresql.auto.conf";
 
     private const string Mark = "# recovery settings of shbackup restore";
@@ -30,12 +31,12 @@ internal static partial class RecoverySettings
         // Byte for byte what it was: its encoding is whatever the server had.
         var kept = Encoding.Latin1.GetString(old).Split('\n')
             .Where(l => l.Length > 0 && l != Mark && !IsOld(l, options.KeepArchiving));
-        var lines = Make(options, restoreCommand, timeline).Select(static p => $"{p.Name} = {Quote(p.Value)}");
+        var lines = Make(options, restoreCommand, timeline).Select(static p => $"{p.Name} = {ConfText.Quote(p.Value)}");
         var before = string.Concat(kept.Select(static l => $"{l}\n"));
         return [.. Encoding.Latin1.GetBytes(before), .. Encoding.UTF8.GetBytes($"{Mark}\n{string.Join('\n', lines)}\n")];
     }
 
-    /// <summary>The settings.</summary>
+    /// <summary>What PostgreSQL is told for one recovery.</summary>
     public static IReadOnlyList<(string Name, string Value)> Make(PhysicalRestoreOptions options, string restoreCommand, uint timeline)
     {
         var target = options.Target.Setting;
@@ -51,7 +52,7 @@ internal static partial class RecoverySettings
         {
             settings.Add(own);
             settings.Add(("recovery_target_inclusive", options.Target.Exclusive ? "off" : "on"));
-            settings.Add(("recovery_target_action", Word(options.Action)));
+            settings.Add(("recovery_target_action", options.Action.Word()));
         }
 
         // What postgresql.conf may have of the original: commands that remove from its archive, a delay, the slot of another standby.
@@ -76,18 +77,6 @@ internal static partial class RecoverySettings
 
         return settings;
     }
-
-    /// <summary>PostgreSQL's word for an action.</summary>
-    public static string Word(RecoveryAction action) => action switch
-    {
-        RecoveryAction.Promote => "promote",
-        RecoveryAction.Shutdown => "shutdown",
-        _ => "pause",
-    };
-
-    // As ALTER SYSTEM writes it: a quote is doubled, and so is a backslash.
-    private static string Quote(string text) =>
-        $"'{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("'", "''", StringComparison.Ordinal)}'";
 
     private static bool IsOld(string line, bool keepArchiving) =>
         Setting().Match(line) is { Success: true } match && (!match.Groups["archiving"].Success || !keepArchiving);

@@ -51,23 +51,22 @@ internal sealed class RecoveryWatch(PreparedRestore ready, RecoveringServer serv
         log.Information("starting the server; its log is {Path:l}", path);
         try
         {
-            await server.RunAsync(path, outside, cancel);
+            await server.StartAsync(path, outside, cancel);
             using var lines = new StreamReader(path, Encoding.UTF8);
             using var timer = new PeriodicTimer(Interval, time);
-            do
+            while (true)
             {
                 Read(lines);
                 await AskAsync(cancel);
                 progress(Progress());
-                if (!IsThere())
+                if (HasArrived())
                 {
-                    EnsureAlive(path);
-                    continue;
+                    return await ReachedAsync(path, cancel);
                 }
 
-                return await ReachedAsync(path, cancel);
+                EnsureAlive(path);
+                await timer.WaitForNextTickAsync(cancel);
             }
-            while (await timer.WaitForNextTickAsync(cancel));
         }
         catch (OperationCanceledException e)
         {
@@ -82,8 +81,6 @@ internal sealed class RecoveryWatch(PreparedRestore ready, RecoveringServer serv
             throw new BackupException(
                 e.Kind, $"set {ready.Set.Id} is restored to {ready.TargetDirectory}, but {e.Message}", e.Hint ?? $"see its log: {path}", e);
         }
-
-        throw new InvalidOperationException("a timer that nobody disposed has ended");
     }
 
     private string MakeLog(DataOwner? owner)
@@ -107,7 +104,7 @@ internal sealed class RecoveryWatch(PreparedRestore ready, RecoveringServer serv
         }
     }
 
-    private bool IsThere() => _news.IsPaused || _news.IsPromoted || (_news.IsShutDown && !server.IsAlive())
+    private bool HasArrived() => _news.IsPaused || _news.IsPromoted || (_news.IsShutDown && !server.IsAlive())
         || (ready.Options.Standby is not null && _news.IsReadable && _streamingSince is { } since && time.GetElapsedTime(since) > SurelyStreams);
 
     private void EnsureAlive(string path)
@@ -178,8 +175,8 @@ internal sealed class RecoveryWatch(PreparedRestore ready, RecoveringServer serv
 
     private async Task<ReachedMoment> ReachedAsync(string path, CancellationToken cancel)
     {
-        EnsureFar(path);
-        await EnsureOursAsync(cancel);
+        EnsureReachedEnd(path);
+        await EnsureOwnSettingsAsync(cancel);
         var answer = _news.IsShutDown ? null : await server.TryQueryAsync(Query, cancel);
         var (lsn, transaction) = answer?.Split('|') is [var first, var second] ? (first, second) : (string.Empty, string.Empty);
         var state = _news.IsPromoted ? "takes writes" : _news.IsShutDown ? "is shut down" : _news.IsPaused ? "pauses" : "follows its primary";
@@ -191,7 +188,7 @@ internal sealed class RecoveryWatch(PreparedRestore ready, RecoveringServer serv
     }
 
     // A restore_command that fails in a way that PostgreSQL takes for the end of the archive would end the recovery too early.
-    private void EnsureFar(string path)
+    private void EnsureReachedEnd(string path)
     {
         var last = ready.Chosen.Span.Segments[^1];
         if (ready.Options is { Standby: null, Target.Kind: RecoveryTargetKind.End } && Lsn.TryParse(_news.RedoDone, out var done) && done < last.Start)
@@ -204,7 +201,7 @@ internal sealed class RecoveryWatch(PreparedRestore ready, RecoveringServer serv
     }
 
     // Whatever gives settings after postgresql.auto.conf, such as a pg_ctl of somebody's own, recovers to somewhere else.
-    private async Task EnsureOursAsync(CancellationToken cancel)
+    private async Task EnsureOwnSettingsAsync(CancellationToken cancel)
     {
         var (options, chosen) = (ready.Options, ready.Chosen);
         if (options is { Standby: null, Target.Kind: not RecoveryTargetKind.End } && _news.StoppedAt is null)
