@@ -26,8 +26,11 @@ public sealed class NewSystemTests
         var first = await cluster.SwitchWalAsync();
         foreach (var name in (string[])[first, $"{first[..23]}2", $"{first[..23]}3", $"{first[..23]}4"])
         {
-            File.WriteAllText(Path.Combine(spool, name), string.Empty);
-            File.SetLastWriteTimeUtc(Path.Combine(spool, name), DateTime.UnixEpoch.AddYears(50));
+            // Never there with the time of now, which would be an acknowledgement.
+            var stale = Path.Combine(cluster.Host, "stale");
+            File.WriteAllText(stale, string.Empty);
+            File.SetLastWriteTimeUtc(stale, DateTime.UnixEpoch.AddYears(50));
+            File.Move(stale, Path.Combine(spool, name), overwrite: true);
         }
 
         await cluster.ArchivedAsync(await cluster.SwitchWalAsync());
