@@ -1,5 +1,6 @@
 using System.IO.Hashing;
 using SoundHash.Backup.Errors;
+using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Repository.Archive;
@@ -15,71 +16,72 @@ namespace SoundHash.Backup.Repository.Archive;
 /// <param name="beforeCommit">Runs before anything counts; throws to stop that.</param>
 internal sealed class WalPut(IObjectStore store, WalSource source, string key, Action? beforeCommit)
 {
+    private WalSum? _first;
+    private WalSum? _sum;
+
     /// <summary>Archives it. When it returns, the file is there, whole and durable.</summary>
     /// <exception cref="WalConflictException">The archive has other bytes under that name; nothing was touched.</exception>
     public async Task<WalPutResult> RunAsync(Seal seal, CancellationToken cancel)
     {
-        var known = await KnownAsync(cancel);
-        if (known is not null && await store.ConfirmAsync(key, cancel) is not null)
+        _first = await KnownAsync(cancel);
+        if (_first is not null && await store.ConfirmAsync(key, cancel) is not null)
         {
             return WalPutResult.AlreadyThere;
         }
 
-        var file = await SealedWal.OfAsync(source, seal, cancel);
-        var own = new WalSum(source.Sha256, file.Hash);
-        known ??= await ReserveAsync(own, cancel);
-        if (known is not null)
+        if (_first is null && await store.StatAsync(key, cancel) is not null)
         {
-            if (await store.ConfirmAsync(key, cancel) is not null)
-            {
-                return WalPutResult.AlreadyThere;
-            }
-
-            beforeCommit?.Invoke();
-            own = await RecordStoredAsync(known, known.Stored == file.Hash ? file.Hash : null, cancel);
+            // Of a writer that was faster than we looked, or one whose sum was lost, which may hold anything.
+            _first = await KnownAsync(cancel) ?? throw WithoutSum(store, key);
         }
 
+        string hash;
         try
         {
             await using var writer = await store.OpenWriteAsync(key, WriteMode.CreateNew, cancel);
-            await file.StoreAsync(writer, beforeCommit, cancel);
+            await using var target = new LastStage(writer, ReserveAsync);
+            await using var sealing = seal.Compression.Compress(seal.Encryption?.Encrypt(target) ?? target);
+            await source.CopyToAsync(sealing, cancel);
+            await sealing.CompleteAsync(cancel);
+            hash = target.Hash;
         }
         catch (ObjectExistsException)
         {
             // Somebody archived it since we looked, and the sum is the same: so is the content. Where it was whose sum was here first,
             // that says the truth.
-            if (known?.Stored is { } first && own.Stored is null && await StoredHashAsync(store, key, cancel) == first)
+            if (_first?.Stored is { } stored && _sum is { Stored: null } withdrawn && await StoredHashAsync(store, key, cancel) == stored)
             {
-                await RecordStoredAsync(own, first, cancel);
+                await RecordStoredAsync(withdrawn, stored, cancel);
             }
 
             return WalPutResult.AlreadyThere;
         }
 
         // It is archived: what is left to say of it is said also when we are to stop.
-        await RecordStoredAsync(own, file.Hash, CancellationToken.None);
+        await RecordStoredAsync(_sum!, hash, CancellationToken.None);
         return WalPutResult.Stored;
     }
 
-    // Reserves the name: null when it is now this file's, else the sum that had it before.
-    private async Task<WalSum?> ReserveAsync(WalSum own, CancellationToken cancel)
+    // Takes the name when all bytes of the object are written, and before it counts.
+    private async Task ReserveAsync(string hash, CancellationToken cancel)
     {
-        if (await store.StatAsync(key, cancel) is not null)
+        beforeCommit?.Invoke();
+        var own = new WalSum(source.Sha256, hash);
+        if (_first is null)
         {
-            // Of a writer that was faster than we looked, or one whose sum was lost, which may hold anything.
-            return await KnownAsync(cancel) ?? throw WithoutSum(store, key);
+            try
+            {
+                await own.WriteAsync(store, key, WriteMode.CreateNew, cancel);
+                _sum = own;
+                return;
+            }
+            catch (ObjectExistsException)
+            {
+                _first = await KnownAsync(cancel) ?? throw WithoutSum(store, key);
+            }
         }
 
-        beforeCommit?.Invoke();
-        try
-        {
-            await own.WriteAsync(store, key, WriteMode.CreateNew, cancel);
-            return null;
-        }
-        catch (ObjectExistsException)
-        {
-            return await KnownAsync(cancel);
-        }
+        _sum = await RecordStoredAsync(_first, _first.Stored == hash ? hash : null, cancel);
     }
 
     // The sum of the name, which is this file's, made durable; null when it has none.
@@ -122,4 +124,26 @@ internal sealed class WalPut(IObjectStore store, WalSource source, string key, A
         ErrorKind.Verification,
         $"{key} in store {store.Name} has no {WalLayout.SumSuffix} beside it, so that its content can't be checked",
         "restore that file from another copy of the archive; where there is none, and PostgreSQL still has the segment, move the object aside");
+
+    // The hash of what is stored is known when all of it is written.
+    private sealed class LastStage(ObjectWriter writer, Func<string, CancellationToken, Task> beforeCommit) : WriteStage
+    {
+        private readonly XxHash128 _hash = new();
+
+        public string Hash => Convert.ToHexStringLower(_hash.GetCurrentHash());
+
+        public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            _hash.Append(buffer.Span);
+            await writer.WriteAsync(buffer, cancellationToken);
+        }
+
+        public override async Task CompleteAsync(CancellationToken cancel)
+        {
+            await beforeCommit(Hash, cancel);
+            await writer.CompleteAsync(cancel);
+        }
+
+        public override ValueTask DisposeAsync() => writer.DisposeAsync();
+    }
 }

@@ -38,15 +38,17 @@ public sealed class WalReplacement(IObjectStore store, ulong systemIdentifier, T
         }
 
         // While the object changes, its sum does not say how it is stored.
-        var file = await SealedWal.OfAsync(source, seal, cancel);
         var sum = new WalSum(source.Sha256, null);
         await sum.WriteAsync(store, key, WriteMode.Replace, cancel);
-        await using (var writer = await store.OpenWriteAsync(key, WriteMode.Replace, cancel))
+        await using (var writer = new HashingWriteStage(await store.OpenWriteAsync(key, WriteMode.Replace, cancel), SumKind.XxHash128))
         {
-            await file.StoreAsync(writer, null, cancel);
+            await using var sealing = seal.Compression.Compress(seal.Encryption?.Encrypt(writer) ?? writer);
+            await source.CopyToAsync(sealing, cancel);
+            await sealing.CompleteAsync(cancel);
+            sum = sum with { Stored = writer.Hex };
         }
 
-        await (sum with { Stored = file.Hash }).WriteAsync(store, key, WriteMode.Replace, cancel);
+        await sum.WriteAsync(store, key, WriteMode.Replace, cancel);
         return aside;
     }
 }

@@ -34,9 +34,6 @@ public sealed class WalSource
     /// <summary>SHA-256 of its bytes, lower-case hex.</summary>
     public string Sha256 { get; }
 
-    /// <summary>All its bytes are in memory.</summary>
-    public bool IsInMemory => _bytes is not null;
-
     /// <summary>Reads a file.</summary>
     /// <exception cref="BackupException">It can't be read.</exception>
     public static async Task<WalSource> ReadAsync(WalFileName name, string path, CancellationToken cancel)
