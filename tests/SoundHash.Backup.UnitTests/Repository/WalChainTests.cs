@@ -197,4 +197,20 @@ public sealed class WalChainTests
         new(TestWal.SegmentBytes, entries, histories);
 
     private static WalChain Chain(WalIndex index, WalSegment first, uint timeline) => WalChain.Of(index, first, index.LineTo(timeline));
+
+    // Without the key of an encrypted archive: what was lost at the failover must not pass for the end of the old timeline.
+    [Theory]
+    [InlineData(9, false, true)]
+    [InlineData(8, false, false)]
+    [InlineData(8, true, true)]
+    public void A_timeline_whose_history_can_not_be_read_begins_where_an_older_one_ended(ulong lastOfOld, bool wasRemoved, bool isWhole)
+    {
+        var index = new WalIndex(
+            TestWal.SegmentBytes,
+            [.. TestWal.Entries(1, 3, lastOfOld), .. TestWal.Entries(2, 10, 12), TestWal.Entry("00000002.history")],
+            [],
+            wasRemoved ? [new WalRange(1, 9, 9)] : []);
+
+        Assert.Equal(isWhole ? [] : [TestWal.Segment(2, 10)], index.BeginningsWithoutParent);
+    }
 }

@@ -105,7 +105,8 @@ internal sealed class RecoveryWatch(PreparedRestore ready, RecoveringServer serv
     }
 
     private bool HasArrived() => _news.IsPaused || _news.IsPromoted || (_news.IsShutDown && !server.IsAlive())
-        || (ready.Options.Standby is not null && _news.IsReadable && _streamingSince is { } since && time.GetElapsedTime(since) > SurelyStreams);
+        || (ready.Options.Standby is not null && _news is { IsReadable: true, IsStreaming: true }
+            && _streamingSince is { } since && time.GetElapsedTime(since) > SurelyStreams);
 
     private void EnsureAlive(string path)
     {
