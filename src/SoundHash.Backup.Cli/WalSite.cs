@@ -203,4 +203,9 @@ internal sealed record WalSiteSettings(
             cli.Providers(encryption).For,
             encryption.IdentityFiles.Count > 0);
     }
+
+    /// <summary>Keeps all else that changes what is archived already, and all of its kind, from running at the same time.</summary>
+    /// <exception cref="BackupException">Another one runs, or the state directory can't be written.</exception>
+    public Task<RunLock> LockAsync(CliSession cli, CancellationToken cancel) =>
+        RunLock.TakeAsync(Repository.StateDirectory, "wal-archive cleanup or verify --repair", null, TimeSpan.Zero, cli.Time, cancel);
 }

@@ -91,7 +91,8 @@ C
     rm -rf "$work/restored" && pg mkdir -m 700 "$work/restored"
     measure "$name" shbackup-restore "$@" $ours restore --target-dir "$work/restored" --latest
   done
-  psql -qX -d postgres -c 'ALTER SYSTEM RESET archive_command' -c 'SELECT pg_reload_conf()' >/dev/null
+  # Not RESET: with archive_mode on and no command the server keeps every segment from now on.
+  psql -qX -d postgres -c "ALTER SYSTEM SET archive_command = '/bin/true'" -c 'SELECT pg_reload_conf()' >/dev/null
 }
 
 "$here/dataset.sh" up "$dir/small" small >&2

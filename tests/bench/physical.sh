@@ -123,6 +123,7 @@ for ((round = 1; round <= 2 * rounds; round++)); do
   if ((round % 2)); then theirs; ours; else ours; theirs; fi
 done
 
-psql -qX -d postgres -c 'ALTER SYSTEM RESET archive_command' -c 'SELECT pg_reload_conf()' >/dev/null
+# Not RESET: with archive_mode on and no command the server keeps every segment from now on.
+psql -qX -d postgres -c "ALTER SYSTEM SET archive_command = '/bin/true'" -c 'SELECT pg_reload_conf()' >/dev/null
 "$here/dataset.sh" down "$dir/full" >&2
 python3 "$here/table.py" "$results"

@@ -55,7 +55,9 @@ public sealed class AgeEncryption(
     }
 
     // age looks for the identity's part of the header first, and reads the content with the key in there.
-    private string HintFor(string stderr) => IsDamage(stderr)
+    private string HintFor(string stderr) => stderr.Contains("passphrase-encrypted", StringComparison.Ordinal)
+        ? "age asks for a passphrase on a terminal only: age --decrypt FILE there; what is encrypted to a key (age-keygen) opens without one"
+        : IsDamage(stderr)
         ? "use another copy: this one is cut or damaged"
         : $"check that the identity belongs to a recipient of the backup: {string.Join(", ", identityFiles)}";
 

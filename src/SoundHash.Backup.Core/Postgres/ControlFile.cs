@@ -8,8 +8,12 @@ namespace SoundHash.Backup.Postgres;
 /// where it stands in every version; pg_controldata knows the rest.
 /// </summary>
 /// <param name="SystemIdentifier">The cluster.</param>
-public sealed record ControlFile(ulong SystemIdentifier)
+/// <param name="Checkpoint">Its last checkpoint.</param>
+public sealed record ControlFile(ulong SystemIdentifier, ControlCheckpoint Checkpoint)
 {
+    /// <summary>DB_IN_PRODUCTION: a server runs on it, or did when its machine stopped, and takes writes.</summary>
+    public const int InProduction = 6;
+
     /// <summary>Where it is in a data directory.</summary>
     public const string RelativePath = "global/pg_control";
 
@@ -17,6 +21,9 @@ public sealed record ControlFile(ulong SystemIdentifier)
     private const int FileBytes = 8192;
     private const int MostUsed = 512;
     private const int LeastUsed = 200;
+
+    // Up to checkPointCopy.ThisTimeLineID.
+    private const int ReadBytes = 52;
 
     /// <summary>
     /// True when a copy is whole: the server writes the file while we read it. The checksum is the last field, whose place
@@ -69,17 +76,17 @@ public sealed record ControlFile(ulong SystemIdentifier)
         }
     }
 
-    /// <summary>Reads the system identifier of a data directory.</summary>
+    /// <summary>Reads the file of a data directory. It may be read while the server writes it; the system identifier is right all the same.</summary>
     /// <exception cref="BackupException">It has none, or it can't be read.</exception>
     public static ControlFile Read(string dataDirectory)
     {
         var path = Path.Combine(dataDirectory, RelativePath);
         try
         {
-            Span<byte> first = stackalloc byte[8];
+            Span<byte> first = stackalloc byte[ReadBytes];
             using var file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
             return RandomAccess.Read(file, first, 0) == first.Length
-                ? new ControlFile(SystemIdentifierOf(first))
+                ? new ControlFile(SystemIdentifierOf(first), ControlCheckpoint.Of(first))
                 : throw new BackupException(ErrorKind.Verification, $"{path} is cut", "this is no data directory of a whole cluster");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -88,4 +95,20 @@ public sealed record ControlFile(ulong SystemIdentifier)
                 ErrorKind.Failed, $"can't read {path}: {e.Message}", "run this as the user that PostgreSQL runs as, and check the path", e);
         }
     }
+}
+
+/// <summary>What pg_control says of its cluster's state (ControlFileData).</summary>
+/// <param name="State">DBState.</param>
+/// <param name="Written">When the file was last written, in seconds since 1970.</param>
+/// <param name="Checkpoint">Where the last checkpoint is in the WAL.</param>
+/// <param name="Redo">Where replay from it begins.</param>
+/// <param name="Timeline">Its timeline.</param>
+public sealed record ControlCheckpoint(int State, long Written, Lsn Checkpoint, Lsn Redo, uint Timeline)
+{
+    internal static ControlCheckpoint Of(ReadOnlySpan<byte> file) => new(
+        BinaryPrimitives.ReadInt32LittleEndian(file[16..]),
+        BinaryPrimitives.ReadInt64LittleEndian(file[24..]),
+        new Lsn(BinaryPrimitives.ReadUInt64LittleEndian(file[32..])),
+        new Lsn(BinaryPrimitives.ReadUInt64LittleEndian(file[40..])),
+        BinaryPrimitives.ReadUInt32LittleEndian(file[48..]));
 }

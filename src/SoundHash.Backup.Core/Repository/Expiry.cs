@@ -64,11 +64,11 @@ public sealed class Expiry(
         }
     }
 
-    // The newest set of a group that loses others, as long as it is good by its sizes alone.
+    // A set that stays in the stead of others of its group, as long as it is good by its sizes alone.
     private static Manifest? NextToVerify(IReadOnlyList<RetentionDecision> decisions, Dictionary<string, VerificationResult> checks)
     {
         var losing = decisions.Where(static d => d.Expires).Select(static d => RetentionPolicy.GroupOf(d.Set)).ToHashSet();
-        return decisions.Where(d => d.IsNewest && !checks.ContainsKey(d.Set.Id))
+        return decisions.Where(d => d.IsNeeded && !checks.ContainsKey(d.Set.Id))
             .FirstOrDefault(d => losing.Contains(RetentionPolicy.GroupOf(d.Set)))?.Set.Manifest;
     }
 

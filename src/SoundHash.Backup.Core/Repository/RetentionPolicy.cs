@@ -6,14 +6,17 @@ namespace SoundHash.Backup.Repository;
 /// <param name="Set">The set.</param>
 /// <param name="Expires">True when it is to be removed.</param>
 /// <param name="Reason">In words, for people.</param>
-/// <param name="IsNewest">True for the set that stays as the newest good one of its database.</param>
-/// <param name="Damage">What is wrong with a set that would be the newest good one if it were good; else null.</param>
+/// <param name="IsNeeded">
+/// True for a set that stays as the newest good one of its database, or as the one that recovery to the beginning of the window needs.
+/// </param>
+/// <param name="Damage">What is wrong with a set that would be such a one if it were good; else null.</param>
 public sealed record RetentionDecision(
-    CatalogueEntry Set, bool Expires, string Reason, bool IsNewest = false, BackupException? Damage = null);
+    CatalogueEntry Set, bool Expires, string Reason, bool IsNeeded = false, BackupException? Damage = null);
 
 /// <summary>
 /// Decides by recorded time and tier, for each cluster, kind and database on its own. The newest good set of each is never
-/// removed, nor is any damaged one that is newer; nor a pinned set, nor one whose manifest can't be read.
+/// removed, nor is any damaged one that is newer; nor a pinned set, nor one whose manifest can't be read. Of base backups the newest
+/// good one from before the last days of tier standard stays too: recovery to the first moments of those days begins with it.
 ///
 /// No number of new sets pushes out an old one: what a set's tier keeps it for depends on its own start and the settings
 /// of the day alone. All that a new set takes over from an older one is to be the newest good one, which matters only
@@ -35,19 +38,23 @@ public static class RetentionPolicy
         IReadOnlyDictionary<string, BackupException>? lacking = null)
     {
         var decisions = new Dictionary<string, RetentionDecision>();
+        var windowStart = now - TimeSpan.FromDays(days.Standard);
         foreach (var group in catalogue.Sets.Where(static s => s.Manifest is not null).GroupBy(GroupOf))
         {
             var sets = group.OrderByDescending(static s => s.Manifest!.Started).ThenByDescending(static s => s.Id, StringComparer.Ordinal);
             var needsGood = group.Any(s => ExpiryOf(s, days) <= now);
-            var found = false;
+            var (hasNewest, hasAnchor) = (false, group.Key.Kind != SetKind.Physical);
             foreach (var set in sets)
             {
+                var isAnchor = !hasAnchor && set.Manifest!.Stopped < windowStart;
                 // A set from the future does not stand for the newest: its time is wrong.
-                var counts = !found && needsGood && set.Manifest!.Started <= now;
+                var counts = (!hasNewest || isAnchor) && needsGood && set.Manifest!.Started <= now;
                 var damage = counts ? DamageOf(set, checks, lacking) : null;
-                var isNewest = counts && damage is null;
-                decisions[set.Id] = Decide(set, days, now, isNewest, damage, checks);
-                found |= isNewest;
+                var isNeeded = counts && damage is null;
+                var need = hasNewest ? $"recovery to the last {days.Standard} days begins with it" : Newest(set, checks);
+                decisions[set.Id] = Decide(set, days, now, isNeeded ? need : null, damage);
+                hasNewest |= isNeeded;
+                hasAnchor |= isNeeded && isAnchor;
             }
         }
 
@@ -65,24 +72,27 @@ public static class RetentionPolicy
         CatalogueEntry set,
         RetentionDays days,
         DateTimeOffset now,
-        bool isNewest,
-        BackupException? damage,
-        IReadOnlyDictionary<string, VerificationResult> checks)
+        string? need,
+        BackupException? damage)
     {
         var manifest = set.Manifest!;
         var expiry = ExpiryOf(set, days);
         var tier = manifest.Tier.Word();
-        var subject = manifest.Kind == SetKind.Physical ? "the cluster" : $"\"{manifest.Database}\"";
         var (expires, reason) = (set, expiry) switch
         {
             ({ Pinned: true }, _) => (false, "pinned"),
             _ when expiry > now => (false, $"tier {tier} until {expiry:yyyy-MM-dd}"),
-            _ when damage is not null => (false, $"no good set of {subject} is newer"),
-            _ when isNewest => (false, $"the newest {(checks.ContainsKey(set.Id) ? "good" : "complete")} set of {subject}"),
+            _ when damage is not null => (false, $"no good set of {Subject(manifest)} stands in its place"),
+            _ when need is not null => (false, need),
             _ => (true, $"tier {tier} ended {expiry:yyyy-MM-dd}"),
         };
-        return new RetentionDecision(set, expires, damage is null ? reason : $"damaged; {reason}", isNewest, damage);
+        return new RetentionDecision(set, expires, damage is null ? reason : $"damaged; {reason}", need is not null, damage);
     }
+
+    private static string Newest(CatalogueEntry set, IReadOnlyDictionary<string, VerificationResult> checks) =>
+        $"the newest {(checks.ContainsKey(set.Id) ? "good" : "complete")} set of {Subject(set.Manifest!)}";
+
+    private static string Subject(Manifest manifest) => manifest.Kind == SetKind.Physical ? "the cluster" : $"\"{manifest.Database}\"";
 
     private static DateTimeOffset ExpiryOf(CatalogueEntry set, RetentionDays days) =>
         days.ExpiryOf(set.Manifest!.Tier, set.Manifest.Started);

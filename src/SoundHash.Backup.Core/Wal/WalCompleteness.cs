@@ -23,15 +23,18 @@ internal static class WalCompleteness
             return "it holds another segment than its name says";
         }
 
-        if (!log.IsWhole)
-        {
-            return string.Create(
-                CultureInfo.InvariantCulture, $"the log in it ends at {new Lsn(segment.Start.Value + (ulong)log.End)}, and the segment at {segment.End}");
-        }
-
-        return IsMarked(data, name) || HasLater(data, segment) ? null
-            : "it has no mark in pg_wal/archive_status, and no later segment of its timeline is in pg_wal";
+        return Doubt(log) ?? (IsMarked(data, name) || HasLater(data, segment) ? null
+            : "it has no mark in pg_wal/archive_status, and no later segment of its timeline is in pg_wal");
     }
+
+    /// <summary>Why a segment's file may not be whole, wherever it is; null where the log in it goes on to its end.</summary>
+    /// <exception cref="Errors.BackupException">It can't be read.</exception>
+    public static string? Doubt(string path, CancellationToken cancel) =>
+        WalSegmentLog.TryRead(path, cancel) is { } log ? Doubt(log) : "it does not begin like a segment";
+
+    private static string? Doubt(WalSegmentLog log) => log.IsWhole ? null : string.Create(
+        CultureInfo.InvariantCulture,
+        $"the log in it ends at {new Lsn(log.Header.Start.Value + (ulong)log.End)}, and the segment at {new Lsn(log.Header.Start.Value + (ulong)log.Header.SegmentBytes)}");
 
     // PostgreSQL makes either mark when it is done with a segment (XLogArchiveNotify, XLogArchiveForceDone).
     private static bool IsMarked(DataDirectory data, WalFileName name) =>

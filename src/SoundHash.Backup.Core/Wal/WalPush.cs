@@ -46,7 +46,9 @@ public sealed class WalPush(IObjectStore store, Seal seal, WalPushSettings setti
         var archive = new WalArchive(store, system);
         if (data is null)
         {
+            await archive.AdmitAsync(hasArchived: false, time.GetUtcNow(), cancel);
             await EnsureGenuineAsync(source, system, null, cancel);
+            EnsureWhole(file, path, cancel);
             return new WalPushOutcome(await archive.PutAsync(source, seal, null, cancel), 0);
         }
 
@@ -55,7 +57,24 @@ public sealed class WalPush(IObjectStore store, Seal seal, WalPushSettings setti
         using var alone = await RunLock.TakeAsync(spool.Folder, "wal-archive push", null, settings.LockWait, time, cancel);
         await archive.AdmitAsync(spool.HasArchived, time.GetUtcNow(), cancel);
         await EnsureGenuineAsync(source, system, data, cancel);
+        // PostgreSQL marks what it asks for; what a person hands over may still be written, and would keep the whole one out.
+        if (!File.Exists(data.ReadyMarkOf(file)))
+        {
+            EnsureWhole(file, path, cancel);
+        }
+
         return await PushAsync(archive, source, data, spool, cancel);
+    }
+
+    private static void EnsureWhole(WalFileName name, string path, CancellationToken cancel)
+    {
+        if (name.Kind == WalFileKind.Segment && WalCompleteness.Doubt(path, cancel) is { } doubt)
+        {
+            throw new BackupException(
+                ErrorKind.Verification,
+                $"{path} may not be the whole segment: {doubt}; nothing was archived",
+                "PostgreSQL hands a segment over itself when it is whole; while the server runs, SELECT pg_switch_wal() ends its current one");
+        }
     }
 
     private async Task<WalPushOutcome> PushAsync(

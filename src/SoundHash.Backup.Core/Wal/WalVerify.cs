@@ -8,6 +8,7 @@ using SoundHash.Backup.Repository.Archive;
 namespace SoundHash.Backup.Wal;
 
 /// <summary>What reading archived files found.</summary>
+/// <param name="Files">How many there are.</param>
 /// <param name="Read">How many were read to their end and are as they were archived.</param>
 /// <param name="Stored">How many were not decrypted, and are stored as they were.</param>
 /// <param name="Unread">How many were not decrypted, and how they were stored is not known: only their presence is.</param>
@@ -15,21 +16,33 @@ namespace SoundHash.Backup.Wal;
 /// <param name="KeyProblem">Why those could not be decrypted.</param>
 /// <param name="HasKey">A key was given, or opened others: then what it does not open can't be recovered with it.</param>
 public sealed record WalReadResult(
+    int Files,
     int Read,
     int Stored,
     int Unread,
     IReadOnlyList<(WalFileName Name, BackupException Error)> Damage,
     BackupException? KeyProblem,
-    bool HasKey);
+    bool HasKey)
+{
+    /// <summary>The same when files of it were replaced and read again.</summary>
+    public WalReadResult After(WalReadResult again, IReadOnlyCollection<WalFileName> replaced) => this with
+    {
+        Read = Read + again.Read,
+        Stored = Stored + again.Stored,
+        Unread = Unread + again.Unread,
+        Damage = Damage.Where(d => !replaced.Contains(d.Name)).Concat(again.Damage).ToList(),
+        KeyProblem = KeyProblem ?? again.KeyProblem,
+    };
+}
 
 /// <summary>Reads archived files back: content against sum, header against name, length against header.</summary>
 /// <param name="wal">The archive.</param>
 /// <param name="providers">Makes the provider of a method.</param>
 /// <param name="hasAgeKey">An age identity is given.</param>
 /// <param name="meter">Measures the plain bytes.</param>
-/// <param name="repairs">Lets the sums of encrypted files that are right say how these are stored, where they do not.</param>
+/// <param name="completesSums">Lets the sums of encrypted files that are right say how these are stored, where they do not.</param>
 public sealed class WalVerify(
-    LoadedWal wal, Func<EncryptionMethod, IEncryptionProvider> providers, bool hasAgeKey, TransferMeter meter, bool repairs)
+    LoadedWal wal, Func<EncryptionMethod, IEncryptionProvider> providers, bool hasAgeKey, TransferMeter meter, bool completesSums)
 {
     /// <summary>Reads files, several at once.</summary>
     public async Task<WalReadResult> ReadAsync(IReadOnlyCollection<WalEntry> entries, int jobs, CancellationToken cancel)
@@ -55,7 +68,7 @@ public sealed class WalVerify(
                 if (opened != EncryptionMethod.None)
                 {
                     Interlocked.Increment(ref decrypted);
-                    await (repairs ? wal.Archive.CompleteSumAsync(entry.Name, stop) : Task.CompletedTask);
+                    await (completesSums ? wal.Archive.CompleteSumAsync(entry.Name, stop) : Task.CompletedTask);
                 }
             }
             catch (BackupException e) when (e.Kind is ErrorKind.Encryption or ErrorKind.ToolMissing)
@@ -73,6 +86,7 @@ public sealed class WalVerify(
         var shut = decrypted == 0;
         var wrong = damage.Concat(shut ? [] : locked.Select(static l => (l.Name, AsDamage(l.Error))));
         return new WalReadResult(
+            entries.Count,
             read,
             stored,
             shut ? locked.Count : 0,

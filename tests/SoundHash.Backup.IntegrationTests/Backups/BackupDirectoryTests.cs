@@ -95,8 +95,8 @@ public sealed class BackupDirectoryTests(PostgresCluster cluster)
         using var folder = new TempFolder("anybody");
         // Only this one is writable; it is all that the user owns.
         await Command.ShellAsync(
-            $"chmod 755 '{folder.Path}'; cp -r '{Path.GetDirectoryName(Workspace.Executable)}' '{folder["program"]}'; chmod -R go+rX '{folder["program"]}'; mkdir '{folder["store"]}'; chown 54321:54321 '{folder["store"]}'; chmod o+x '{cluster.Host}'");
-        var settings = $"DATABASE_HOST='{cluster.Host}' DATABASE_USER=postgres DATABASE_NAME={database} BACKUP_DIR='{folder["store"]}' BACKUP_ENCRYPTION_ENABLED=true BACKUP_ENCRYPTION_METHOD=age BACKUP_ENCRYPTION_KEY={recipient}";
+            $"chmod 755 '{folder.Path}'; cp -r '{Path.GetDirectoryName(Workspace.Executable)}' '{folder["program"]}'; chmod -R go+rX '{folder["program"]}'; mkdir '{folder["store"]}'; cp '{work.IdentityFile}' '{folder["identity"]}'; chown 54321:54321 '{folder["store"]}' '{folder["identity"]}'; chmod o+x '{cluster.Host}'");
+        var settings = $"DATABASE_HOST='{cluster.Host}' DATABASE_USER=postgres DATABASE_NAME={database} BACKUP_DIR='{folder["store"]}' BACKUP_ENCRYPTION_ENABLED=true BACKUP_ENCRYPTION_METHOD=age BACKUP_ENCRYPTION_KEY={recipient} BACKUP_DECRYPTION_IDENTITY_FILE='{folder["identity"]}'";
         var dotnet = Environment.GetEnvironmentVariable("DOTNET_ROOT") is { } root ? $"DOTNET_ROOT='{root}'" : string.Empty;
         var script =
             $"""
@@ -109,12 +109,18 @@ public sealed class BackupDirectoryTests(PostgresCluster cluster)
             run backup
             run backup verify --all
             run backup list
+            run restore --latest --target-db {database}_again
+            run encrypt /etc/os-release --output '{folder["store"]}/release.age'
+            run decrypt '{folder["store"]}/release.age' --output '{folder["store"]}/release'
+            cmp /etc/os-release '{folder["store"]}/release'
             """;
 
         var result = await Command.ShellAsync($"unshare --mount bash -euo pipefail -c {Quote(script)}");
 
         Assert.Contains("1 of 1 databases backed up", result.Output, StringComparison.Ordinal);
         Assert.Contains("1 of 1 sets are as they were written", result.Output, StringComparison.Ordinal);
+        const string Digest = "SELECT md5(string_agg(f::text, ',' ORDER BY id)) FROM filler f";
+        Assert.Equal(await cluster.TextAsync(database, Digest), await cluster.TextAsync($"{database}_again", Digest));
         Assert.Equal("54321", (await Command.ShellAsync($"find '{folder["store"]}' -printf '%U\\n' | sort -u")).Output.Trim());
     }
 

@@ -257,6 +257,25 @@ public sealed class FileEncryptionTests(PostgresCluster cluster)
         AssertFiles(work, "plain");
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_file_under_an_age_passphrase_says_that_age_opens_it_on_a_terminal(bool withIdentity)
+    {
+        using var work = new Workspace(cluster, "postgres");
+        await work.UseAgeAsync();
+        work.Set("BACKUP_DECRYPTION_IDENTITY_FILE", withIdentity ? work.IdentityFile : string.Empty);
+        // age --passphrase, of "hello".
+        const string Sealed =
+            "YWdlLWVuY3J5cHRpb24ub3JnL3YxCi0+IHNjcnlwdCBDQ0NCRFVWTkVPWUlzanVOTGFnTllnIDE4CkNWazVhRTVNVFJWQTMvdkZlb2g0RGY4UGdwTi9DWHU4azVFV00yZGlm"
+            + "dzgKLS0tIDVjQmNjcmhFU1NLYTE5dDE1N3BUMGhQd01seTRsdFBnekk2K3AxRVluVDgKqe4ECfHshBZEPV3+SSiebxjU1ZqfJ70tCtbHvMmOb1iA/iAX+GI=";
+        await File.WriteAllBytesAsync(Path.Combine(work.Folder, "secret.age"), Convert.FromBase64String(Sealed), TestContext.Current.CancellationToken);
+
+        (await work.RunAsync("decrypt", "secret.age")).Expect(7).Says("age --decrypt FILE").Says("terminal");
+
+        AssertFiles(work, "identity.txt", "secret.age");
+    }
+
     // Guards against this: an identity under a passphrase would wait for a terminal for ever.
     [Fact]
     public async Task An_identity_under_a_passphrase_without_a_terminal_says_what_to_use_instead()

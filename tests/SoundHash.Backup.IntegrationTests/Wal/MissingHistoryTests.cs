@@ -74,6 +74,21 @@ public sealed class MissingHistoryTests : IAsyncLifetime
         await _cluster.ArchivedAsync(await _cluster.SwitchWalAsync());
     }
 
+    // Guards against this: two servers were promoted apart, each onto a timeline 2, and their segments were archived as one timeline's.
+    [Fact]
+    public async Task Segments_of_two_timelines_with_one_number_are_not_mixed()
+    {
+        var archive = await _cluster.ArchiveOfClusterAsync();
+        await Command.ShellAsync(
+            $"mkdir -p \"{archive}\" && cd \"{archive}\" && printf '1\\t0/2000000\\tanother one\\n' >{History} && sha256sum {History} >{History}.sha256");
+        await ArchivingCluster.GiveToPostgresAsync(_cluster.Archive);
+        var segment = await _cluster.SwitchWalAsync();
+
+        (await RunAsync("wal-archive", "push", $"pg_wal/{segment}")).Expect(8).Says(History).Says("with other content");
+
+        Assert.False(File.Exists(Path.Combine(archive, "00000002", segment)));
+    }
+
     private Task<CommandResult> RunAsync(params string[] arguments) => _cluster.RunAsync([.. arguments, "--env-file", _cluster.EnvFile]);
 
     private async Task IsThereAsync()

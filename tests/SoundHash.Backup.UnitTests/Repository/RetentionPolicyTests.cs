@@ -66,7 +66,7 @@ public sealed class RetentionPolicyTests
 
         Assert.Equal(["older"], decisions.Values.Where(static d => d.Expires).Select(static d => d.Set.Id));
         Assert.Equal(["cut", "damaged"], decisions.Values.Where(static d => d.Damage is not null).Select(static d => d.Set.Id));
-        Assert.Equal("damaged; no good set of \"soundhash\" is newer", decisions["cut"].Reason);
+        Assert.Equal("damaged; no good set of \"soundhash\" stands in its place", decisions["cut"].Reason);
     }
 
     [Fact]
@@ -100,7 +100,7 @@ public sealed class RetentionPolicyTests
 
         var decisions = RetentionPolicy.Decide(new Catalogue(sets, []), Days, Now, checks);
 
-        Assert.All(decisions, static d => Assert.True(d is { Expires: false, Damage: not null, IsNewest: false }));
+        Assert.All(decisions, static d => Assert.True(d is { Expires: false, Damage: not null, IsNeeded: false }));
     }
 
     [Fact]
@@ -166,6 +166,18 @@ public sealed class RetentionPolicyTests
         Assert.DoesNotContain(Decide([.. flood, .. last]).Values, static d => d.Expires);
     }
 
+    // Guards against this: with a base backup a month, the newest one was younger than the window, and most of its moments were lost.
+    [Fact]
+    public void The_base_backup_that_recovery_to_the_beginning_of_the_window_needs_is_kept_and_older_ones_are_not()
+    {
+        var decisions = Decide(Base("new", 2), Base("anchor", 32), Base("damaged", 31) with { Stored = new Dictionary<string, long>() }, Base("older", 62));
+
+        Assert.Equal(
+            [("new", false), ("anchor", false), ("damaged", false), ("older", true)], decisions.Select(static d => (d.Key, d.Value.Expires)));
+        Assert.Equal("recovery to the last 30 days begins with it", decisions["anchor"].Reason);
+        Assert.True(decisions["anchor"].IsNeeded);
+    }
+
     [Theory]
     [InlineData("9999-12-31T23:59:59Z")]
     [InlineData("0001-01-01T00:00:00Z")]
@@ -204,8 +216,11 @@ public sealed class RetentionPolicyTests
                 var newest = group.Max(static s => s.Manifest!.Started);
                 Assert.Contains(group, s => s.Manifest!.Started == newest && !expired.Contains(s));
                 Assert.DoesNotContain(expired, s => RetentionPolicy.GroupOf(s) == group.Key && s.Manifest!.Started > newest);
+                var anchor = group.Key.Kind != SetKind.Physical ? null : group.Where(s => s.Manifest!.Stopped < Now.AddDays(-days.Standard))
+                    .OrderByDescending(static s => s.Manifest!.Started).ThenByDescending(static s => s.Id, StringComparer.Ordinal).FirstOrDefault();
+                Assert.True(anchor is null || !expired.Contains(anchor));
                 // And nothing that is whole is kept without a reason.
-                Assert.All(group.Where(s => s.Manifest!.Started < newest && !s.Pinned), s =>
+                Assert.All(group.Where(s => s.Manifest!.Started < newest && !s.Pinned && s != anchor), s =>
                     Assert.Equal(days.ExpiryOf(s.Manifest!.Tier, s.Manifest.Started) <= Now, expired.Contains(s)));
             }
         }
@@ -235,6 +250,9 @@ public sealed class RetentionPolicyTests
 
     private static CatalogueEntry Entry(string id, int daysOld) =>
         new(id, Manifest(id, daysOld), null, false, new Dictionary<string, long> { ["database.dump"] = 3 });
+
+    private static CatalogueEntry Base(string id, int daysOld) =>
+        Entry(id, daysOld) with { Manifest = Manifest(id, daysOld) with { Kind = SetKind.Physical, Database = string.Empty } };
 
     private static Dictionary<string, RetentionDecision> Decide(params CatalogueEntry[] sets) =>
         RetentionPolicy.Decide(new Catalogue(sets, []), Days, Now, Unchecked).ToDictionary(static d => d.Set.Id);

@@ -12,10 +12,8 @@ namespace SoundHash.Backup.Cli.Commands.WalArchive;
 /// <summary>shbackup wal-archive cleanup: removes WAL that no recovery needs any more.</summary>
 internal sealed class WalCleanupCommand : VerbCommand
 {
-    private const int DefaultDays = 30;
-
     private readonly Option<int?> _days = WholeNumber.Option(
-        "--retention-days", "N", $"Recovery must be possible to every moment of the last N days (default: {DefaultDays})");
+        "--retention-days", "N", "Recovery must be possible to every moment of the last N days (default: BACKUP_RETENTION_DAYS, 30)");
 
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Show what would be removed; remove nothing" };
 
@@ -47,14 +45,15 @@ internal sealed class WalCleanupCommand : VerbCommand
         var own = WalSiteSettings.Read(cli, settings, writes: true);
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = cli.Meter(settings);
+        // As long as base backups stay in any case (RetentionPolicy), recovery is to be possible.
+        var retention = RetentionConfiguration.Read(settings);
         settings.ThrowIfInvalid();
 
-        using var held = await RunLock.TakeAsync(
-            own.Repository.StateDirectory, "wal-archive cleanup", null, TimeSpan.Zero, cli.Time, cancel);
+        using var held = await own.LockAsync(cli, cancel);
         var sets = RepositoryAccess.OpenForReading(own.Repository);
         var cleanup = new WalCleanup(
             sets, RepositoryAccess.OpenWal(own.Wal), new SetVerifier(sets, cli.Launcher, meter), own.Providers, jobs, cli.Time, cli.Log);
-        var days = parse.GetValue(_days) ?? DefaultDays;
+        var days = parse.GetValue(_days) ?? retention.Standard;
         var dryRun = parse.GetValue(_dryRun);
         IReadOnlyList<WalCleanupResult> results;
         await using (new ProgressReporter(cli, "verify", meter, static () => 0))

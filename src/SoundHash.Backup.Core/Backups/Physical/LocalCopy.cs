@@ -32,6 +32,14 @@ internal sealed class LocalCopy(
         var outside = await new OutsideFiles(session, facts, log).ReadAsync(directory, cancel);
         var names = await TablespaceNamesAsync(cancel);
         var mode = await BackupMode.StartAsync(session, set.Id, log, cancel);
+        if (await ServersDirectory.DoubtAsync(session, directory, mode.Start, time, cancel) is { } doubt)
+        {
+            throw new BackupException(
+                ErrorKind.Configuration,
+                $"{directory} on this machine is a copy of the data directory of {session.Settings.Server}, and not what that server writes: {doubt}",
+                "run this on the server's own machine, or as a user who can't read that copy, to take the files through pg_basebackup");
+        }
+
         var listing = new DataScan(directory, await TablespaceFolderAsync(cancel), names, log).List();
         expected(listing.Files.Sum(static f => f.Size));
         var volumes = await WriteAsync(set, mode, listing.Files, cancel);

@@ -36,7 +36,7 @@ public sealed class PhysicalBackupRun(
             await using var session = await Session.OpenAsync(scope.Server, cancel);
             var (facts, system) = await PrepareAsync(session, scope, held, cancel);
             var wait = new ArchiveWait(new WalArchive(wal.Store, system), session, wal.Timeout, time, log);
-            var data = facts.DataDirectory is { } path ? OpenIfOurs(path, system) : null;
+            var data = facts.DataDirectory is { } path ? await OpenIfOursAsync(session, path, system, cancel) : null;
             await wait.EnsureHistoryAsync(data, options.Seal, cancel);
             var copy = await ChooseAsync(session, facts, data, wal, options, cancel);
             var seal = ShareThreads(options.Seal, copy.Streams);
@@ -86,7 +86,7 @@ public sealed class PhysicalBackupRun(
         return new StreamedCopy(session, facts, chosen, launcher, wal.Timeout, time, meter, log);
     }
 
-    private DataDirectory? OpenIfOurs(string path, ulong system)
+    private async Task<DataDirectory?> OpenIfOursAsync(Session session, string path, ulong system, CancellationToken cancel)
     {
         if (!Directory.Exists(path))
         {
@@ -94,21 +94,26 @@ public sealed class PhysicalBackupRun(
             return null;
         }
 
+        DataDirectory data;
         try
         {
-            var data = DataDirectory.Open(path);
-            if (data.SystemIdentifier == system)
-            {
-                return data;
-            }
-
-            log.Information("{Path} on this machine is another cluster's: the files come through pg_basebackup", path);
+            data = DataDirectory.Open(path);
         }
         catch (BackupException e)
         {
             log.Warning("the data directory can't be read by this user ({Message:l}): its files come through pg_basebackup, more slowly", e.Message);
+            return null;
         }
 
+        var doubt = data.SystemIdentifier == system
+            ? await ServersDirectory.DoubtAsync(session, data.Path, start: null, time, cancel)
+            : "it is another cluster's";
+        if (doubt is null)
+        {
+            return data;
+        }
+
+        log.Information("{Path} on this machine is not what the server writes ({Doubt:l}): the files come through pg_basebackup", path, doubt);
         return null;
     }
 

@@ -17,18 +17,28 @@ public sealed class WalHistories(WalArchive archive, Seal seal)
     /// <param name="timeline">The timeline.</param>
     /// <param name="cancel">Cancels.</param>
     /// <returns>What was archived, and whether the timeline's own is there now.</returns>
+    /// <exception cref="WalConflictException">The archive has another timeline of that number.</exception>
     /// <exception cref="BackupException">One is there and is none, or the archive can't be written.</exception>
     public async Task<(IReadOnlyList<WalFileName> Added, bool IsThere)> EnsureAsync(DataDirectory data, uint timeline, CancellationToken cancel)
     {
         // The first timeline has none.
-        if (timeline <= 1 || await archive.ContainsAsync(NameOf(timeline), cancel))
+        if (timeline <= 1)
         {
             return ([], true);
         }
 
+        var isThere = await archive.ContainsAsync(NameOf(timeline), cancel);
         if (await TryReadAsync(data, timeline, cancel) is not { } own)
         {
-            return ([], false);
+            return ([], isThere);
+        }
+
+        if (isThere)
+        {
+            // Two servers may have given one number to two timelines; their segments are not to be mixed.
+            return await archive.SumOfAsync(own.Source.Name, cancel) is { } known && known != own.Source.Sha256
+                ? throw new WalConflictException(own.Source.Name, archive.StoreName, own.Source.Sha256, known)
+                : ([], true);
         }
 
         var added = new List<WalFileName>();

@@ -40,8 +40,8 @@ public sealed record WalRetentionPlan(IReadOnlyList<WalDecision> Decisions, IRea
 /// <summary>
 /// Decides by need and not by age alone. A file goes only when it was stored before the recovery window began, and
 /// - no set that is there needs it to be consistent;
-/// - recovery to no moment of the window needs it: on each timeline that was written in the window, or is the newest, all log
-///   stays from the start of the newest good set that ended before the window began, or of all sets where there is none;
+/// - recovery to no moment of the window needs it: on each timeline that was written in the window, or that goes on where
+///   others left it, all log stays from the start of the newest good set that ended before the window began, or of all sets where there is none;
 /// - no set that is being written needs it.
 /// Histories always stay. Where a timeline comes from is unknown while its history can't be read (it is encrypted, say): then
 /// every older timeline counts as its ancestor, and none as one that leads a set to it.
@@ -128,10 +128,15 @@ public static class WalRetention
     private static List<WalDecision> KeepAll(WalIndex index, string reason) =>
         index.Entries.Select(e => new WalDecision(e, false, reason)).ToList();
 
-    // No moment of the window lies on a timeline to which nothing was written since it began. The newest may only have been idle.
-    private static IEnumerable<uint> Surviving(WalIndex index, DateTimeOffset retentionStart) => index.Timelines.Where(t =>
-        t == index.Timelines[^1]
-        || index.Entries.Any(e => e.Stored >= retentionStart && e.Name.TimelineNumber == t));
+    // No moment of the window lies on a timeline to which nothing was written since it began, and that its descendants left at its
+    // end. One that went on, or that nobody left, may only have been idle: a copy that was tried out has the higher number.
+    private static IEnumerable<uint> Surviving(WalIndex index, DateTimeOffset retentionStart)
+    {
+        var histories = index.Timelines.Select(index.HistoryOf).OfType<TimelineHistory>().ToList();
+        return index.Timelines.Where(t =>
+            index.Entries.Any(e => e.Stored >= retentionStart && e.Name.TimelineNumber == t)
+            || (index.Of(t) is { Count: > 0 } own && histories.TrueForAll(h => h.SwitchFrom(t) is not { } left || own[^1].Segment.End > left)));
+    }
 
     private static Need OfSet(WalIndex index, WalSet set)
     {

@@ -11,80 +11,6 @@ using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Restores.Physical;
 
-/// <summary>A physical restore that is ready to begin: everything that can be known before was looked at.</summary>
-public sealed class PreparedRestore
-{
-    internal PreparedRestore(
-        PhysicalRestoreOptions options,
-        ChosenRecovery chosen,
-        PhysicalContents contents,
-        TargetDirectory target,
-        IReadOnlyList<TablespaceRecord> tablespaces,
-        OldWal oldWal,
-        string? savedWal)
-    {
-        Options = options;
-        Chosen = chosen;
-        Contents = contents;
-        Target = target;
-        Tablespaces = tablespaces;
-        OldWal = oldWal;
-        SavedWal = savedWal;
-        SystemIdentifier = SystemOf(chosen.Set);
-        Spool = WalSpool.Of(options.Own.Spool, SystemIdentifier, target.Path);
-        RestoreCommand = WalCommandText.Restore(options.Program, options.EnvironmentFile, Spool.FetchFolder);
-    }
-
-    /// <summary>The set.</summary>
-    public Manifest Set => Chosen.Set;
-
-    /// <summary>The data directory.</summary>
-    public string TargetDirectory => Target.Path;
-
-    /// <summary>Bytes that will be read.</summary>
-    public long Bytes => Contents.Files.Sum(static f => f.Size);
-
-    /// <summary>What a person has to agree to before it begins; null when nothing is destroyed.</summary>
-    public string? Question => IsInPlace
-        ? $"{TargetDirectory} has data{And(Tablespaces.Where(t => TablespacePlan.IsInPlace(TargetDirectory, t)))}. Put set {Set.Id} of {Set.Started:yyyy-MM-dd HH:mm:ss}Z in its place, and remove what differs?"
-        : null;
-
-    /// <summary>True when something is in the directory that may be kept.</summary>
-    internal bool IsInPlace => Target.Content == TargetContent.Filled;
-
-    /// <summary>WAL of the old data directory that the archive lacks.</summary>
-    internal OldWal OldWal { get; }
-
-    /// <summary>Where it is saved; null when there is none.</summary>
-    internal string? SavedWal { get; }
-
-    /// <summary>PostgreSQL's programs for the set's server; null when it is not to be started.</summary>
-    internal PgTools? ServerTools { get; init; }
-
-    internal PhysicalRestoreOptions Options { get; }
-
-    internal ChosenRecovery Chosen { get; }
-
-    internal PhysicalContents Contents { get; }
-
-    internal TargetDirectory Target { get; }
-
-    internal IReadOnlyList<TablespaceRecord> Tablespaces { get; }
-
-    internal ulong SystemIdentifier { get; }
-
-    internal WalSpool Spool { get; }
-
-    internal string RestoreCommand { get; }
-
-    private static string And(IEnumerable<TablespaceRecord> spaces) => string.Concat(spaces.Select(static t => $", and so has its tablespace {t.Location}"));
-
-    internal static ulong SystemOf(Manifest set) =>
-        ulong.TryParse(set.SystemIdentifier, NumberStyles.None, CultureInfo.InvariantCulture, out var system)
-            ? system
-            : throw new BackupException(ErrorKind.Verification, $"set {set.Id} has no system identifier, so that its WAL can't be found");
-}
-
 /// <summary>Restores physical sets into data directories.</summary>
 /// <param name="store">Where the sets are.</param>
 /// <param name="wal">Where the WAL is.</param>
@@ -122,7 +48,7 @@ public sealed class PhysicalRestoreRun(
             await PrimaryConnection.EnsureReadableAsync(primary, isReady, launcher, log, cancel);
         }
 
-        var chosen = await ChooseAsync(candidates, system, options, oldWal, cancel);
+        var (chosen, scan) = await ChooseAsync(candidates, system, options, oldWal, cancel);
         WarnOfDamage(chosen.Set);
         var contents = await SetVerifier.ReadPhysicalContentsAsync(store, chosen.Set, providers, cancel);
         ContentPaths.Ensure(chosen.Set.Id, contents, chosen.Set.Single(ObjectRole.Final));
@@ -132,6 +58,8 @@ public sealed class PhysicalRestoreRun(
         {
             LivePlaces.EnsureUnused(target.Path, tablespaces);
         }
+
+        await new ReplayedTablespaces(scan, contents, target.Path).EnsureHarmlessAsync(chosen, options.Target, tablespaces, cancel);
 
         var saved = SavedBefore(mark, target.Path) ?? (oldWal.Files.Count > 0 ? OldWal.SavedFor(target.Path, time.GetUtcNow()) : null);
         var ready = new PreparedRestore(options, chosen, contents, target, tablespaces, oldWal, saved)
@@ -244,7 +172,7 @@ public sealed class PhysicalRestoreRun(
         };
     }
 
-    private async Task<ChosenRecovery> ChooseAsync(
+    private async Task<(ChosenRecovery Chosen, WalScan Scan)> ChooseAsync(
         IReadOnlyList<Manifest> candidates, ulong system, PhysicalRestoreOptions options, OldWal oldWal, CancellationToken cancel)
     {
         var segmentBytes = candidates[0].Physical!.WalSegmentBytes;
@@ -253,12 +181,13 @@ public sealed class PhysicalRestoreRun(
         // That of another version can't read it.
         var waldump = await FindProgramAsync("pg_waldump", candidates[0], ofVersion: true, cancel);
         var scan = new WalScan(archived.Archive, new WalPieces(wal, system), oldWal, waldump, launcher, providers);
-        return await new RecoveryChoice(archived, scan, log).ChooseAsync(
+        var chosen = await new RecoveryChoice(archived, scan, log).ChooseAsync(
             candidates.Where(c => c.Physical!.WalSegmentBytes == segmentBytes).ToList(),
             options.SetId is not null,
             options.Target,
             options.Timeline,
             cancel);
+        return (chosen, scan);
     }
 
     // One of another version starts on none of its files.

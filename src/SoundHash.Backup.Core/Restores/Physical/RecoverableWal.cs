@@ -22,11 +22,14 @@ internal sealed record WalSpan(
     public Lsn End => Segments.Count == 0 ? Missing.Start : new Lsn(Segments[^1].Start.Value + (ulong)LastBytes);
 
     /// <summary>
-    /// True when its last segment is of an older timeline that goes on beyond the end. PostgreSQL replays a segment to its end, and
-    /// then goes on there: to what the timeline that it was to follow has left.
+    /// True when PostgreSQL goes on beyond the end, to what the timeline that it was to follow has left: it replays the segment in which
+    /// the timelines part to its end, and where a segment of the newer one is missing, it asks the older one for it.
     /// </summary>
     public bool GoesAstray => !FromPieces && Segments.Count > 0 && Segments[^1] is var last && last.Timeline != Missing.Timeline
-        && LastBytes < last.SizeBytes;
+        && (LastBytes < last.SizeBytes || HasAbandoned);
+
+    /// <summary>An older timeline, which PostgreSQL still asks, has a segment in the place of the missing one.</summary>
+    public bool HasAbandoned { get; init; }
 
     /// <summary>What of it comes before a position.</summary>
     public WalSpan UpTo(Lsn position)
@@ -124,7 +127,12 @@ internal sealed class RecoverableWal(LoadedWal wal, IReadOnlyList<WalPiece> piec
         WalSegment? beyond = chain.Entries.Count > count ? chain.Entries[count].Segment : null;
         return Partly(chain.Line, missing) is var (last, bytes, fromPieces)
             ? new WalSpan(timeline, [.. segments, last], bytes, fromPieces, missing, beyond)
-            : new WalSpan(timeline, segments, missing.SizeBytes, FromPieces: false, missing, beyond);
+            : new WalSpan(timeline, segments, missing.SizeBytes, FromPieces: false, missing, beyond)
+            {
+                // It does not go back behind the timeline that it reads from (XLogFileReadAnyTLI, xlogrecovery.c).
+                HasAbandoned = segments.Count > 0 && chain.Line.History.Ancestors.Any(a =>
+                    a.Timeline >= segments[^1].Timeline && a.Timeline < missing.Timeline && Index.Has(missing with { Timeline = a.Timeline })),
+            };
     }
 
     // What PostgreSQL gets in place of a segment that is not there, in the order in which it asks (XLogFileReadAnyTLI,

@@ -86,6 +86,13 @@ internal sealed partial class WalScan(
     public Task<bool> HasTransactionAsync(WalSpan span, Lsn after, uint xid, CancellationToken cancel) =>
         AnyAsync(span, after, "Transaction", line => ReadEnd(line)?.Xid == xid, cancel);
 
+    /// <summary>True when a tablespace is created in the WAL after a position (src/backend/access/rmgrdesc/tblspcdesc.c).</summary>
+    public Task<bool> CreatesTablespaceAsync(WalSpan span, Lsn after, IReadOnlyCollection<uint> oids, CancellationToken cancel)
+    {
+        var words = oids.Select(static o => string.Create(CultureInfo.InvariantCulture, $"desc: CREATE {o} \"")).ToList();
+        return AnyAsync(span, after, "Tablespace", line => words.Exists(w => line.Contains(w, StringComparison.Ordinal)), cancel);
+    }
+
     private async Task<bool> AnyAsync(WalSpan span, Lsn after, string manager, Func<string, bool> isIt, CancellationToken cancel)
     {
         // Windows share a segment, so that a record across two of them is read whole in one.

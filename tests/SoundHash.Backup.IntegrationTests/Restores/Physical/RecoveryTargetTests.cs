@@ -140,8 +140,10 @@ public sealed class RecoveryTargetTests(HistoryCluster cluster) : IClassFixture<
 
     // Guards against this: the new timeline's first segment was not archived yet, PostgreSQL took the old one's, and went on to what the
     // old primary had written after the copy was promoted.
-    [Fact]
-    public async Task What_an_abandoned_timeline_has_after_the_switch_is_never_replayed_for_the_new_one()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task What_an_abandoned_timeline_has_after_the_switch_is_never_replayed_for_the_new_one(bool betweenSegments)
     {
         await using var split = new ArchivedCluster();
         await split.InitializeAsync();
@@ -149,6 +151,11 @@ public sealed class RecoveryTargetTests(HistoryCluster cluster) : IClassFixture<
         HistoryCluster.Id(await split.RunAsync("backup", "--kind", "physical", "--env-file", split.EnvFile, "--json"));
         await split.ExecuteAsync("postgres", "INSERT INTO rows VALUES (2)");
         var left = (await split.TextAsync("postgres", "SELECT pg_current_wal_insert_lsn()::text"))!;
+        if (betweenSegments)
+        {
+            left = $"0/{(Convert.ToInt64((await split.SwitchWalAsync())[^8..], 16) + 1) << 24:X}";
+        }
+
         await File.WriteAllTextAsync(
             Path.Combine(split.DataDirectory, "pg_wal", "00000002.history"), $"1\t{left}\tno recovery target specified\n", TestContext.Current.CancellationToken);
         await ArchivingCluster.GiveToPostgresAsync(Path.Combine(split.DataDirectory, "pg_wal", "00000002.history"));
