@@ -18,6 +18,8 @@ public sealed class NewSystemTests
         var oldSet = await BackupAsync(cluster, physical);
         await cluster.ArchivedAsync(await cluster.SwitchWalAsync());
         var old = await cluster.ArchiveOfClusterAsync();
+        // Its end archives what it wrote last.
+        await RestoredServer.StopAsync(cluster.DataDirectory, "fast");
         var before = await SumsAsync(old);
         var spool = Directory.GetDirectories(cluster.Spool).Single();
         await InitializeAgainAsync(cluster);
@@ -90,7 +92,6 @@ public sealed class NewSystemTests
     // In the same place, with the old one's configuration.
     private static async Task InitializeAgainAsync(PostgresCluster cluster) => await Command.ShellAsync(
         $$"""
-        {{Drop}} {{PostgresPrograms.Directory}}/pg_ctl -D '{{cluster.DataDirectory}}' -m fast -w -s stop
         mv '{{cluster.DataDirectory}}' '{{cluster.DataDirectory}}.old'
         {{Drop}} {{PostgresPrograms.Directory}}/initdb -D '{{cluster.DataDirectory}}' -U postgres -A trust --locale=C.UTF-8 -E UTF8 --no-sync >/dev/null
         cp -p '{{cluster.DataDirectory}}.old/postgresql.conf' '{{cluster.DataDirectory}}.old/postgresql.auto.conf' '{{cluster.DataDirectory}}'
