@@ -27,6 +27,9 @@ public sealed record ConnectionSettings(string Host, int Port, string Database, 
     /// <summary>A password file, or null for ~/.pgpass.</summary>
     public string? PasswordFile { get; init; }
 
+    /// <summary>libpq's options: settings of the server from the first moment of a session on; beside those of PGOPTIONS.</summary>
+    public string? Options { get; init; }
+
     /// <summary>Host and port as in messages.</summary>
     public string Server => Host.StartsWith('/') ? $"{Host}/.s.PGSQL.{Port}" : $"{Host}:{Port}";
 
@@ -49,8 +52,15 @@ public sealed record ConnectionSettings(string Host, int Port, string Database, 
         ["PGSSLKEY"] = SslKey,
         ["PGSERVICE"] = null,
         ["PGCLIENTENCODING"] = null,
+        ["PGOPTIONS"] = AllOptions,
         ["PGAPPNAME"] = "shbackup",
         ["PGCONNECT_TIMEOUT"] = "30",
+    };
+
+    private string? AllOptions => (System.Environment.GetEnvironmentVariable("PGOPTIONS"), Options) switch
+    {
+        ({ Length: > 0 } inherited, { } own) => $"{inherited} {own}",
+        (var inherited, var own) => own ?? inherited,
     };
 
     /// <summary>The connection string of our own sessions.</summary>
@@ -64,6 +74,7 @@ public sealed record ConnectionSettings(string Host, int Port, string Database, 
             Username = User,
             Password = Password,
             Passfile = PasswordFile,
+            Options = AllOptions,
             ApplicationName = "shbackup",
             // Whatever PGCLIENTENCODING says, which Npgsql reads by itself.
             ClientEncoding = "UTF8",
