@@ -109,7 +109,7 @@ public sealed class Expiry(
             return pinned;
         }
 
-        await SetWriter.RemoveFolderAsync(store, decision.Set.Id, cancel);
+        await SetWriter.RemoveFolderAsync(store, decision.Set.Id, log, cancel);
         log.Information("removed set {Id}: {Reason}", decision.Set.Id, decision.Reason);
         return decision;
     }

@@ -91,7 +91,7 @@ public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogg
                 log.Information("{Verb} set {Id}, which was never finished", dryRun ? "would remove" : "removing", leftover.Id);
                 if (!dryRun)
                 {
-                    await SetWriter.RemoveFolderAsync(store, leftover.Id, cancel);
+                    await SetWriter.RemoveFolderAsync(store, leftover.Id, log, cancel);
                 }
             }
         }
