@@ -62,7 +62,7 @@ internal sealed class PhysicalRestoreJob(CliSession cli, ParseResult parse, Phys
                     result = await run.RunAsync(ready, progress => replay = progress, cancel);
                 }
 
-                pace.Remember(ready.Set, result.Phases);
+                await pace.RememberAsync(ready.Set, result.Phases);
                 return ExitCodes.Success;
             },
             cancel);

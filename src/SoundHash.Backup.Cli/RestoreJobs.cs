@@ -28,7 +28,7 @@ internal sealed record RestoreJob(
         {
             using var use = await reading.BeginAsync(set.Id, cancel);
             var result = await run.RunAsync(reading.Store, set, options, confirm, cancel);
-            pace.Remember(set, options, result.Phases);
+            await pace.RememberAsync(set, options, result.Phases);
             return result;
         });
 }

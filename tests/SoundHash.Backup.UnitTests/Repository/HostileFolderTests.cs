@@ -1,4 +1,5 @@
 using Serilog.Events;
+using SoundHash.Backup.Errors;
 using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Repository;
 
@@ -59,6 +60,47 @@ public sealed class HostileFolderTests : IAsyncLifetime
         Assert.Equal(["mine"], Directory.EnumerateFileSystemEntries(Path.Combine(_repository.Folder, "sets", "old")).Select(Path.GetFileName));
         Assert.Contains("sets/old/mine/notes.txt", Assert.Single(_log.Messages(LogEventLevel.Warning)), StringComparison.Ordinal);
     }
+
+    // Root locks in directories of others, who could put anything there.
+    [Theory(Timeout = HangLimit)]
+    [InlineData("ln -s ../precious")]
+    [InlineData("ln -s /nowhere/at/all")]
+    [InlineData("mkfifo")]
+    [InlineData("mkdir")]
+    public async Task What_stands_in_place_of_a_lock_file_is_neither_written_to_nor_waited_for(string make)
+    {
+        string name;
+        using (var own = await _repository.TakeLockAsync("restore"))
+        {
+            name = own.Name;
+        }
+
+        await File.WriteAllTextAsync(State("precious"), "theirs", Cancel);
+        File.Delete(State($"locks/{name}.lock"));
+        await Programs.RunAsync("/bin/sh", ["-c", $"cd '{State("locks")}' && {make} {name}.lock"]);
+
+        var e = await Assert.ThrowsAsync<BackupException>(() => _repository.TakeLockAsync("restore"));
+
+        Assert.Equal(ErrorKind.Storage, e.Kind);
+        Assert.Contains(State($"locks/{name}.lock"), e.Message, StringComparison.Ordinal);
+        Assert.Equal("theirs", await File.ReadAllTextAsync(State("precious"), Cancel));
+    }
+
+    // It gets into the intents of sets, which others may read.
+    [Fact]
+    public async Task A_link_in_place_of_the_identity_gives_nothing_away()
+    {
+        await File.WriteAllTextAsync(State("secret"), "root:topsecret", Cancel);
+        File.Delete(State("instance"));
+        File.CreateSymbolicLink(State("instance"), "secret");
+
+        var e = await Assert.ThrowsAsync<BackupException>(() => _repository.TakeLockAsync("restore"));
+
+        Assert.Equal(ErrorKind.Storage, e.Kind);
+        Assert.DoesNotContain("topsecret", e.Message, StringComparison.Ordinal);
+    }
+
+    private string State(string name) => Path.Combine(_repository.StateDirectory, name);
 
     private Task<IReadOnlyList<RetentionDecision>> ExpireAsync(RunLock held) =>
         new Expiry(

@@ -83,6 +83,23 @@ public sealed class SetUseTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Marking_a_set_makes_no_file_where_a_link_in_the_mark_s_place_leads_to()
+    {
+        using var outside = new TempFolder();
+        var locks = Path.Combine(_repository.StateDirectory, "locks");
+        Directory.CreateDirectory(locks);
+        File.CreateSymbolicLink(Path.Combine(locks, "set-old.lock"), outside["made"]);
+
+        using (await UseAsync("old"))
+        {
+            Assert.Contains("set-old.lock", Assert.Single(_unmarked), StringComparison.Ordinal);
+        }
+
+        Assert.Throws<StorageException>(() => SetUse.TryExclude(_repository.StateDirectory, "old"));
+        Assert.Empty(outside.Files());
+    }
+
+    [Fact]
     public async Task A_set_whose_manifest_somebody_else_has_deleted_is_left_to_them()
     {
         var store = new WatchedStore(_repository.Store);
