@@ -8,8 +8,9 @@ namespace SoundHash.Backup.Repository;
 /// <param name="Reason">In words, for people.</param>
 /// <param name="IsNewest">True for the set that stays as the newest good one of its database.</param>
 /// <param name="Damage">What is wrong with a set that would be the newest good one if it were good; else null.</param>
+/// <param name="Problem">Why a set that is past its time could not be removed; else null.</param>
 public sealed record RetentionDecision(
-    CatalogueEntry Set, bool Expires, string Reason, bool IsNewest = false, BackupException? Damage = null);
+    CatalogueEntry Set, bool Expires, string Reason, bool IsNewest = false, BackupException? Damage = null, BackupException? Problem = null);
 
 /// <summary>
 /// Decides by recorded time and tier, for each cluster, kind and database on its own. The newest good set of each is never

@@ -163,7 +163,7 @@ public sealed class WalCleanupTests : IAsyncLifetime
     [Fact]
     public async Task A_set_that_is_being_restored_keeps_the_log_behind_it()
     {
-        using (await SetUse.BeginAsync(_repository.StateDirectory, _repository.Store, "old", static _ => { }, Cancel))
+        using (await SetUse.BeginAsync(_repository.StateDirectory, _repository.Store, "old", static _ => { }, TimeProvider.System, Cancel))
         {
             await RunAsync();
         }

@@ -96,6 +96,11 @@ internal static partial class LocalFiles
         {
             if (error == 0)
             {
+                if (File.GetUnixFileMode(made) != mode)
+                {
+                    TrySetMode(made, mode);
+                }
+
                 FolderOwner.Take(made, path);
                 return made;
             }
@@ -108,6 +113,18 @@ internal static partial class LocalFiles
 
         made.Dispose();
         return null;
+    }
+
+    private static void TrySetMode(SafeFileHandle file, UnixFileMode mode)
+    {
+        try
+        {
+            File.SetUnixFileMode(file, mode);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // On a file system without modes, files have that of its mount.
+        }
     }
 
     // Without waiting: opening a pipe takes until somebody opens its other end.
