@@ -35,9 +35,9 @@ public sealed record ConnectionSettings(string Host, int Port, string Database, 
 
     /// <summary>
     /// The whole environment that libpq of a child program looks at: variables of ours that are not set here are
-    /// removed, so that both ways lead to the same server.
+    /// removed, so that both ways lead to the same server. The program speaks English.
     /// </summary>
-    public IReadOnlyDictionary<string, string?> Environment => new Dictionary<string, string?>
+    public IReadOnlyDictionary<string, string?> Environment => new Dictionary<string, string?>(EnglishMessages.Variables)
     {
         ["PGHOST"] = Host,
         ["PGHOSTADDR"] = null,
