@@ -48,7 +48,7 @@ internal sealed class PhysicalRestoreJob(CliSession cli, ParseResult parse, Phys
             throw new BackupException(ErrorKind.Cancelled, "not confirmed; nothing was changed");
         }
 
-        var reading = new SetReading(store, repository.StateDirectory, reason => cli.Log.Warning("{Reason:l}", reason));
+        var reading = new SetReading(store, repository.StateDirectory, reason => cli.Log.Warning("{Reason:l}", reason), cli.Time);
         PhysicalRestoreResult? result = null;
         var code = await hooks.RunAsync(
             [("FROM", ready.Set.Id), ("TARGETS", ready.TargetDirectory)],
@@ -62,7 +62,7 @@ internal sealed class PhysicalRestoreJob(CliSession cli, ParseResult parse, Phys
                     result = await run.RunAsync(ready, progress => replay = progress, cancel);
                 }
 
-                pace.Remember(ready.Set, result.Phases);
+                await pace.RememberAsync(ready.Set, result.Phases);
                 return ExitCodes.Success;
             },
             cancel);

@@ -28,7 +28,7 @@ internal sealed record RestoreJob(
         {
             using var use = await reading.BeginAsync(set.Id, cancel);
             var result = await run.RunAsync(reading.Store, set, options, confirm, cancel);
-            pace.Remember(set, options, result.Phases);
+            await pace.RememberAsync(set, options, result.Phases);
             return result;
         });
 }
@@ -37,10 +37,11 @@ internal sealed record RestoreJob(
 /// <param name="Store">Where they are.</param>
 /// <param name="StateDirectory">Where it is marked that they are read.</param>
 /// <param name="Unmarked">Told why a set could not be marked.</param>
-internal sealed record SetReading(IObjectStore Store, string StateDirectory, Action<string> Unmarked)
+/// <param name="Time">The clock.</param>
+internal sealed record SetReading(IObjectStore Store, string StateDirectory, Action<string> Unmarked, TimeProvider Time)
 {
     public Task<SetUse> BeginAsync(string id, CancellationToken cancel) =>
-        SetUse.BeginAsync(StateDirectory, Store, id, Unmarked, cancel);
+        SetUse.BeginAsync(StateDirectory, Store, id, Unmarked, Time, cancel);
 }
 
 /// <summary>Restores one thing after the other between the hooks; one failure does not stop the rest.</summary>

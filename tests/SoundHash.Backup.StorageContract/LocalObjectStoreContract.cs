@@ -98,6 +98,24 @@ public sealed class LocalObjectStoreContract : ObjectStoreContract, IDisposable
         Assert.Equal(["sets/b/manifest.json"], await store.KeysAsync("sets/"));
     }
 
+    // Sets and timelines have no folders: what is behind such a link is nobody's here, and must not be removed with them.
+    [Fact]
+    public async Task A_link_to_a_folder_within_a_set_is_a_link_and_no_folder()
+    {
+        var store = Open();
+        var outside = Path.Combine(_folder, "elsewhere");
+        Directory.CreateDirectory(outside);
+        await File.WriteAllTextAsync(Path.Combine(outside, "theirs"), "x", Cancel);
+        await store.PutAsync("sets/a/dump", "x");
+        Directory.CreateSymbolicLink(Path.Combine(Root, "sets/a/link"), outside);
+
+        Assert.Equal(["sets/a/dump", "sets/a/link"], (await store.KeysAsync("sets/")).Order());
+        await store.DeleteAsync("sets/a/link", Cancel);
+
+        Assert.Equal(["sets/a/dump"], await store.KeysAsync("sets/"));
+        Assert.True(File.Exists(Path.Combine(outside, "theirs")));
+    }
+
     [Theory]
     [InlineData("/nowhere/at/all", "leads nowhere")]
     [InlineData("a", "leads nowhere")]

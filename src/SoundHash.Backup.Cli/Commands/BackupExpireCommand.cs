@@ -51,9 +51,9 @@ internal sealed class BackupExpireCommand : VerbCommand
             decisions = await expiry.RunAsync(retention, held, dryRun, cancel);
         }
 
-        var damage = decisions.Select(static d => d.Damage).OfType<BackupException>().ToList();
-        damage.ForEach(cli.ReportLines);
-        var code = ExitCodes.WorstOf(damage);
+        var problems = decisions.SelectMany(static d => new[] { d.Damage, d.Problem }).OfType<BackupException>().ToList();
+        problems.ForEach(cli.ReportLines);
+        var code = ExitCodes.WorstOf(problems);
         var items = decisions.Select(static d => new ExpireItem(d.Set.Id, d.Expires, d.Reason)).ToList();
         Print(cli, repository, new ExpireDocument(items, dryRun, code));
         return code;

@@ -87,7 +87,7 @@ internal sealed class BackupVerifyCommand : VerbCommand
                 var result = await OneAsync(manifest, async () =>
                 {
                     using var use = await SetUse.BeginAsync(
-                        repository.StateDirectory, store, manifest.Id, reason => cli.Log.Debug("{Reason:l}", reason), cancel);
+                        repository.StateDirectory, store, manifest.Id, reason => cli.Log.Debug("{Reason:l}", reason), cli.Time, cancel);
                     return await VerifyAsync(manifest);
                 });
                 results.Add(lacking.GetValueOrDefault(manifest.Id) is { } lack

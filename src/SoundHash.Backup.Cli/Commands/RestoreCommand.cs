@@ -117,7 +117,7 @@ internal sealed class RestoreCommand : VerbCommand
                 return await PlanAsync(cli, sets, set => run.PlanAsync(store, set, Options(set.Database), pace, cancel));
             }
 
-            var reading = new SetReading(store, repository.StateDirectory, reason => cli.Log.Warning("{Reason:l}", reason));
+            var reading = new SetReading(store, repository.StateDirectory, reason => cli.Log.Warning("{Reason:l}", reason), cli.Time);
             work = InOrder(sets, Options(server.Database)).Select(set => RestoreJob.OfSet(run, reading, set, Options(set.Database), pace)).ToList();
         }
 

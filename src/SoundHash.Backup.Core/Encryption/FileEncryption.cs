@@ -17,7 +17,7 @@ public sealed class FileEncryption(EncryptionProviders providers, TransferMeter 
     /// <param name="input">The file to read.</param>
     /// <param name="output">The file to make.</param>
     /// <param name="method">How to encrypt.</param>
-    /// <param name="force">True replaces an existing output, once the new one is whole.</param>
+    /// <param name="force">True replaces an output that is a file, once the new one is whole.</param>
     /// <param name="cancel">Cancels.</param>
     /// <exception cref="BackupException">Anything failed; the output is as it was before.</exception>
     public async Task EncryptAsync(string input, string output, EncryptionMethod method, bool force, CancellationToken cancel)
@@ -67,6 +67,7 @@ public sealed class FileEncryption(EncryptionProviders providers, TransferMeter 
         }
 
         // Looked at early to spare the work; the write itself never overwrites either.
+        EnsureReplaceable(output);
         if (!force && Path.Exists(output))
         {
             throw Exists(output);
@@ -80,6 +81,25 @@ public sealed class FileEncryption(EncryptionProviders providers, TransferMeter 
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw CannotRead(input, e);
+        }
+    }
+
+    // A rename would put a regular file in the place of a device or a pipe: /dev/null would be none any more.
+    private static void EnsureReplaceable(string output)
+    {
+        try
+        {
+            if (LocalFiles.Look(output, follow: true) is { Kind: not FileKind.File })
+            {
+                throw new BackupException(
+                    ErrorKind.Usage,
+                    $"{output} is no regular file, and nothing is written to such; it was not touched",
+                    "name a file with --output, then copy it to where it is to go");
+            }
+        }
+        catch (IOException e)
+        {
+            throw CannotWrite(output, e);
         }
     }
 

@@ -27,14 +27,17 @@ public sealed record ConnectionSettings(string Host, int Port, string Database, 
     /// <summary>A password file, or null for ~/.pgpass.</summary>
     public string? PasswordFile { get; init; }
 
+    /// <summary>libpq's options: settings of the server from the first moment of a session on; beside those of PGOPTIONS.</summary>
+    public string? Options { get; init; }
+
     /// <summary>Host and port as in messages.</summary>
     public string Server => Host.StartsWith('/') ? $"{Host}/.s.PGSQL.{Port}" : $"{Host}:{Port}";
 
     /// <summary>
     /// The whole environment that libpq of a child program looks at: variables of ours that are not set here are
-    /// removed, so that both ways lead to the same server.
+    /// removed, so that both ways lead to the same server. The program speaks English.
     /// </summary>
-    public IReadOnlyDictionary<string, string?> Environment => new Dictionary<string, string?>
+    public IReadOnlyDictionary<string, string?> Environment => new Dictionary<string, string?>(EnglishMessages.Variables)
     {
         ["PGHOST"] = Host,
         ["PGHOSTADDR"] = null,
@@ -49,8 +52,15 @@ public sealed record ConnectionSettings(string Host, int Port, string Database, 
         ["PGSSLKEY"] = SslKey,
         ["PGSERVICE"] = null,
         ["PGCLIENTENCODING"] = null,
+        ["PGOPTIONS"] = AllOptions,
         ["PGAPPNAME"] = "shbackup",
         ["PGCONNECT_TIMEOUT"] = "30",
+    };
+
+    private string? AllOptions => (System.Environment.GetEnvironmentVariable("PGOPTIONS"), Options) switch
+    {
+        ({ Length: > 0 } inherited, { } own) => $"{inherited} {own}",
+        (var inherited, var own) => own ?? inherited,
     };
 
     /// <summary>The connection string of our own sessions.</summary>
@@ -64,6 +74,7 @@ public sealed record ConnectionSettings(string Host, int Port, string Database, 
             Username = User,
             Password = Password,
             Passfile = PasswordFile,
+            Options = AllOptions,
             ApplicationName = "shbackup",
             // Whatever PGCLIENTENCODING says, which Npgsql reads by itself.
             ClientEncoding = "UTF8",

@@ -25,7 +25,11 @@ public static class PgArchive
     public static async Task ListAsync(
         PgTools tools, ProcessLauncher launcher, Stream archive, Action<string> line, TransferMeter meter, CancellationToken cancel)
     {
-        var command = new ChildCommand(tools.Path("pg_restore"), ["--list"]) { MayCloseInputEarly = true };
+        var command = new ChildCommand(tools.Path("pg_restore"), ["--list"])
+        {
+            Environment = EnglishMessages.Variables,
+            MayCloseInputEarly = true,
+        };
         await using var child = launcher.Start(command);
         var listing = ReadLinesAsync(child, line, cancel);
         await StreamCopy.ToChildAsync(archive, child, meter, cancel);

@@ -2,7 +2,8 @@ namespace SoundHash.Backup.Processes;
 
 /// <summary>
 /// Leaves the text of statements out of what pg_restore says, line by line: after an error it prints the whole statement
-/// ("Command was: …", src/bin/pg_dump/pg_backup_db.c), and CREATE SUBSCRIPTION or USER MAPPING have passwords in theirs.
+/// ("Command was: …", src/bin/pg_dump/pg_backup_db.c), and CREATE SUBSCRIPTION or USER MAPPING have passwords in theirs. It is
+/// started so that it says that in English.
 /// </summary>
 internal sealed class StatementMask(string tool)
 {

@@ -39,7 +39,7 @@ public sealed class Expiry(
         var done = new List<RetentionDecision>();
         foreach (var decision in await DecideAsync(catalogue, days, now, cancel))
         {
-            done.Add(decision.Expires && !dryRun ? await RemoveAsync(decision, held, cancel) : decision);
+            done.Add(decision.Expires && !dryRun ? await TryRemoveAsync(decision, held, cancel) : decision);
         }
 
         await new RepositoryGuard(store, time, log).RemoveLeftoversAsync(catalogue, held, dryRun, cancel);
@@ -72,6 +72,26 @@ public sealed class Expiry(
             .FirstOrDefault(d => losing.Contains(RetentionPolicy.GroupOf(d.Set)))?.Set.Manifest;
     }
 
+    private async Task<RetentionDecision> TryRemoveAsync(RetentionDecision decision, RunLock held, CancellationToken cancel)
+    {
+        SetUse? alone;
+        try
+        {
+            alone = SetUse.TryExclude(held.StateDirectory, decision.Set.Id);
+        }
+        catch (StorageException e)
+        {
+            // One file that another user left must not keep all other sets.
+            return decision with { Expires = false, Reason = "can't tell whether it is in use", Problem = e };
+        }
+
+        // To its end: a restore may have dropped the database that the set is a copy of.
+        using (alone)
+        {
+            return alone is null ? decision with { Expires = false, Reason = "in use" } : await RemoveAsync(decision, held, cancel);
+        }
+    }
+
     /// <summary>
     /// A person's pin comes first, also one that is set meanwhile. Who pins writes keep.json and then looks whether the
     /// manifest is there; this deletes the manifest and then looks whether keep.json is there. So at least one of the two sees
@@ -79,13 +99,6 @@ public sealed class Expiry(
     /// </summary>
     private async Task<RetentionDecision> RemoveAsync(RetentionDecision decision, RunLock held, CancellationToken cancel)
     {
-        // To its end: a restore may have dropped the database that the set is a copy of.
-        using var alone = SetUse.TryExclude(held.StateDirectory, decision.Set.Id);
-        if (alone is null)
-        {
-            return decision with { Expires = false, Reason = "in use" };
-        }
-
         var keep = RepositoryLayout.InSet(decision.Set.Id, RepositoryLayout.KeepFile);
         var manifest = RepositoryLayout.InSet(decision.Set.Id, RepositoryLayout.ManifestFile);
         var pinned = decision with { Expires = false, Reason = "pinned" };
@@ -109,7 +122,7 @@ public sealed class Expiry(
             return pinned;
         }
 
-        await SetWriter.RemoveFolderAsync(store, decision.Set.Id, cancel);
+        await SetWriter.RemoveFolderAsync(store, decision.Set.Id, log, cancel);
         log.Information("removed set {Id}: {Reason}", decision.Set.Id, decision.Reason);
         return decision;
     }

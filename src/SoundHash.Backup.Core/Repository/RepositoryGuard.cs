@@ -91,7 +91,7 @@ public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogg
                 log.Information("{Verb} set {Id}, which was never finished", dryRun ? "would remove" : "removing", leftover.Id);
                 if (!dryRun)
                 {
-                    await SetWriter.RemoveFolderAsync(store, leftover.Id, cancel);
+                    await SetWriter.RemoveFolderAsync(store, leftover.Id, log, cancel);
                 }
             }
         }
@@ -156,10 +156,10 @@ public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogg
 
     private async Task<bool> IsAbandonedAsync(Leftover leftover, RunLock held, CancellationToken cancel)
     {
+        var key = RepositoryLayout.InSet(leftover.Id, RepositoryLayout.IntentFile);
         try
         {
-            var intent = await store.ReadJsonAsync(
-                RepositoryLayout.InSet(leftover.Id, RepositoryLayout.IntentFile), RepositoryJson.Default.IntentRecord, cancel);
+            var intent = await store.ReadJsonAsync(key, RepositoryJson.Default.IntentRecord, cancel);
             // A state directory may have been copied, or be shared by machines whose locks don't reach each other.
             if (intent is not null
                 && (intent.Instance, intent.Lock, intent.Host) == (held.Instance, held.Name, Environment.MachineName))
@@ -172,7 +172,9 @@ public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogg
             log.Warning("{Message}", e.Message);
         }
 
-        return leftover.Newest < time.GetUtcNow() - LeftoverAge;
+        // It may be hours since the folder was listed: a writer that lives has refreshed its intent, or is done and has removed it.
+        var youngest = time.GetUtcNow() - LeftoverAge;
+        return leftover.Newest < youngest && await store.StatAsync(key, cancel) is { } now && now.Modified < youngest;
     }
 
     // Its writer may have been at the end of its work when it was listed.

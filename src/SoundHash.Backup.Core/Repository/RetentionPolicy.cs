@@ -10,8 +10,9 @@ namespace SoundHash.Backup.Repository;
 /// True for a set that stays as the newest good one of its database, or as the one that recovery to the beginning of the window needs.
 /// </param>
 /// <param name="Damage">What is wrong with a set that would be such a one if it were good; else null.</param>
+/// <param name="Problem">Why a set that is past its time could not be removed; else null.</param>
 public sealed record RetentionDecision(
-    CatalogueEntry Set, bool Expires, string Reason, bool IsNeeded = false, BackupException? Damage = null);
+    CatalogueEntry Set, bool Expires, string Reason, bool IsNeeded = false, BackupException? Damage = null, BackupException? Problem = null);
 
 /// <summary>
 /// Decides by recorded time and tier, for each cluster, kind and database on its own. The newest good set of each is never

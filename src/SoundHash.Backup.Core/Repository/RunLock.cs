@@ -190,6 +190,8 @@ public sealed class RunLock : IDisposable
             }
         }
 
-        return File.ReadAllText(path).Trim();
+        // It gets into the intents of sets, which others may read: never what a link in its place leads to.
+        using var reader = new StreamReader(new FileStream(LocalFiles.OpenToRead(path), FileAccess.Read, bufferSize: 0));
+        return (await reader.ReadToEndAsync(cancel)).Trim();
     }
 }

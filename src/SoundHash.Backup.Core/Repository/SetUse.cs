@@ -11,6 +11,9 @@ namespace SoundHash.Backup.Repository;
 /// </summary>
 public sealed class SetUse : IDisposable
 {
+    // A clean-up that only looks whether a set is in use keeps others out for an instant.
+    private static readonly TimeSpan ProbeTime = TimeSpan.FromSeconds(1);
+
     private readonly SafeFileHandle? _file;
     private readonly string? _remove;
 
@@ -25,12 +28,13 @@ public sealed class SetUse : IDisposable
     /// <param name="store">Where the set is.</param>
     /// <param name="id">The set.</param>
     /// <param name="unmarked">Told why the set could not be marked; it is read all the same.</param>
+    /// <param name="time">The clock.</param>
     /// <param name="cancel">Cancels.</param>
     /// <exception cref="BackupException">The set was removed, or is being removed.</exception>
     public static async Task<SetUse> BeginAsync(
-        string stateDirectory, IObjectStore store, string id, Action<string> unmarked, CancellationToken cancel)
+        string stateDirectory, IObjectStore store, string id, Action<string> unmarked, TimeProvider time, CancellationToken cancel)
     {
-        var use = Share(stateDirectory, id, unmarked);
+        var use = await ShareAsync(stateDirectory, id, unmarked, time, cancel);
         try
         {
             return await store.StatAsync(RepositoryLayout.InSet(id, RepositoryLayout.ManifestFile), cancel) is null
@@ -89,15 +93,28 @@ public sealed class SetUse : IDisposable
         }
     }
 
-    private static SetUse Share(string stateDirectory, string id, Action<string> unmarked)
+    private static async Task<SetUse> ShareAsync(
+        string stateDirectory, string id, Action<string> unmarked, TimeProvider time, CancellationToken cancel)
     {
         var path = PathOf(stateDirectory, id);
         try
         {
             RunLock.MakeDirectory(Path.GetDirectoryName(path)!);
-            return TakeFile(path, static (file, at) => LocalFiles.TryLockShared(file, at)) is { } file
-                ? new SetUse(file, null)
-                : throw Removed($"set {id} is being removed");
+            var started = time.GetTimestamp();
+            while (true)
+            {
+                if (TakeFile(path, static (file, at) => LocalFiles.TryLockShared(file, at)) is { } file)
+                {
+                    return new SetUse(file, null);
+                }
+
+                if (time.GetElapsedTime(started) >= ProbeTime)
+                {
+                    throw Removed($"set {id} is being removed");
+                }
+
+                await Task.Delay(ProbeTime / 10, time, cancel);
+            }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -166,15 +166,31 @@ public sealed class SetWriter : IAsyncDisposable
             WriteMode.Replace,
             cancel);
 
-    /// <summary>Removes all of a set: the manifest first, so that it stops to exist before it stops to be whole.</summary>
-    public static async Task RemoveFolderAsync(IObjectStore store, string id, CancellationToken cancel)
+    /// <summary>
+    /// Removes all of a set: the manifest first, so that it stops to exist before it stops to be whole. What is in folders below
+    /// that of the set is no part of it, and stays.
+    /// </summary>
+    public static async Task RemoveFolderAsync(IObjectStore store, string id, ILogger log, CancellationToken cancel)
     {
         await store.DeleteAsync(RepositoryLayout.InSet(id, RepositoryLayout.ManifestFile), cancel);
         var folder = $"{RepositoryLayout.SetFolder(id)}/";
         var keys = new List<string>();
+        string? foreign = null;
         await foreach (var item in store.ListAsync(folder, cancel))
         {
-            keys.Add(item.Key);
+            if (item.Key.IndexOf('/', folder.Length) < 0)
+            {
+                keys.Add(item.Key);
+            }
+            else
+            {
+                foreign ??= item.Key;
+            }
+        }
+
+        if (foreign is not null)
+        {
+            log.Warning("folder sets/{Id:l} holds what is no part of a set, which is left as it is: {Key:l}", id, foreign);
         }
 
         // The intent goes last: while it is there, the folder is known for a leftover.
@@ -212,6 +228,6 @@ public sealed class SetWriter : IAsyncDisposable
             return;
         }
 
-        await RemoveFolderAsync(_store, Id, CancellationToken.None);
+        await RemoveFolderAsync(_store, Id, _log, CancellationToken.None);
     }
 }

@@ -102,7 +102,8 @@ internal sealed class BareFile : IAsyncDisposable
     {
         if (Kind == BareFileKind.Directory)
         {
-            _ = await launcher.ReadOutputAsync(new ChildCommand(tools.Path("pg_restore"), ["--list", Path]), cancel);
+            var command = new ChildCommand(tools.Path("pg_restore"), ["--list", Path]) { Environment = EnglishMessages.Variables };
+            _ = await launcher.ReadOutputAsync(command, cancel);
             return;
         }
 

@@ -74,7 +74,7 @@ internal static class DatabaseDdl
     /// Settings of the database and of roles in it: run when the data is there, since ones like
     /// default_transaction_read_only would stop the restore itself.
     /// </summary>
-    public static IEnumerable<string> Settings(string name, DatabaseProperties properties, bool noPrivileges)
+    public static IEnumerable<(DatabaseSetting Setting, string Sql)> Settings(string name, DatabaseProperties properties, bool noPrivileges)
     {
         // Settings of a role need the role, like its rights.
         foreach (var setting in properties.Settings.Where(s => s.Role is null || !noPrivileges))
@@ -82,7 +82,7 @@ internal static class DatabaseDdl
             var subject = setting.Role is null
                 ? $"ALTER DATABASE {SqlText.Identifier(name)}"
                 : $"ALTER ROLE {SqlText.Identifier(setting.Role)} IN DATABASE {SqlText.Identifier(name)}";
-            yield return $"{subject} SET {SettingName(setting.Name)} TO {Value(setting)}";
+            yield return (setting, $"{subject} SET {SettingName(setting.Name)} TO {Value(setting)}");
         }
     }
 

@@ -14,7 +14,8 @@ internal sealed class FileRestore(BareFile file, TargetServer server, RestoreCon
         {
             var existing = run.Loader(server.SettingsOf(server.Target));
             await _phases.RunAsync("load", () => LoadInTransactionAsync(existing, cancel));
-            _ = await RestoreContext.AfterCommitAsync(server.Target, () => AnalyzeAsync(server.SettingsOf(server.Target), cancel));
+            _ = await RestoreContext.AfterCommitAsync(
+                server.Target, static () => null, () => AnalyzeAsync(server.SettingsOf(server.Target), cancel));
             return Result(server.Target, null) with { IntoExisting = true };
         }
 
@@ -32,7 +33,8 @@ internal sealed class FileRestore(BareFile file, TargetServer server, RestoreCon
 
     private async Task<ComparisonResult> AnalyzeAsync(ConnectionSettings database, CancellationToken cancel)
     {
-        await _phases.RunAsync("analyze", () => run.TryAnalyzeAsync(database, cancel));
+        var silent = await server.SilenceAsync(database, loading: false, cancel);
+        await _phases.RunAsync("analyze", () => run.TryAnalyzeAsync(silent, cancel));
         return ComparisonResult.Nothing;
     }
 

@@ -11,6 +11,7 @@ namespace SoundHash.Backup.Restores;
 internal sealed class LogicalRestore(SetSource source, IReadOnlyList<TableRecord> chosen, TargetServer server, RestoreContext run)
 {
     private readonly PhaseClock _phases = new(run.Time);
+    private ComparisonResult? _compared;
 
     public async Task<RestoreResult> RunAsync(TargetDecision decision, CancellationToken cancel)
     {
@@ -33,7 +34,7 @@ internal sealed class LogicalRestore(SetSource source, IReadOnlyList<TableRecord
 
         var published = await new NewDatabase(server, source.Contents.Database, dropLast: false, run).FillAsync(
             decision,
-            loader.LoadAsync,
+            async (database, stop) => await loader.LoadAsync(await server.SilenceAsync(database, loading: true, stop), stop),
             CheckAsync,
             cancel);
         return Result(published.Name, published.KeptAs, published.Comparison);
@@ -55,28 +56,30 @@ internal sealed class LogicalRestore(SetSource source, IReadOnlyList<TableRecord
         }
 
         var views = await loader.LoadInTransactionAsync(database, cancel);
-        var comparison = await RestoreContext.AfterCommitAsync(server.Target, () => CheckAsync(views, database, cancel));
+        var comparison = await RestoreContext.AfterCommitAsync(
+            server.Target, () => _compared?.Differences.Count, () => CheckAsync(views, database, cancel));
         return Result(server.Target, null, comparison) with { IntoExisting = true };
     }
 
+    // What is compared is what was loaded: a refresh runs functions and event triggers, which may change rows.
     private async Task<ComparisonResult> CheckAsync(MaterializedViews views, ConnectionSettings database, CancellationToken cancel)
     {
+        var silent = await server.SilenceAsync(database, loading: false, cancel);
         IReadOnlyList<TableDifference> empty = [];
+        if (!run.Options.SchemaOnly)
+        {
+            await _phases.RunAsync(
+                "compare", async () => _compared = await RowComparison.RunAsync(silent, Compared(), run.Options.Jobs, cancel));
+        }
+
         if (views.Any)
         {
-            await _phases.RunAsync("materialized views", async () => empty = await views.RefreshAsync(database, run.Log, cancel));
+            await _phases.RunAsync("materialized views", async () => empty = await views.RefreshAsync(silent, run.Log, cancel));
         }
 
-        await _phases.RunAsync("analyze", () => run.TryAnalyzeAsync(database, cancel));
-        if (run.Options.SchemaOnly)
-        {
-            return ComparisonResult.Nothing;
-        }
-
-        ComparisonResult? result = null;
-        await _phases.RunAsync(
-            "compare", async () => result = await RowComparison.RunAsync(database, Compared(), run.Options.Jobs, cancel));
-        return result! with { Differences = [.. empty, .. result.Differences] };
+        await _phases.RunAsync("analyze", () => run.TryAnalyzeAsync(silent, cancel));
+        var result = _compared ?? ComparisonResult.Nothing;
+        return result with { Differences = [.. empty, .. result.Differences] };
     }
 
     private IReadOnlyList<TableRecord> Compared() => chosen.Count == 0 ? source.Contents.Tables : chosen;

@@ -29,7 +29,10 @@ internal sealed record RestoreContext(
     }
 
     /// <summary>Runs what follows a commit into an existing database: its failure must not hide that the rows are there.</summary>
-    public static async Task<T> AfterCommitAsync<T>(string target, Func<Task<T>> follow)
+    /// <param name="target">The database.</param>
+    /// <param name="differences">How many tables differ, once that is known.</param>
+    /// <param name="follow">What follows.</param>
+    public static async Task<T> AfterCommitAsync<T>(string target, Func<int?> differences, Func<Task<T>> follow)
     {
         try
         {
@@ -37,10 +40,18 @@ internal sealed record RestoreContext(
         }
         catch (Exception e) when (e is BackupException or OperationCanceledException)
         {
+            var found = differences() switch
+            {
+                null => "were not compared",
+                0 => "are as they were backed up",
+                1 => "differ from the backup in one table",
+                var count => $"differ from the backup in {count} tables",
+            };
+            var todo = differences() is null ? "compare them yourself" : "run REFRESH MATERIALIZED VIEW and ANALYZE yourself";
             throw new BackupException(
                 (e as BackupException)?.Kind ?? ErrorKind.Cancelled,
-                $"{(e is OperationCanceledException ? "cancelled" : e.Message)}; the rows are committed in database \"{target}\", and were not compared",
-                "compare them yourself; restoring again would double them or collide",
+                $"{(e is OperationCanceledException ? "cancelled" : e.Message)}; the rows are committed in database \"{target}\", and {found}",
+                $"{todo}; restoring again would double them or collide",
                 e);
         }
     }

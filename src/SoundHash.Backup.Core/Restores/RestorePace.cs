@@ -1,5 +1,8 @@
 using System.Globalization;
+using System.Text;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Storage;
+using SoundHash.Backup.Storage.Local;
 
 namespace SoundHash.Backup.Restores;
 
@@ -21,16 +24,11 @@ public sealed class RestorePace(string stateDirectory)
     }
 
     /// <summary>Remembers a restore. Failing to is no failure.</summary>
-    public void Remember(Manifest manifest, RestoreOptions options, IEnumerable<RestorePhase> phases)
-    {
-        if (!options.IsPartial && !options.SchemaOnly)
-        {
-            Remember(manifest, phases);
-        }
-    }
+    public Task RememberAsync(Manifest manifest, RestoreOptions options, IEnumerable<RestorePhase> phases) =>
+        options.IsPartial || options.SchemaOnly ? Task.CompletedTask : RememberAsync(manifest, phases);
 
     /// <summary>Remembers the restore of a whole set. Failing to is no failure.</summary>
-    public void Remember(Manifest manifest, IEnumerable<RestorePhase> phases)
+    public async Task RememberAsync(Manifest manifest, IEnumerable<RestorePhase> phases)
     {
         var seconds = phases.Sum(static p => p.Seconds);
         var plain = manifest.PlainBytes;
@@ -43,10 +41,11 @@ public sealed class RestorePace(string stateDirectory)
         try
         {
             const UnixFileMode Owner = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-            Directory.CreateDirectory(stateDirectory, Owner | UnixFileMode.UserExecute);
-            var ownerOnly = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = Owner };
-            using var file = new StreamWriter(PathOf(manifest), ownerOnly);
-            file.Write((plain / seconds).ToString("0", CultureInfo.InvariantCulture));
+            LocalFiles.MakeOwnDirectories(stateDirectory);
+            // In the directory of another user a link may stand in its place, which is replaced and not followed.
+            await using var file = new AtomicFile(PathOf(manifest), WriteMode.Replace, Owner, ofFolder: true);
+            await file.WriteAsync(Encoding.ASCII.GetBytes((plain / seconds).ToString("0", CultureInfo.InvariantCulture)));
+            await file.CompleteAsync(CancellationToken.None);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

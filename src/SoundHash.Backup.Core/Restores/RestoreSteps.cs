@@ -43,7 +43,7 @@ internal static class RestoreSteps
             ? $"load into the existing database \"{options.Target}\" in one transaction, one stream after the other"
             : $"load into the new database, {(source.IsSplit && chosen.Count == 0 ? $"{options.Jobs} streams at once" : "one stream")}";
         var compared = (chosen.Count > 0 ? chosen : source.Contents.Tables).Count(static t => t.IsCompared);
-        yield return options.SchemaOnly ? "analyze" : $"analyze and compare the rows of {compared} tables";
+        yield return options.SchemaOnly ? "analyze" : $"compare the rows of {compared} tables and analyze";
         yield return decision.Action switch
         {
             TargetAction.SwapIn => $"swap names with \"{options.Target}\" and keep the old database",

@@ -153,6 +153,10 @@ internal sealed class TargetServer : IAsyncDisposable
     /// <summary>Where to connect for a database of this server.</summary>
     public ConnectionSettings SettingsOf(string database) => _maintenance.Settings with { Database = database };
 
+    /// <summary>How to connect to a database whose event triggers are not to fire for what a restore does, where our role may say so.</summary>
+    public Task<ConnectionSettings> SilenceAsync(ConnectionSettings database, bool loading, CancellationToken cancel) =>
+        EventTriggers.SilenceAsync(_maintenance, database, loading, cancel);
+
     /// <summary>
     /// Runs work while our session lives, which keeps other restores away from the target: they would take its database for
     /// one that was left behind. Looks every few seconds.

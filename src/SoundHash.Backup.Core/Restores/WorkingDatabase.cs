@@ -79,16 +79,21 @@ internal sealed class WorkingDatabase(TargetServer server, Session maintenance, 
             await maintenance.ExecuteAsync(sql, cancel);
         }
 
-        foreach (var sql in DatabaseDdl.Settings(Name, properties, options.NoPrivileges))
+        foreach (var (setting, sql) in DatabaseDdl.Settings(Name, properties, options.NoPrivileges))
         {
             try
             {
                 await maintenance.ExecuteAsync(sql, cancel);
             }
-            catch (BackupException e) when (e.InnerException is PostgresException && !cancel.IsCancellationRequested)
+            catch (BackupException e) when (e.InnerException is PostgresException refusal && !cancel.IsCancellationRequested)
             {
-                // Parameters come and go with versions and extensions: that must not cost anybody the database.
-                log.Warning("a setting of the database is not restored ({Sql}): {Message}", sql, e.Message);
+                // Parameters come and go with versions and extensions: that must not cost anybody the database. Values may be
+                // passwords, and the server's words repeat them.
+                log.Warning(
+                    "setting {Name:l} of {Subject:l} is not restored: the server refuses it (SQLSTATE {State:l}); the contents of the set have its value",
+                    setting.Name,
+                    setting.Role is null ? "the database" : $"role \"{setting.Role}\" in the database",
+                    refusal.SqlState);
             }
         }
     }

@@ -1,9 +1,10 @@
+using System.Text.Json.Nodes;
 using SoundHash.Backup.IntegrationTests.Infrastructure;
 
 namespace SoundHash.Backup.IntegrationTests.Restores;
 
 /// <summary>What comes back is what was there: every kind of object, and the properties of the database itself.</summary>
-public sealed class FidelityTests(PostgresCluster cluster)
+public sealed class FidelityTests(PostgresCluster cluster, Samples samples)
 {
     [Fact]
     public async Task Every_kind_of_object_works_as_before()
@@ -108,6 +109,22 @@ public sealed class FidelityTests(PostgresCluster cluster)
         Assert.Contains("\"datconnlimit\": 23", before, StringComparison.Ordinal);
         Assert.Contains("default_transaction_read_only=on", before, StringComparison.Ordinal);
         Assert.Equal("Größe", await cluster.TextAsync(database, "SELECT x FROM t"));
+    }
+
+    // Applications keep passwords in settings of their own.
+    [Fact]
+    public async Task A_setting_that_the_server_refuses_is_named_without_its_value()
+    {
+        using var sample = await samples.SmallAsync(cluster);
+        await sample.Edit().ChangeContentsAsync(static c => c["database"]!["settings"] = new JsonArray(
+            new JsonObject { ["name"] = "work_mem", ["value"] = "hunter2" },
+            new JsonObject { ["role"] = "postgres", ["name"] = "statement_timeout", ["value"] = "hunter3" }));
+        var target = RestoreHelp.NewName();
+
+        var result = (await sample.Work.RunAsync("restore", "--latest", "--target-db", target, "--log-level", "debug")).Expect(0);
+
+        result.Says("setting work_mem of the database is not restored").Says("setting statement_timeout of role \"postgres\" in the database is not restored");
+        Assert.DoesNotContain("hunter", result.Error + result.Output, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -139,6 +139,52 @@ public sealed class InterruptionTests(PostgresCluster cluster, Samples samples)
         await cluster.NothingIsLeftAsync(target);
     }
 
+    // As gettext(3) chooses the language: Debian's packages bring the texts, and the machine of the tests may not have the locale.
+    private const string TranslatedRestore =
+        """
+        locale=${LC_ALL:-${LC_MESSAGES:-$LANG}}
+        case $locale in C | C.* | POSIX | '') exec "$REAL" "$@" ;; esac
+        case ${LANGUAGE:-$locale} in de*) ;; *) exec "$REAL" "$@" ;; esac
+        "$REAL" "$@" 2>"$0.$$"
+        code=$?
+        sed 's/ error:/ Fehler:/; s/^Command was:/Die Anweisung war:/' "$0.$$" >&2
+        exit $code
+        """;
+
+    // Guards against this: only after English words was the text of a failed statement left out.
+    [Theory]
+    [InlineData("LANG", "de_DE.UTF-8")]
+    [InlineData("LC_ALL", "de_DE.UTF-8")]
+    [InlineData("LC_MESSAGES", "de_DE.UTF-8")]
+    [InlineData("LANGUAGE", "de")]
+    public async Task A_pg_restore_that_would_fail_in_German_gives_no_password_away(string variable, string value)
+    {
+        var source = await cluster.CreateDatabaseAsync(
+            """
+            CREATE FUNCTION check_options(text[], oid) RETURNS void LANGUAGE plpgsql AS
+              'BEGIN IF current_database() LIKE ''shbackup%'' AND $1::text LIKE ''%password%'' THEN RAISE ''not here''; END IF; END';
+            CREATE FOREIGN DATA WRAPPER w VALIDATOR check_options;
+            CREATE SERVER s FOREIGN DATA WRAPPER w;
+            CREATE USER MAPPING FOR postgres SERVER s OPTIONS (password 'hunter2');
+            """);
+        using var work = new Workspace(cluster, source);
+        await work.BackupAsync();
+        work.FakePrograms("pg_restore", TranslatedRestore);
+        foreach (var name in (string[])["LC_ALL", "LC_MESSAGES", "LANGUAGE"])
+        {
+            work.Environment[name] = null;
+        }
+
+        work.Environment["LANG"] = "en_US.UTF-8";
+        work.Environment[variable] = value;
+
+        var result = (await work.RunAsync("restore", "--latest", "--target-db", RestoreHelp.NewName(), "--log-level", "debug", "--log-file", "log"))
+            .Expect(5).Says("not here").Says("CREATE USER MAPPING …");
+
+        var log = await File.ReadAllTextAsync(Path.Combine(work.Folder, "log"), TestContext.Current.CancellationToken);
+        Assert.DoesNotContain("hunter2", result.Output + result.Error + log, StringComparison.Ordinal);
+    }
+
     // The other way round: words that sound like an error are none.
     [Fact]
     public async Task A_pg_restore_that_says_error_and_succeeds_has_succeeded()

@@ -98,7 +98,7 @@ public sealed class MaterializedViewTests(PostgresCluster cluster)
 
         await RestoreHelp.SignalAsync(restore, "TERM");
 
-        (await Command.FinishAsync(restore)).Expect(130).Says("the rows are committed");
+        (await Command.FinishAsync(restore)).Expect(130).Says("the rows are committed").Says("are as they were backed up");
         Assert.Equal("1", await cluster.TextAsync(target, "SELECT count(*) FROM t"));
         await gate.OpenAsync(cluster);
     }

@@ -61,7 +61,7 @@ public sealed class PlanTests(PostgresCluster cluster, Samples samples)
                 "make a new database under a working name",
                 $"drop database \"{target}\"",
                 "load into the new database, one stream",
-                "analyze and compare the rows of 3 tables",
+                "compare the rows of 3 tables and analyze",
                 $"give it the name \"{target}\"",
             ],
             await StepsAsync("--clean", "--globals"));

@@ -57,6 +57,22 @@ public sealed class OwnershipTests
         await cluster.ConvergesAsync(last);
     }
 
+    [Fact]
+    public async Task After_a_verify_of_roots_under_a_strict_umask_PostgreSQLs_user_removes_what_is_old()
+    {
+        await using var cluster = new ArchivedCluster();
+        await cluster.InitializeAsync();
+        (await cluster.RunAsync("backup", "--kind", "physical", "--env-file", cluster.EnvFile)).Expect(0);
+
+        (await Command.RunAsync(
+            "/bin/sh", ["-c", "umask 077; exec \"$@\"", "sh", Workspace.Executable, "backup", "verify", "--all", "--env-file", cluster.EnvFile], null, "/")).Expect(0);
+
+        await NothingOfAnotherUserAsync(cluster);
+        Assert.Equal("-rw-r--r--\n", (await Command.ShellAsync($"find \"{cluster.Site}\" -name 'set-*.lock' -printf '%M\\n'")).Output);
+        (await cluster.RunAsync("wal-archive", "cleanup", "--env-file", cluster.EnvFile)).Expect(0);
+        (await cluster.RunAsync("backup", "expire", "--env-file", cluster.EnvFile)).Expect(0);
+    }
+
     private static Task<CommandResult> AsTesterAsync(params string[] arguments) =>
         Command.RunAsync(Workspace.Executable, arguments, null, "/");
 

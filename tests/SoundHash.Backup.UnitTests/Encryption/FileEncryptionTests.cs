@@ -75,6 +75,31 @@ public sealed class FileEncryptionTests : IAsyncLifetime
         Assert.Equal([1, 2, 3], await File.ReadAllBytesAsync(_folder["out"], Cancel));
     }
 
+    [Theory(Timeout = HangLimit)]
+    [InlineData("mkfifo out")]
+    [InlineData("mkfifo fifo && ln -s fifo out")]
+    [InlineData("mknod out c 1 3 || mkfifo out")] // Only root makes devices.
+    [InlineData("mkdir out")]
+    public async Task What_is_no_regular_file_is_not_replaced_even_with_force(string make)
+    {
+        var stored = await StoredAsync([1, 2, 3]);
+        await Programs.RunAsync("/bin/sh", ["-c", $"cd '{_folder.Path}' && {make}"]);
+        async Task<byte[]> ListAsync() => (await Programs.RunAsync("/bin/ls", ["-lRi", "--time-style=full-iso", _folder.Path])).Output;
+        var before = await ListAsync();
+
+        foreach (var attempt in (Func<Task>[])[
+            () => Files().DecryptAsync(stored, _folder["out"], force: true, Cancel),
+            () => Files().EncryptAsync(stored, _folder["out"], EncryptionMethod.Age, force: true, Cancel),
+        ])
+        {
+            var e = await Assert.ThrowsAsync<BackupException>(attempt);
+            Assert.Equal(ErrorKind.Usage, e.Kind);
+            Assert.Contains("it was not touched", e.Message, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(before, await ListAsync());
+    }
+
     [Fact(Timeout = HangLimit)]
     public async Task A_failure_with_force_leaves_the_existing_output_as_it_was()
     {

@@ -121,6 +121,7 @@ public sealed class ExpiryTests : IAsyncLifetime
             BeforeWrite = key => key == "sets/old/keep.json" ? SetWriter.RemoveFolderAsync(
                 _repository.Store,
                 "old",
+                _log.Log,
                 Cancel) : Task.CompletedTask,
         };
 

@@ -58,12 +58,31 @@ public sealed class SetUseTests : IAsyncLifetime
         Assert.Equal((ErrorKind.Failed, "set old was removed"), (e.Kind, e.Message));
     }
 
-    [Fact]
+    [Fact(Timeout = HangLimit)]
+    public async Task A_set_that_somebody_else_only_looks_at_for_an_instant_is_read()
+    {
+        var time = new FakeTime();
+        var probe = SetUse.TryExclude(_repository.StateDirectory, "old");
+        var use = UseAsync("old", time);
+        await time.UntilSomebodyWaitsAsync();
+
+        probe!.Dispose();
+        time.Advance(TimeSpan.FromSeconds(0.5));
+
+        (await use).Dispose();
+        Assert.Empty(_unmarked);
+    }
+
+    [Fact(Timeout = HangLimit)]
     public async Task A_set_that_is_being_removed_is_not_read()
     {
+        var time = new FakeTime();
         using var alone = SetUse.TryExclude(_repository.StateDirectory, "old");
+        var use = UseAsync("old", time);
+        await time.UntilSomebodyWaitsAsync();
+        time.Advance(TimeSpan.FromSeconds(1));
 
-        var e = await Assert.ThrowsAsync<BackupException>(() => UseAsync("old"));
+        var e = await Assert.ThrowsAsync<BackupException>(() => use);
 
         Assert.Equal((ErrorKind.Failed, "set old is being removed"), (e.Kind, e.Message));
     }
@@ -74,12 +93,45 @@ public sealed class SetUseTests : IAsyncLifetime
         var file = Path.Combine(_repository.StateDirectory, "a file");
         await File.WriteAllTextAsync(file, "no directory", Cancel);
 
-        using var use = await SetUse.BeginAsync(file, _repository.Store, "old", _unmarked.Add, Cancel);
+        using var use = await SetUse.BeginAsync(file, _repository.Store, "old", _unmarked.Add, TimeProvider.System, Cancel);
 
         Assert.StartsWith(
             "can't mark set old as being read, so that backup expire could remove it meanwhile: ",
             Assert.Single(_unmarked),
             StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Marking_a_set_makes_no_file_where_a_link_in_the_mark_s_place_leads_to()
+    {
+        using var outside = new TempFolder();
+        var locks = Path.Combine(_repository.StateDirectory, "locks");
+        Directory.CreateDirectory(locks);
+        File.CreateSymbolicLink(Path.Combine(locks, "set-old.lock"), outside["made"]);
+
+        using (await UseAsync("old"))
+        {
+            Assert.Contains("set-old.lock", Assert.Single(_unmarked), StringComparison.Ordinal);
+        }
+
+        Assert.Throws<StorageException>(() => SetUse.TryExclude(_repository.StateDirectory, "old"));
+        Assert.Empty(outside.Files());
+    }
+
+    [Fact]
+    public async Task A_set_of_which_it_can_not_be_told_whether_it_is_in_use_stays_and_the_others_go()
+    {
+        await AddAsync("older", 33);
+        // Stands for a file of another user; permissions mean nothing to root.
+        Directory.CreateDirectory(Path.Combine(_repository.StateDirectory, "locks", "set-old.lock"));
+
+        var decisions = await ExpireAsync();
+
+        Assert.Equal(["older"], decisions.Where(static d => d.Expires).Select(static d => d.Set.Id));
+        var kept = decisions.Single(static d => d.Set.Id == "old");
+        Assert.Equal("can't tell whether it is in use", kept.Reason);
+        Assert.Equal(ErrorKind.Storage, kept.Problem?.Kind);
+        Assert.Equal(["newest", "old"], (await _repository.Store.CatalogueAsync()).Sets.Select(static s => s.Id));
     }
 
     [Fact]
@@ -105,8 +157,8 @@ public sealed class SetUseTests : IAsyncLifetime
         Assert.Contains("sets/old/database.dump", _repository.Files());
     }
 
-    private Task<SetUse> UseAsync(string id) =>
-        SetUse.BeginAsync(_repository.StateDirectory, _repository.Store, id, _unmarked.Add, Cancel);
+    private Task<SetUse> UseAsync(string id, TimeProvider? time = null) =>
+        SetUse.BeginAsync(_repository.StateDirectory, _repository.Store, id, _unmarked.Add, time ?? TimeProvider.System, Cancel);
 
     private string[] Marks() => Directory.GetFiles(Path.Combine(_repository.StateDirectory, "locks"), "set-*");
 

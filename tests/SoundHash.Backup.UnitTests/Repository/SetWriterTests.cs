@@ -1,3 +1,4 @@
+using Serilog.Core;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Repository;
 using SoundHash.Backup.Storage;
@@ -169,7 +170,7 @@ public sealed class SetWriterTests : IAsyncLifetime
         store.BeforeDelete = async key => Assert.Equal(
             key == "sets/old/manifest.json" ? 1 : 0, (await _repository.Store.CatalogueAsync()).Sets.Count);
 
-        await SetWriter.RemoveFolderAsync(store, "old", Cancel);
+        await SetWriter.RemoveFolderAsync(store, "old", Logger.None, Cancel);
 
         Assert.Equal("sets/old/manifest.json", store.Deleted[0]);
         Assert.Contains($"sets/old/{manifest.Objects[0].Key}", store.Deleted);
@@ -183,7 +184,7 @@ public sealed class SetWriterTests : IAsyncLifetime
         var writer = await _repository.BeginAsync();
         await _repository.WriteObjectAsync(writer, "z-last-by-name.dump", "dump");
 
-        await SetWriter.RemoveFolderAsync(store, writer.Id, Cancel);
+        await SetWriter.RemoveFolderAsync(store, writer.Id, Logger.None, Cancel);
 
         Assert.EndsWith("/intent.json", store.Deleted[^1], StringComparison.Ordinal);
         Assert.Empty(_repository.Files());

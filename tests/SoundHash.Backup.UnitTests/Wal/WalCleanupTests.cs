@@ -1,3 +1,4 @@
+using Serilog.Core;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Processes;
@@ -109,7 +110,7 @@ public sealed class WalCleanupTests : IAsyncLifetime
     {
         foreach (var id in new[] { "old", "base", "young" })
         {
-            await SetWriter.RemoveFolderAsync(_repository.Store, id, Cancel);
+            await SetWriter.RemoveFolderAsync(_repository.Store, id, Logger.None, Cancel);
         }
 
         var result = Assert.Single(await RunAsync());
@@ -128,7 +129,7 @@ public sealed class WalCleanupTests : IAsyncLifetime
     [Fact]
     public async Task A_set_with_damaged_pages_does_not_count()
     {
-        await SetWriter.RemoveFolderAsync(_repository.Store, "base", Cancel);
+        await SetWriter.RemoveFolderAsync(_repository.Store, "base", Logger.None, Cancel);
         await AddSetAsync("base", 60, static facts => facts with { DamagedPages = [new DamagedPage("base/5/16384", 7)] });
         await RunAsync();
         Assert.Equal(Enumerable.Range(20, 81), Left());
@@ -162,7 +163,7 @@ public sealed class WalCleanupTests : IAsyncLifetime
     [Fact]
     public async Task A_set_that_is_being_restored_keeps_the_log_behind_it()
     {
-        using (await SetUse.BeginAsync(_repository.StateDirectory, _repository.Store, "old", static _ => { }, Cancel))
+        using (await SetUse.BeginAsync(_repository.StateDirectory, _repository.Store, "old", static _ => { }, TimeProvider.System, Cancel))
         {
             await RunAsync();
         }

@@ -1,5 +1,6 @@
 using Serilog;
 using SoundHash.Backup.Errors;
+using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Processes;
 
 namespace SoundHash.Backup.Restores.Physical;
@@ -29,7 +30,8 @@ internal static class PrimaryConnection
 
         try
         {
-            await launcher.ReadOutputAsync(new ChildCommand(pgIsReady, ["--timeout=5", $"--dbname={text}"]), cancel);
+            var command = new ChildCommand(pgIsReady, ["--timeout=5", $"--dbname={text}"]) { Environment = EnglishMessages.Variables };
+            await launcher.ReadOutputAsync(command, cancel);
         }
         catch (ChildProcessException e) when (e.ExitCode == NoAttempt)
         {

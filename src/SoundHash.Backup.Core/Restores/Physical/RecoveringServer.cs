@@ -80,6 +80,7 @@ internal sealed class RecoveringServer(string directory, DataOwner? owner, PgToo
             {
                 Directory = directory,
                 Environment = Foreign.ToDictionary(static n => n, static _ => (string?)null)
+                    .Concat(EnglishMessages.Variables)
                     .Append(new KeyValuePair<string, string?>("PGCONNECT_TIMEOUT", "5"))
                     .Append(new KeyValuePair<string, string?>("PGTZ", "UTC")).ToDictionary(),
             },

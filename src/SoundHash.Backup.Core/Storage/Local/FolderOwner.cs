@@ -42,15 +42,12 @@ internal static partial class FolderOwner
             return;
         }
 
-        using var open = Open(path, NoFollow | CloseOnExec, 0);
+        using var open = Open(path, LocalFiles.NoFollow | CloseOnExec, 0);
         if (!open.IsInvalid)
         {
             Take(open, path, keepGroup);
         }
     }
-
-    // O_NOFOLLOW differs on 64-bit ARM.
-    private static int NoFollow => RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x8000 : 0x20000;
 
     // Null where there is nothing to give, which is the usual case and costs one question to the runtime.
     private static FoundFile? OwnerOf(string folder) =>

@@ -13,16 +13,38 @@ internal static partial class LocalFiles
     /// <summary>Device and inode of a file; null when there is none.</summary>
     public static (ulong Device, ulong Inode)? Identity(string path) => Stat(path) is { } found ? (found.Device, found.Inode) : null;
 
-    // Not by its path in /proc, which may not be there.
     private static (ulong Device, ulong Inode) Identity(SafeFileHandle file, string path)
+    {
+        Span<byte> found = stackalloc byte[256];
+        Look(file, path, found);
+        return (MemoryMarshal.Read<ulong>(found[136..]), MemoryMarshal.Read<ulong>(found[32..]));
+    }
+
+    private static FileKind KindOf(SafeFileHandle file, string path)
+    {
+        Span<byte> found = stackalloc byte[256];
+        Look(file, path, found);
+        return KindOf(MemoryMarshal.Read<ushort>(found[28..]));
+    }
+
+    // Not by its path in /proc, which may not be there.
+    private static void Look(SafeFileHandle file, string path, Span<byte> found)
     {
         const uint Basic = 0x7FF;
         const int OfHandle = 0x1000; // AT_EMPTY_PATH
-        Span<byte> found = stackalloc byte[256];
-        return ErrorOf(StatxOf(file, string.Empty, OfHandle, Basic, ref found[0])) == 0
-            ? (MemoryMarshal.Read<ulong>(found[136..]), MemoryMarshal.Read<ulong>(found[32..]))
-            : throw Failed("look at", path);
+        if (StatxOf(file, string.Empty, OfHandle, Basic, ref found[0]) != 0)
+        {
+            throw Failed("look at", path);
+        }
     }
+
+    private static FileKind KindOf(ushort mode) => (mode & 0xF000) switch
+    {
+        0x8000 => FileKind.File,
+        0x4000 => FileKind.Directory,
+        0xA000 => FileKind.Link,
+        _ => FileKind.Other,
+    };
 
     /// <summary>
     /// Looks at a file by statx(2), whose structure is the same on all platforms; null when there is none, which is no exception
@@ -51,7 +73,7 @@ internal static partial class LocalFiles
     public static FoundFile? Look(string path, bool follow)
     {
         const uint Basic = 0x7FF;
-        const int KeepLinks = 0x100, NoLoops = 40; // AT_SYMLINK_NOFOLLOW, ELOOP
+        const int KeepLinks = 0x100; // AT_SYMLINK_NOFOLLOW
         Span<byte> found = stackalloc byte[256];
         var error = ErrorOf(Statx(CurrentDirectory, path, follow ? 0 : KeepLinks, Basic, ref found[0]));
         if (error is Missing or NoDirectory or NoLoops)
@@ -61,15 +83,8 @@ internal static partial class LocalFiles
 
         // struct statx: stx_nlink at 16, stx_uid at 20, stx_gid at 24, stx_mode at 28, stx_ino at 32, stx_size at 40, stx_mtime at 112, stx_dev at 136.
         var mode = error == 0 ? MemoryMarshal.Read<ushort>(found[28..]) : throw Failed("look at", path, error);
-        var kind = (mode & 0xF000) switch
-        {
-            0x8000 => FileKind.File,
-            0x4000 => FileKind.Directory,
-            0xA000 => FileKind.Link,
-            _ => FileKind.Other,
-        };
         return new FoundFile(
-            kind,
+            KindOf(mode),
             (UnixFileMode)(mode & 0x1FF),
             MemoryMarshal.Read<ulong>(found[136..]),
             MemoryMarshal.Read<ulong>(found[32..]),

@@ -9,14 +9,12 @@ namespace SoundHash.Backup.Storage.Local;
 internal static partial class LocalFiles
 {
     // Numbers of Linux that all of its platforms with .NET share; O_TMPFILE holds O_DIRECTORY, which they don't.
-    private const int WriteOnly = 0x1, ReadWrite = 0x2, Create = 0x40, Exclude = 0x80, CloseOnExec = 0x80000;
-    private const int Shared = 1, Exclusive = 2, NonBlocking = 4, Release = 8; // LOCK_SH, LOCK_EX, LOCK_NB, LOCK_UN
+    private const int WriteOnly = 0x1, ReadWrite = 0x2, Create = 0x40, Exclude = 0x80, NoWait = 0x800, CloseOnExec = 0x80000;
     private const int CurrentDirectory = -100, FollowLinks = 0x400; // AT_…
     private const int NoReplace = 1; // RENAME_NOREPLACE
-    private const int OwnerOnly = 0x180, AllRead = 0x1A4; // 0600, 0644
 
     private const int NotPermitted = 1, Missing = 2, Interrupted = 4, WouldBlock = 11, Denied = 13, Exists = 17, NoDirectory = 20, Invalid = 22; // E…
-    private const int TooManyLinks = 31, ReadOnlySystem = 30, NotImplemented = 38, NotSupported = 95;
+    private const int TooManyLinks = 31, ReadOnlySystem = 30, NotImplemented = 38, NoLoops = 40, NotSupported = 95;
 
     /// <summary>
     /// Makes a directory's entries durable: a new name survives a crash only after this. File systems that have nothing to
@@ -143,81 +141,6 @@ internal static partial class LocalFiles
     /// <summary>Removes a directory when it is empty; false when it is not, or can't be removed.</summary>
     public static bool TryRemoveDirectory(string path) => RemoveDirectory(path) == 0;
 
-    /// <summary>
-    /// Opens a file for its owner alone, made when it is missing. Not by FileStream's own means: .NET takes a shared flock on
-    /// every file that it opens for writing, and can't open one that another process has locked.
-    /// </summary>
-    public static SafeFileHandle OpenOrCreate(string path)
-    {
-        for (var attempt = 1; ; attempt++)
-        {
-            var made = Open(path, ReadWrite | Create | Exclude | CloseOnExec, OwnerOnly);
-            if (!made.IsInvalid)
-            {
-                FolderOwner.Take(made, path);
-                return made;
-            }
-
-            var error = Marshal.GetLastPInvokeError();
-            var there = error == Exists ? Open(path, ReadWrite | CloseOnExec, 0) : made;
-            if (!there.IsInvalid)
-            {
-                return there;
-            }
-
-            // Missing: it was there, and is gone since.
-            error = error == Exists ? Marshal.GetLastPInvokeError() : error;
-            if (error != Missing || attempt == 100 || !Directory.Exists(Path.GetDirectoryName(path)))
-            {
-                throw new IOException(Marshal.GetPInvokeErrorMessage(error));
-            }
-        }
-    }
-
-    /// <summary>
-    /// Opens a file that is only there to be locked, made when it is missing. Whoever may look into its directory can open it,
-    /// so that what root has locked is seen by others.
-    /// </summary>
-    public static SafeFileHandle OpenToLock(string path)
-    {
-        var handle = Open(path, ReadWrite | Create | CloseOnExec, AllRead);
-        if (!handle.IsInvalid)
-        {
-            return handle;
-        }
-
-        var error = Marshal.GetLastPInvokeError();
-        var readable = error is Denied or ReadOnlySystem ? Open(path, CloseOnExec, 0) : handle;
-        return readable.IsInvalid ? throw new IOException(Marshal.GetPInvokeErrorMessage(error)) : readable;
-    }
-
-    /// <summary>Takes the lock of an open file (flock(2)) unless somebody has it. It ends with the handle.</summary>
-    public static bool TryLock(SafeFileHandle file, string path) => TryLock(file, path, Exclusive);
-
-    /// <summary>As <see cref="TryLock(SafeFileHandle, string)"/>, beside others who have it in this way.</summary>
-    public static bool TryLockShared(SafeFileHandle file, string path) => TryLock(file, path, Shared);
-
-    private static bool TryLock(SafeFileHandle file, string path, int how)
-    {
-        while (true)
-        {
-            switch (ErrorOf(Flock(file, how | NonBlocking)))
-            {
-                case 0:
-                    return true;
-                case WouldBlock:
-                    return false;
-                case Interrupted:
-                    continue;
-                case var error:
-                    throw Failed("lock", path, error);
-            }
-        }
-    }
-
-    /// <summary>Gives up a lock at once: closing alone leaves it to a child that was forked and has not yet begun its program.</summary>
-    public static void Unlock(SafeFileHandle file) => _ = Flock(file, Release);
-
     /// <summary>Sets the mode whatever the umask took away, and the group where there is one.</summary>
     public static void Protect(string path, UnixFileMode mode, uint? group)
     {
@@ -272,9 +195,6 @@ internal static partial class LocalFiles
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     private static partial int Fsync(SafeFileHandle fd);
-
-    [LibraryImport("libc", EntryPoint = "flock", SetLastError = true)]
-    private static partial int Flock(SafeFileHandle fd, int operation);
 
     [LibraryImport("libc", EntryPoint = "link", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Link(string existing, string name);

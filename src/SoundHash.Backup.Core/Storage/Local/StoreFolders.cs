@@ -7,6 +7,9 @@ namespace SoundHash.Backup.Storage.Local;
 /// <param name="group">Their group, or null.</param>
 internal sealed class StoreFolders(string root, string store, UnixFileMode mode, uint? group)
 {
+    // Sets and timelines are two folders below the root, and have none of their own.
+    private const int DeepestLink = 2;
+
     /// <summary>Makes a directory and those above it; durable when this returns.</summary>
     public void Make(string path)
     {
@@ -40,7 +43,8 @@ internal sealed class StoreFolders(string root, string store, UnixFileMode mode,
 
     /// <summary>
     /// All files in a directory and below; none where it does not exist. Symbolic links are followed, as reading by name does:
-    /// what a set needs would be removed when the set could not be seen.
+    /// what a set needs would be removed when the set could not be seen. But a link to a directory where a set or timeline has
+    /// none is listed as the link that it is: with the set, all that is behind it would be removed.
     /// </summary>
     /// <exception cref="IOException">It can't be looked into.</exception>
     /// <exception cref="StorageException">A file is in the place of a directory, or a symbolic link leads nowhere or in a circle.</exception>
@@ -49,13 +53,14 @@ internal sealed class StoreFolders(string root, string store, UnixFileMode mode,
         var files = new List<FileInfo>();
         if (IsDirectory(start))
         {
-            AddFiles(new DirectoryInfo(start), files, [Identity(start)]);
+            var depth = start == root ? 0 : Path.GetRelativePath(root, start).Count(static c => c == '/') + 1;
+            AddFiles(new DirectoryInfo(start), depth, files, [Identity(start)]);
         }
 
         return files;
     }
 
-    private void AddFiles(DirectoryInfo folder, List<FileInfo> files, List<(ulong Device, ulong Inode)?> above)
+    private void AddFiles(DirectoryInfo folder, int depth, List<FileInfo> files, List<(ulong Device, ulong Inode)?> above)
     {
         var options = new EnumerationOptions { AttributesToSkip = 0, IgnoreInaccessible = false };
         try
@@ -63,6 +68,12 @@ internal sealed class StoreFolders(string root, string store, UnixFileMode mode,
             foreach (var entry in folder.EnumerateFileSystemInfos("*", options))
             {
                 var isLink = entry.Attributes.HasFlag(FileAttributes.ReparsePoint);
+                if (isLink && entry is DirectoryInfo && depth >= DeepestLink)
+                {
+                    files.Add(new FileInfo(entry.FullName));
+                    continue;
+                }
+
                 if (isLink && !IsUsable(entry.FullName, above))
                 {
                     continue;
@@ -74,7 +85,7 @@ internal sealed class StoreFolders(string root, string store, UnixFileMode mode,
                 }
                 else
                 {
-                    AddFiles((DirectoryInfo)entry, files, [.. above, Identity(entry.FullName)]);
+                    AddFiles((DirectoryInfo)entry, depth + 1, files, [.. above, Identity(entry.FullName)]);
                 }
             }
         }
