@@ -11,7 +11,6 @@ using SoundHash.Backup.Errors;
 using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
-using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Cli.Commands;
 
@@ -198,10 +197,9 @@ internal sealed class BackupCommand : VerbCommand
             [("DATABASES", string.Join(' ', databases)), ("RUN_ID", options.RunId)],
             async () =>
             {
-                var store = RepositoryAccess.Make(setup.Repository);
                 outcomes = setup.Wal is { } wal
-                    ? [await RunPhysicalAsync(parse, cli, setup, store, wal, scope, options, cancel)]
-                    : await RunLogicalAsync(cli, setup, store, databases, scope, options, cancel);
+                    ? [await RunPhysicalAsync(parse, cli, setup, wal, scope, options, cancel)]
+                    : await RunLogicalAsync(cli, setup, databases, scope, options, cancel);
 
                 var errors = outcomes.Select(static o => o.Error).OfType<BackupException>();
                 return ExitCodes.WorstOf(errors);
@@ -214,13 +212,12 @@ internal sealed class BackupCommand : VerbCommand
     private static async Task<IReadOnlyList<BackupOutcome>> RunLogicalAsync(
         CliSession cli,
         Setup setup,
-        IObjectStore store,
         IReadOnlyList<string> databases,
         BackupScope scope,
         BackupOptions options,
         CancellationToken cancel)
     {
-        var run = new BackupRun(store, cli.Launcher, setup.Tools, cli.Time, setup.Meter, cli.Log);
+        var run = new BackupRun(RepositoryAccess.Make(setup.Repository), cli.Launcher, setup.Tools, cli.Time, setup.Meter, cli.Log);
         await using (new ProgressReporter(cli, "backup", setup.Meter, () => run.ExpectedBytes))
         {
             return await run.RunAsync(databases, scope, options, cancel);
@@ -231,17 +228,23 @@ internal sealed class BackupCommand : VerbCommand
         ParseResult parse,
         CliSession cli,
         Setup setup,
-        IObjectStore store,
         WalConfiguration wal,
         BackupScope scope,
         BackupOptions options,
         CancellationToken cancel)
     {
-        var run = new PhysicalBackupRun(store, cli.Launcher, setup.Tools, cli.Time, setup.Meter, cli.Log);
+        var repository = setup.Repository;
+        (string, string)[] places =
+        [
+            ("BACKUP_DIR", repository.Directory), ("BACKUP_STATE_DIR", repository.StateDirectory),
+            ("BACKUP_WAL_DIR", wal.Directory), ("BACKUP_SPOOL_DIR", wal.SpoolDirectory),
+        ];
+        var run = new PhysicalBackupRun(
+            () => RepositoryAccess.Make(repository), cli.Launcher, setup.Tools, cli.Time, setup.Meter, cli.Log);
         var timeout = TimeSpan.FromSeconds(parse.GetValue(_archiveTimeout) ?? DefaultArchiveTimeout);
         await using (new ProgressReporter(cli, "backup", setup.Meter, () => run.ExpectedBytes))
         {
-            return await run.RunAsync(scope, new WalScope(RepositoryAccess.OpenWal(wal), timeout), options, cancel);
+            return await run.RunAsync(scope, new WalScope(RepositoryAccess.OpenWal(wal), timeout), places, options, cancel);
         }
     }
 

@@ -39,13 +39,17 @@ public class ArchivingCluster : PostgresCluster
     }
 
     /// <summary>Runs shbackup as PostgreSQL's user, in the data directory as PostgreSQL runs its commands.</summary>
-    public Task<CommandResult> RunAsync(params string[] arguments) => RunInAsync(DataDirectory, arguments);
+    public Task<CommandResult> RunAsync(params string[] arguments) => RunWithAsync(ServerEnvironment, DataDirectory, arguments);
 
     /// <summary>Runs shbackup as PostgreSQL's user in a directory.</summary>
-    public static async Task<CommandResult> RunInAsync(string directory, params string[] arguments)
+    public static Task<CommandResult> RunInAsync(string directory, params string[] arguments) => RunWithAsync(null, directory, arguments);
+
+    /// <summary>As <see cref="RunInAsync"/>, with more variables.</summary>
+    public static async Task<CommandResult> RunWithAsync(IReadOnlyDictionary<string, string?>? environment, string directory, params string[] arguments)
     {
         string[] command = [.. AsPostgres, Workspace.Executable, .. arguments];
-        return await Command.RunAsync("/usr/bin/env", ["--default-signal", .. command], Clean, directory);
+        var all = Clean.Concat(environment ?? new Dictionary<string, string?>()).ToDictionary();
+        return await Command.RunAsync("/usr/bin/env", ["--default-signal", .. command], all, directory);
     }
 
     /// <summary>Runs a shell's command as PostgreSQL's user in a directory.</summary>

@@ -15,7 +15,7 @@ public class LostCluster : ArchivingCluster
     public override async ValueTask InitializeAsync()
     {
         await base.InitializeAsync();
-        await StartArchivingAsync();
+        await StartArchivingAsync(await MoreSettingsAsync());
         await ExecuteAsync("postgres", "CREATE TABLE rows AS SELECT generate_series(1, 2) AS id");
         Set = HistoryCluster.Id(await RunAsync("backup", "--kind", "physical", "--env-file", EnvFile, "--json"));
         ThirdXid = (await TextAsync("postgres", "INSERT INTO rows VALUES (3) RETURNING pg_current_xact_id()::text"))!;
@@ -25,6 +25,9 @@ public class LostCluster : ArchivingCluster
         await ArchivedAsync(await SwitchWalAsync());
         await RestoredServer.StopAsync(DataDirectory, "immediate");
     }
+
+    /// <summary>Settings of shbackup besides the usual ones, and what they need.</summary>
+    protected virtual Task<string[]> MoreSettingsAsync() => Task.FromResult<string[]>([]);
 }
 
 /// <summary>A lost cluster with settings of its own place, which what is restored from it elsewhere must not follow.</summary>

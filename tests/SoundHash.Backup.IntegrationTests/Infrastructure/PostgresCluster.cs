@@ -20,6 +20,9 @@ public class PostgresCluster : IAsyncLifetime
     /// <summary>Further arguments of initdb, as a shell takes them.</summary>
     public virtual string InitdbArguments => string.Empty;
 
+    /// <summary>Variables that the server, and so what it runs, has over the tester's own.</summary>
+    public virtual IReadOnlyDictionary<string, string?>? ServerEnvironment => null;
+
     /// <summary>Directory of the socket: the host to connect to.</summary>
     public string Host => _folder;
 
@@ -53,7 +56,7 @@ public class PostgresCluster : IAsyncLifetime
             wait $server
             rm -rf '{{_folder}}'
             """;
-        _watchdog = Command.Start("/usr/bin/setsid", ["/bin/sh", "-c", script], null, "/");
+        _watchdog = Command.Start("/usr/bin/setsid", ["/bin/sh", "-c", script], ServerEnvironment, "/");
         await WaitUntilReadyAsync();
     }
 

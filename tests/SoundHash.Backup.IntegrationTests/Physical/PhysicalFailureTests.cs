@@ -57,6 +57,21 @@ public sealed class PhysicalFailureTests(ScriptArchivingCluster cluster, Postgre
         await work.BackupPhysicalAsync();
     }
 
+    [Fact]
+    public async Task A_managed_service_that_gives_nobody_its_files_is_told_so_and_what_to_do_there()
+    {
+        // As on RDS, its users are members of such a role, and may not know where the data directory is.
+        await cluster.ExecuteAsync("postgres", "CREATE ROLE rds_superuser; CREATE ROLE tenant LOGIN IN ROLE rds_superuser");
+        using var work = cluster.Workspace().Set("DATABASE_USER", "tenant");
+
+        (await work.RunAsync(PhysicalProbe.Arguments)).Expect(3)
+            .Says("is a managed service (it has the role rds_superuser), which lets nobody take its data files").Says("use shbackup backup (logical) there");
+
+        Assert.False(Directory.Exists(work.Repository));
+        // The name alone proves nothing where the files are at hand.
+        await work.Set("DATABASE_USER", "postgres").BackupPhysicalAsync();
+    }
+
     /// <summary>A copy that was promoted and archives to the same place, or a server that was taken back: their segments have the same names.</summary>
     [Fact]
     public async Task WAL_of_another_life_of_the_cluster_in_the_archive_fails_the_backup_by_the_segment_s_name()

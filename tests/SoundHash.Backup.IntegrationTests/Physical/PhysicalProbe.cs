@@ -41,4 +41,28 @@ internal static class PhysicalProbe
             return 0;
         }
     }
+
+    /// <summary>The paths of the files that a process has open; none when it is gone.</summary>
+    public static IReadOnlyList<string> OpenFiles(Process process)
+    {
+        try
+        {
+            return Directory.GetFileSystemEntries($"/proc/{process.Id}/fd").Select(static f => new FileInfo(f).LinkTarget).OfType<string>().ToList();
+        }
+        catch (IOException)
+        {
+            return [];
+        }
+    }
+
+    /// <summary>Waits until a backup that was started holds its server in backup mode, and has begun to copy its files.</summary>
+    public static Task CopyingAsync(PostgresCluster cluster, Process backup) => Eventually.TrueAsync(
+        () =>
+        {
+            Assert.False(backup.HasExited, "the backup ended, and was never seen copying");
+            var open = OpenFiles(backup);
+            return open.Any(f => f.StartsWith($"{cluster.DataDirectory}/", StringComparison.Ordinal))
+                && open.Any(static f => f.Contains("/sets/", StringComparison.Ordinal));
+        },
+        "files are being copied");
 }

@@ -45,11 +45,7 @@ internal sealed class BackupMode
             }
             catch (Exception e) when (e is BackupException or InvalidOperationException)
             {
-                throw new BackupException(
-                    ErrorKind.ChildFailed,
-                    $"the session that held {_session.Settings.Server} in backup mode was lost: {e.Message}",
-                    "see the server's log for why it ended the session, then run the backup again",
-                    e);
+                throw Lost(e);
             }
         }
     }
@@ -58,12 +54,31 @@ internal sealed class BackupMode
     public async Task<BackupEnd> StopAsync(CancellationToken cancel)
     {
         var function = _session.ServerMajor >= NewNames ? "pg_backup_stop(false)" : "pg_stop_backup(false, false)";
-        var rows = await _session.QueryAsync(
-            $"SELECT lsn::text, labelfile FROM {function}", static r => (Lsn: r.GetString(0), Label: r.GetString(1)), cancel);
-        var end = BackupEnd.Of(rows[0].Label, Lsn.Parse(rows[0].Lsn));
+        var (lsn, label) = await StopAsync(function, cancel);
+        var end = BackupEnd.Of(label, Lsn.Parse(lsn));
         return end.Start == Start ? end : throw new BackupException(
             ErrorKind.ChildFailed, $"the backup began at {Start}, and its backup_label says {end.Start}", "run the backup again");
     }
+
+    private async Task<(string Lsn, string Label)> StopAsync(string function, CancellationToken cancel)
+    {
+        try
+        {
+            var rows = await _session.QueryAsync(
+                $"SELECT lsn::text, labelfile FROM {function}", static r => (r.GetString(0), r.GetString(1)), cancel);
+            return rows[0];
+        }
+        catch (BackupException e) when (!cancel.IsCancellationRequested)
+        {
+            throw Lost(e);
+        }
+    }
+
+    private BackupException Lost(Exception e) => new(
+        ErrorKind.ChildFailed,
+        $"the session that held {_session.Settings.Server} in backup mode was lost: {e.Message}",
+        "see the server's log for why it ended the session, then run the backup again",
+        e);
 }
 
 /// <summary>What a base backup ended with.</summary>

@@ -1,4 +1,6 @@
+using System.Globalization;
 using Serilog;
+using Serilog.Core;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
@@ -15,8 +17,14 @@ namespace SoundHash.Backup.Backups.Physical;
 public sealed record WalScope(IObjectStore Store, TimeSpan Timeout);
 
 /// <summary>Backs up a whole cluster into a set.</summary>
+/// <param name="open">Opens the store, which makes its root: called when nothing speaks against it any more.</param>
+/// <param name="launcher">Starts programs.</param>
+/// <param name="tools">Finds PostgreSQL's.</param>
+/// <param name="time">The clock.</param>
+/// <param name="meter">Counts.</param>
+/// <param name="log">For people.</param>
 public sealed class PhysicalBackupRun(
-    IObjectStore store, ProcessLauncher launcher, PgToolFinder tools, TimeProvider time, TransferMeter meter, ILogger log)
+    Func<IObjectStore> open, ProcessLauncher launcher, PgToolFinder tools, TimeProvider time, TransferMeter meter, ILogger log)
 {
     // Of the lock: one that no database of that name minds.
     private const string Subject = "the whole cluster";
@@ -28,20 +36,28 @@ public sealed class PhysicalBackupRun(
     public long ExpectedBytes => Interlocked.Read(ref _expected);
 
     /// <summary>Backs the cluster up. A set with damaged pages exists, and has an error beside it.</summary>
-    public async Task<BackupOutcome> RunAsync(BackupScope scope, WalScope wal, BackupOptions options, CancellationToken cancel)
+    /// <param name="scope">What to back up.</param>
+    /// <param name="wal">Its WAL.</param>
+    /// <param name="places">Directories that are written to, absolute, with the settings that name them.</param>
+    /// <param name="options">What the person asked for.</param>
+    /// <param name="cancel">Cancels.</param>
+    public async Task<BackupOutcome> RunAsync(
+        BackupScope scope, WalScope wal, IReadOnlyList<(string Setting, string Directory)> places, BackupOptions options, CancellationToken cancel)
     {
         try
         {
+            await EnsureApartAsync(scope.Server, places, cancel);
+            var store = open();
             using var held = await RunLock.TakeAsync(scope.StateDirectory, "backup", Subject, scope.LockWait, time, cancel);
             await using var session = await Session.OpenAsync(scope.Server, cancel);
-            var (facts, system) = await PrepareAsync(session, scope, held, cancel);
+            var (facts, system) = await PrepareAsync(store, session, scope, held, cancel);
             var wait = new ArchiveWait(new WalArchive(wal.Store, system), session, wal.Timeout, time, log);
-            var data = facts.DataDirectory is { } path ? await OpenIfOursAsync(session, path, system, cancel) : null;
+            var data = facts.DataDirectory is { } path ? await OpenIfOursAsync(session, path, system, log, cancel) : null;
             await wait.EnsureHistoryAsync(data, options.Seal, cancel);
             var copy = await ChooseAsync(session, facts, data, wal, options, cancel);
             var seal = ShareThreads(options.Seal, copy.Streams);
             var backup = new PhysicalBackup(store, session, facts, copy, wait, options with { Seal = seal }, time, log);
-            var set = await backup.RunAsync(system.ToString(System.Globalization.CultureInfo.InvariantCulture), held, cancel);
+            var set = await backup.RunAsync(system.ToString(CultureInfo.InvariantCulture), held, cancel);
             return new BackupOutcome(string.Empty, set, await DamageAsync(session, set, cancel));
         }
         catch (BackupException e) when (!cancel.IsCancellationRequested)
@@ -51,24 +67,39 @@ public sealed class PhysicalBackupRun(
         }
     }
 
+    // Before the lock, which is written into one of them.
+    private async Task EnsureApartAsync(ConnectionSettings server, IReadOnlyList<(string Setting, string Directory)> places, CancellationToken cancel)
+    {
+        OwnPlaces.EnsureOutside(places);
+        await using var session = await Session.OpenAsync(server, cancel);
+        var facts = await ClusterFacts.ReadAsync(session, cancel);
+        if (facts.DataDirectory is { } path && await OpenIfOursAsync(session, path, await SystemAsync(session, cancel), Logger.None, cancel) is { } data)
+        {
+            OwnPlaces.EnsureNotLinked(data, places);
+        }
+    }
+
+    private static async Task<ulong> SystemAsync(Session session, CancellationToken cancel) => ulong.Parse(
+        (await session.TextAsync("SELECT system_identifier::text FROM pg_control_system()", cancel))!, CultureInfo.InvariantCulture);
+
     // Streams that run at once share the compression threads that one alone would have.
     private static Seal ShareThreads(Seal seal, int streams) =>
         seal with { Compression = seal.Compression with { Workers = Math.Max(1, seal.Compression.Workers / streams) } };
 
     private async Task<(ClusterFacts Facts, ulong System)> PrepareAsync(
-        Session session, BackupScope scope, RunLock held, CancellationToken cancel)
+        IObjectStore store, Session session, BackupScope scope, RunLock held, CancellationToken cancel)
     {
         await PoolerCheck.EnsureDirectAsync(session, cancel);
         var facts = await ClusterFacts.ReadAsync(session, cancel);
         await ArchiveWait.EnsureArchivingAsync(facts, session, log, cancel);
-        var system = await session.TextAsync("SELECT system_identifier::text FROM pg_control_system()", cancel);
+        var system = await SystemAsync(session, cancel);
         var guard = new RepositoryGuard(store, time, log);
-        await guard.AdmitAsync(system, scope.AllowNewSystem, cancel);
+        await guard.AdmitAsync(system.ToString(CultureInfo.InvariantCulture), scope.AllowNewSystem, cancel);
         var catalogue = await Catalogue.LoadAsync(store, cancel);
         await guard.RemoveLeftoversAsync(catalogue, held, dryRun: false, cancel);
         RepositoryGuard.EnsureClockMovesOn(catalogue, SetKind.Physical, string.Empty, await ServerFacts.ClockAsync(session, cancel));
         await guard.WarnOfSpaceAsync(catalogue, SetKind.Physical, string.Empty, cancel);
-        return (facts, ulong.Parse(system!, System.Globalization.CultureInfo.InvariantCulture));
+        return (facts, system);
     }
 
     // The files themselves where they are at hand, which is several times as fast; else PostgreSQL's own stream of them.
@@ -86,11 +117,11 @@ public sealed class PhysicalBackupRun(
         return new StreamedCopy(session, facts, chosen, launcher, wal.Timeout, time, meter, log);
     }
 
-    private async Task<DataDirectory?> OpenIfOursAsync(Session session, string path, ulong system, CancellationToken cancel)
+    private async Task<DataDirectory?> OpenIfOursAsync(Session session, string path, ulong system, ILogger says, CancellationToken cancel)
     {
         if (!Directory.Exists(path))
         {
-            log.Information("the data directory {Path} is not on this machine: its files come through pg_basebackup", path);
+            says.Information("the data directory {Path} is not on this machine: its files come through pg_basebackup", path);
             return null;
         }
 
@@ -101,7 +132,7 @@ public sealed class PhysicalBackupRun(
         }
         catch (BackupException e)
         {
-            log.Warning("the data directory can't be read by this user ({Message:l}): its files come through pg_basebackup, more slowly", e.Message);
+            says.Warning("the data directory can't be read by this user ({Message:l}): its files come through pg_basebackup, more slowly", e.Message);
             return null;
         }
 
@@ -113,7 +144,7 @@ public sealed class PhysicalBackupRun(
             return data;
         }
 
-        log.Information("{Path} on this machine is not what the server writes ({Doubt:l}): the files come through pg_basebackup", path, doubt);
+        says.Information("{Path} on this machine is not what the server writes ({Doubt:l}): the files come through pg_basebackup", path, doubt);
         return null;
     }
 

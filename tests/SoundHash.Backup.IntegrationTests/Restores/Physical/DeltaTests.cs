@@ -115,4 +115,22 @@ public sealed class DeltaTests(HistoryCluster cluster) : IClassFixture<HistoryCl
         Assert.True(File.Exists(Path.Combine(other.DataDirectory, "PG_VERSION")));
         Assert.Equal(["mine"], Directory.GetFileSystemEntries(none.Data).Select(Path.GetFileName));
     }
+
+    [Fact]
+    public async Task A_directory_of_another_version_is_refused_and_not_touched()
+    {
+        await using var restored = await RestoredServer.PlaceAsync();
+        (await cluster.RestoreAsync(restored)).Expect(0);
+        var major = PostgresPrograms.Major;
+        await File.WriteAllTextAsync(Path.Combine(restored.Data, "PG_VERSION"), $"{major - 1}\n", TestContext.Current.CancellationToken);
+        var before = await SumsAsync(restored.Folder);
+
+        (await cluster.RestoreAsync(restored, "--delta", "--yes"))
+            .Expect(1).Says($"is a data directory of PostgreSQL {major - 1}, and the set of {major}; --delta changes nothing there").Says("without --delta");
+
+        Assert.Equal(before, await SumsAsync(restored.Folder));
+    }
+
+    private static async Task<string> SumsAsync(string folder) =>
+        (await Command.ShellAsync($"cd '{folder}' && find . -type f -exec sha256sum {{}} + | sort")).Output;
 }

@@ -140,6 +140,52 @@ public sealed class StartTests(SettledLostCluster cluster) : IClassFixture<Settl
         Assert.Contains($"pg_ctl -D {restored.Data} -o '-c data_directory={restored.Data}' start", result.Output, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("pauses", false, "pg_wal_replay_resume() ends the recovery")]
+    [InlineData("pauses", true, "pg_wal_replay_resume() ends the recovery")]
+    [InlineData("end", false, "start the server as the owner of its files")]
+    [InlineData("end", true, null)]
+    public async Task The_summary_names_the_next_steps_and_that_archiving_is_off(string where, bool starts, string? step)
+    {
+        await using var restored = await RestoredServer.PlaceAsync();
+        string[] target = where == "end" ? [] : ["--to-xid", cluster.ThirdXid];
+
+        var result = (await RestoreAsync(restored, [.. target, .. starts ? ["--start"] : Array.Empty<string>()])).Expect(0);
+
+        var next = result.Output.Split('\n').Where(static l => l.StartsWith("next: ", StringComparison.Ordinal)).ToList();
+        Assert.Equal(!starts, next.Any(static l => l.StartsWith("next: start the server", StringComparison.Ordinal)));
+        Assert.True(step is null || next.Any(l => l.Contains(step, StringComparison.Ordinal)), $"no step has '{step}': {result}");
+        var archiving = next.Single(static l => l.Contains("archiving is off in this copy", StringComparison.Ordinal));
+        Assert.Contains("ALTER SYSTEM SET archive_mode = 'on'", archiving, StringComparison.Ordinal);
+        Assert.Contains("take a new physical backup", archiving, StringComparison.Ordinal);
+        Assert.Equal(where != "end", archiving.Contains("ALTER SYSTEM RESET recovery_target_xid", StringComparison.Ordinal));
+        Assert.Equal(starts, result.Output.Contains("the server ", StringComparison.Ordinal) && result.Output.Contains("replayed to ", StringComparison.Ordinal));
+        if (starts)
+        {
+            Assert.Equal("off", await cluster.TextAsync("postgres", "SHOW archive_mode"));
+            await restored.StopAsync();
+        }
+    }
+
+    [Fact]
+    public async Task While_it_recovers_a_terminal_shows_how_many_segments_came_and_how_fast()
+    {
+        await using var restored = await RestoredServer.PlaceAsync();
+        const string Restore = "\"$PROGRAM\" restore --target-dir \"$DATA\" --env-file \"$SETTINGS\" --start";
+        var environment = new Dictionary<string, string?>
+        {
+            ["SHELL"] = "/bin/sh",
+            ["PROGRAM"] = Workspace.Executable,
+            ["DATA"] = restored.Data,
+            ["SETTINGS"] = cluster.EnvFile,
+        };
+
+        var shown = (await Command.RunAsync("/usr/bin/script", ["-qec", Restore, "/dev/null"], environment, cluster.Host)).Expect(0).Output;
+
+        Assert.Matches(@"replay  (no segment yet|segment 0000000100000000[0-9A-F]{8})  [0-9]+ of at most [0-9]+  [0-9]+\.[0-9]/s", shown);
+        await restored.StopAsync();
+    }
+
     private Task<CommandResult> RestoreAsync(RestoredServer place, params string[] arguments) => Command.RunAsync(
         Workspace.Executable, ["restore", "--target-dir", place.Data, "--env-file", cluster.EnvFile, .. arguments], null, cluster.Host);
 
