@@ -61,8 +61,11 @@ public sealed class WalFetchTests : IDisposable
         bytes[^1] ^= 1;
         await File.WriteAllBytesAsync(stored, bytes, Cancel);
 
-        var error = await Assert.ThrowsAsync<BackupException>(() => FetchAsync(static _ => false, _store));
+        var fetching = FetchAsync(static _ => false, _store);
+        await Task.WhenAny(_time.UntilSomebodyWaitsAsync(), fetching);
+        Assert.True(fetching.IsCompleted, "it waits to try again");
 
+        var error = await Assert.ThrowsAsync<BackupException>(() => fetching);
         Assert.Equal(ErrorKind.Verification, error.Kind);
         Assert.Equal(1, _reads);
         Assert.False(File.Exists(Target));
