@@ -31,11 +31,6 @@ public sealed class WalFetchGap(WalArchive archive, Func<EncryptionMethod, IEncr
 
         if (await LaterAsync(name, cancel) is not { } later)
         {
-            if (await archive.SumOfAsync(name, cancel) is not null)
-            {
-                log.Warning("{Name:l} was begun to be archived (its .sha256 is in store {Store:l}) and is not there: the log went on", name.Name, archive.StoreName);
-            }
-
             return null;
         }
 
@@ -66,6 +61,15 @@ public sealed class WalFetchGap(WalArchive archive, Func<EncryptionMethod, IEncr
             + "that is a gap, and not the end of the log",
             "where the server's pg_wal still has it: shbackup wal-archive verify --repair; otherwise recover from a physical backup that begins after "
             + "the gap, or to a target before it");
+    }
+
+    /// <summary>Says of a segment for the end of the log that there was more, where its sum tells that.</summary>
+    public async Task WarnIfBegunAsync(WalFileName name, CancellationToken cancel)
+    {
+        if (await archive.SumOfAsync(name, cancel) is not null)
+        {
+            log.Warning("{Name:l} was begun to be archived (its .sha256 is in store {Store:l}) and is not there: the log went on", name.Name, archive.StoreName);
+        }
     }
 
     private async Task<WalFileName?> LaterAsync(WalFileName name, CancellationToken cancel)

@@ -63,7 +63,8 @@ public sealed class WalFetchPieces(
 
     private async Task<bool> TryJoinAsync(WalFileName name, FileStream file, CancellationToken cancel)
     {
-        if (await _pieces.JoinAsync(name, file, providers, cancel) is not var (segment, bytes))
+        // Pieces go, one after the other, when the segment is whole: what was joined may be but the ones that were left.
+        if (await _pieces.JoinAsync(name, file, providers, cancel) is not var (segment, bytes) || await archive.ContainsAsync(name, cancel))
         {
             return false;
         }

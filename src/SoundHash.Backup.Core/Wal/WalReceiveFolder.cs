@@ -133,18 +133,35 @@ internal sealed class WalReceiveFolder(string root, ulong systemIdentifier)
 
     /// <summary>
     /// Puts a segment aside that was being written when the machine crashed, so that pg_receivewal receives it anew from its
-    /// beginning. It is kept until the segment is archived: it may hold what the server has lost.
+    /// beginning. It is kept until the segment is archived: it may hold what the server has lost. Of one that was put aside in an
+    /// earlier crash too, that file is kept which is sure further.
     /// </summary>
     public void PutAside(WalReceiveFile partial) => Guarded(() =>
     {
-        File.Move(partial.Path, partial.Path + UnsyncedSuffix, overwrite: true);
+        var aside = PathOfPutAside(partial.Name);
+        if (WalReceivedData.EndOfSure(aside, CancellationToken.None) <= WalReceivedData.EndOfSure(partial.Path, CancellationToken.None))
+        {
+            File.Move(partial.Path, aside, overwrite: true);
+        }
+
         File.WriteAllBytes(partial.Path, []);
         LocalFiles.SyncDirectory(Path);
     });
 
+    /// <summary>The segments that were put aside.</summary>
+    /// <exception cref="BackupException">They can't be looked for.</exception>
+    public IReadOnlyList<WalReceiveFile> ScanPutAside()
+    {
+        var found = new List<WalReceiveFile>();
+        Guarded(() => found.AddRange(new DirectoryInfo(Path).EnumerateFiles($"*{PartialSuffix}{UnsyncedSuffix}")
+            .Select(static f => (File: f, Name: WalFileName.TryParse(f.Name[..^(PartialSuffix.Length + UnsyncedSuffix.Length)])))
+            .Where(static f => f.Name?.Kind == WalFileKind.Segment)
+            .Select(static f => new WalReceiveFile(f.File.FullName, f.Name!, IsPartial: true, f.File.Length))));
+        return found.OrderBy(static f => f.Order, StringComparer.Ordinal).ToList();
+    }
+
     /// <summary>Removes what was put aside of a segment.</summary>
-    public void RemovePutAside(WalFileName segment) =>
-        Guarded(() => File.Delete(System.IO.Path.Combine(Path, segment.Name + PartialSuffix + UnsyncedSuffix)));
+    public void RemovePutAside(WalFileName segment) => Guarded(() => File.Delete(PathOfPutAside(segment)));
 
     /// <summary>Removes a file, durably.</summary>
     public void Remove(WalReceiveFile file) => Guarded(() =>
@@ -152,6 +169,8 @@ internal sealed class WalReceiveFolder(string root, ulong systemIdentifier)
         File.Delete(file.Path);
         LocalFiles.SyncDirectory(Path);
     });
+
+    private string PathOfPutAside(WalFileName segment) => System.IO.Path.Combine(Path, segment.Name + PartialSuffix + UnsyncedSuffix);
 
     // It may have been renamed since it was listed.
     private static long LengthOf(FileInfo file)

@@ -23,30 +23,35 @@ internal sealed class WalReceiveUpload(
 
     /// <summary>Archives everything that is whole.</summary>
     /// <exception cref="BackupException">It can't be archived; it stays where it is.</exception>
-    public Task ArchiveAsync(CancellationToken cancel) => AloneAsync(ArchiveWholeAsync, cancel);
+    public Task ArchiveAsync(CancellationToken cancel) => AloneAsync(c => ArchiveWholeAsync(isAfterCrash: false, c), cancel);
 
     /// <summary>Stores a piece of the segment that is being written, up to where the stream is known to have written.</summary>
     /// <exception cref="BackupException">It can't be stored.</exception>
     public Task FlushAsync(CancellationToken cancel) => AloneAsync(FlushReceivedAsync, cancel);
 
-    /// <summary>Archives everything that is there, the last byte of the unfinished segment too. Only while nothing streams.</summary>
+    /// <summary>
+    /// Archives everything that is there, the last byte of the unfinished segment too, and what is sure of one that was put aside.
+    /// Only while nothing streams.
+    /// </summary>
     /// <exception cref="BackupException">It can't be archived; it stays where it is.</exception>
-    public Task DrainAsync(CancellationToken cancel) => AloneAsync(DrainAllAsync, cancel);
+    public Task DrainAsync(CancellationToken cancel) => AloneAsync(c => DrainAllAsync(isAfterCrash: false, c), cancel);
 
     /// <summary>
     /// As <see cref="DrainAsync"/>, for what an earlier run left, with the pieces of segments that are whole by now removed.
-    /// When the machine has crashed since, what is sure of an unfinished segment is stored, and it is put aside.
+    /// When the machine has crashed since, what is sure of an unfinished segment is stored, and it is put aside. When that can't be
+    /// stored, it is put aside all the same, since the stream begins without it: the next call stores it.
     /// </summary>
     public async Task UploadLeftoversAsync(CancellationToken cancel)
     {
+        var isAfterCrash = !folder.IsOfThisBoot;
         try
         {
-            await AloneAsync(folder.IsOfThisBoot ? DrainAllAsync : DrainSureAsync, cancel);
+            await AloneAsync(c => DrainAllAsync(isAfterCrash, c), cancel);
             await RemoveSpentPiecesAsync(cancel);
         }
         finally
         {
-            if (!folder.IsOfThisBoot)
+            if (isAfterCrash)
             {
                 PutUnfinishedAside();
                 folder.RememberBoot();
@@ -74,7 +79,7 @@ internal sealed class WalReceiveUpload(
         }
     }
 
-    private async Task ArchiveWholeAsync(CancellationToken cancel)
+    private async Task ArchiveWholeAsync(bool isAfterCrash, CancellationToken cancel)
     {
         var files = folder.Scan();
         foreach (var history in files.Where(f => f.Name.Kind == WalFileKind.TimelineHistory && !_archived.Contains(f.Name.Name)))
@@ -94,7 +99,7 @@ internal sealed class WalReceiveUpload(
             progress.Archived(some[^1].Segment!.Value.End);
         }
 
-        await RemoveSpentAsync(segments, cancel);
+        await RemoveSpentAsync(segments, isAfterCrash, cancel);
     }
 
     private async Task ArchiveAsync(WalReceiveFile file, Seal with, CancellationToken cancel)
@@ -108,12 +113,18 @@ internal sealed class WalReceiveUpload(
     }
 
     // The newest stays, whole or not: from it, pg_receivewal learns where to go on.
-    private async Task RemoveSpentAsync(List<WalReceiveFile> segments, CancellationToken cancel)
+    private async Task RemoveSpentAsync(List<WalReceiveFile> segments, bool isAfterCrash, CancellationToken cancel)
     {
         foreach (var file in segments.SkipLast(1))
         {
             if (file is { IsPartial: true, Segment: not null })
             {
+                if (isAfterCrash)
+                {
+                    // Not all of it is sure, and it is put aside.
+                    continue;
+                }
+
                 // The end of a timeline that the server has left, or of a stream that went on elsewhere: nobody writes to it.
                 await StoreAsync(file, file.Length, isPosition: false, cancel);
             }
@@ -144,23 +155,25 @@ internal sealed class WalReceiveUpload(
         }
     }
 
-    private async Task DrainAllAsync(CancellationToken cancel)
+    private async Task DrainAllAsync(bool isAfterCrash, CancellationToken cancel)
     {
-        await ArchiveWholeAsync(cancel);
+        await ArchiveWholeAsync(isAfterCrash, cancel);
         foreach (var file in Unfinished())
         {
-            await StoreAsync(file, file.Length, isPosition: false, cancel);
+            await StoreAsync(file, isAfterCrash ? WalReceivedData.EndOfSure(file.Path, cancel) : file.Length, isPosition: false, cancel);
         }
-    }
 
-    private async Task DrainSureAsync(CancellationToken cancel)
-    {
-        foreach (var file in Unfinished())
+        foreach (var file in folder.ScanPutAside())
         {
-            await StoreAsync(file, WalReceivedData.EndOfSure(file.Path, cancel), isPosition: false, cancel);
+            if (await archive.ConfirmAsync(file.Name, cancel))
+            {
+                folder.RemovePutAside(file.Name);
+            }
+            else if (file.Segment is not null)
+            {
+                await StoreAsync(file, WalReceivedData.EndOfSure(file.Path, cancel), isPosition: false, cancel);
+            }
         }
-
-        await ArchiveWholeAsync(cancel);
     }
 
     private void PutUnfinishedAside()

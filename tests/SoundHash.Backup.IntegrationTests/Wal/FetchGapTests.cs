@@ -64,6 +64,35 @@ public sealed class FetchGapTests(ArchivedCluster cluster) : IClassFixture<Archi
             .Expect(1).Says("that is a gap").Says(later);
     }
 
+    /// <summary>As of two that are archived side by side.</summary>
+    [Fact]
+    public async Task A_segment_that_is_archived_after_a_later_one_is_waited_for()
+    {
+        var (missing, later) = (await cluster.SwitchWalAsync(), await cluster.SwitchWalAsync());
+        await cluster.ArchivedAsync(later);
+        using var folder = new TempFolder("gap");
+        var data = await LoseAsync(folder, missing, sumIsLeft: false);
+        var there = Path.Combine(await cluster.ArchiveOfClusterAsync(), "00000001", missing);
+        var place = Directory.GetFiles(folder["wal"], later, SearchOption.AllDirectories).Single()[..^24] + missing;
+        File.Copy(there, folder["coming"]);
+        using var fetch = Command.Start(
+            Workspace.Executable, ["wal-archive", "fetch", missing, "pg_wal/RECOVERYXLOG", "--env-file", folder[".env"]], null, data);
+
+        string? said;
+        do
+        {
+            said = await fetch.StandardError.ReadLineAsync(TestContext.Current.CancellationToken);
+            Assert.NotNull(said);
+        }
+        while (!said.Contains("is looked at again", StringComparison.Ordinal));
+
+        File.Copy($"{there}.sha256", $"{place}.sha256");
+        File.Move(folder["coming"], place);
+
+        (await Command.FinishAsync(fetch)).Expect(0);
+        await Command.ShellAsync($"cmp '{data}/pg_wal/RECOVERYXLOG' '{cluster.DataDirectory}/pg_wal/{missing}'");
+    }
+
     [Fact]
     public async Task PostgreSQL_stops_at_a_gap_and_recovers_to_the_end_when_it_is_filled()
     {

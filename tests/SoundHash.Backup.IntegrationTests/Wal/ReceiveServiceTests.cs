@@ -154,6 +154,40 @@ public sealed partial class ReceiveServiceTests(ReceivingCluster cluster) : ICla
         await cluster.ExecuteAsync("postgres", "ALTER SYSTEM RESET synchronous_standby_names; SELECT pg_reload_conf()");
     }
 
+    [Fact]
+    public async Task What_was_acknowledged_is_archived_after_a_crash_of_the_receiver_s_machine_whose_first_start_could_not_write()
+    {
+        await using var copy = await StartedCopyAsync();
+        await cluster.ExecuteAsync("postgres", "ALTER SYSTEM SET synchronous_standby_names = 'shbackup_wal'; SELECT pg_reload_conf()");
+        var archive = await cluster.ArchiveOfClusterAsync();
+        await using (var receiver = await cluster.ReceiveAsync("--synchronous"))
+        {
+            await cluster.CommitAsync("acknowledged before the crash");
+            await receiver.EndAsync("KILL");
+        }
+
+        await Eventually.TrueAsync(() => cluster.Programs("pg_receivewal").Count == 0, "pg_receivewal has ended too");
+        var segment = Path.GetFileName(Directory.GetFiles(await cluster.ReceiveFolderAsync(), "*.partial").Single())[..24];
+        var boot = Path.Combine(await cluster.ReceiveFolderAsync(), "boot");
+        string[] Pieces() => Directory.GetFiles(archive, $"{segment}.*", SearchOption.AllDirectories);
+        Array.ForEach(Pieces(), File.Delete);
+        await cluster.CrashAsync();
+
+        // The machine is started again, with an archive that can't be written to and without the server.
+        await File.WriteAllTextAsync(boot, "another run of the machine", TestContext.Current.CancellationToken);
+        await Command.ShellAsync($"chmod -R a-w \"{archive}\"");
+        (await cluster.RunAsync("wal-archive", "receive", "--env-file", cluster.EnvFile)).Expect(5).Says("is kept here");
+        await Command.ShellAsync($"chmod -R u+w \"{archive}\"");
+        Assert.Empty(Pieces());
+
+        (await cluster.RunAsync("wal-archive", "receive", "--env-file", cluster.EnvFile)).Expect(5);
+
+        await cluster.StartAgainAsync();
+        await copy.RecoverAsync(cluster);
+        Assert.Equal("1", await copy.TextAsync("SELECT count(*)::text FROM marker WHERE t = 'acknowledged before the crash'"));
+        await cluster.ExecuteAsync("postgres", "ALTER SYSTEM RESET synchronous_standby_names; SELECT pg_reload_conf()");
+    }
+
     private async Task CommitUntilItFailsAsync(Action<int> onAcknowledged)
     {
         for (var n = 1; ; n++)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.UnitTests.Infrastructure;
@@ -14,6 +15,8 @@ internal sealed class WatchedStore(IObjectStore store) : IObjectStore
     public Func<string, Task> BeforeWrite { get; set; } = static _ => Task.CompletedTask;
 
     public Func<string, Task> BeforeDelete { get; set; } = static _ => Task.CompletedTask;
+
+    public Func<string, Task> BeforeList { get; set; } = static _ => Task.CompletedTask;
 
     public string Name => store.Name;
 
@@ -37,7 +40,14 @@ internal sealed class WatchedStore(IObjectStore store) : IObjectStore
         return store.ConfirmAsync(key, cancel);
     }
 
-    public IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, CancellationToken cancel) => store.ListAsync(prefix, cancel);
+    public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancel)
+    {
+        await BeforeList(prefix);
+        await foreach (var item in store.ListAsync(prefix, cancel))
+        {
+            yield return item;
+        }
+    }
 
     public async Task DeleteAsync(string key, CancellationToken cancel)
     {

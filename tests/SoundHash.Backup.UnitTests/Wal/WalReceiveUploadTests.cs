@@ -163,36 +163,6 @@ public sealed class WalReceiveUploadTests : IDisposable
         Assert.Equal([$"{ReceivedWal.Segment(5, timeline: 2).Name}.partial"], Names());
     }
 
-    // Pages that never reached the disk, though later ones did; and one of which only the state before its last bytes were written did.
-    [Theory]
-    [InlineData(20_480, 4096)]
-    [InlineData(20_480 - 200, 200)]
-    [InlineData(20_480 - 8, 8)]
-    [InlineData(0, 4096)]
-    public async Task After_a_crash_of_the_machine_only_what_is_sure_is_stored_and_the_rest_is_put_aside_and_received_anew(int hole, int length)
-    {
-        var name = ReceivedWal.Segment(5).Name;
-        var (bytes, ends) = ReceivedWal.Log(ReceivedWal.Segment(5), _random, 50_000);
-        bytes.AsSpan(hole, length).Clear();
-        var sure = ends.LastOrDefault(e => e <= hole);
-        var path = _spool[$"{ReceivedWal.System}/{name}.partial"];
-        await File.WriteAllBytesAsync(path, bytes, TestRun.Cancel);
-        await File.WriteAllTextAsync(_spool[$"{ReceivedWal.System}/boot"], "another run of the machine", TestRun.Cancel);
-
-        await _upload.UploadLeftoversAsync(TestRun.Cancel);
-
-        // Behind a record are up to seven zeros.
-        Assert.InRange((await PiecesAsync()).Sum(static p => p.To - p.From), Math.Max(0, sure - 7), sure);
-        Assert.Equal(0, new FileInfo(path).Length);
-        Assert.Equal(bytes, await File.ReadAllBytesAsync($"{path}.unsynced", TestRun.Cancel));
-        Assert.True(_folder.IsOfThisBoot);
-
-        File.Delete(path);
-        Write(ReceivedWal.Segment(5), ReceivedWal.SegmentBytes, isPartial: false);
-        await _upload.ArchiveAsync(TestRun.Cancel);
-        Assert.False(File.Exists($"{path}.unsynced"));
-    }
-
     [Fact]
     public async Task Pieces_of_a_segment_that_is_archived_by_now_go_at_the_next_start()
     {

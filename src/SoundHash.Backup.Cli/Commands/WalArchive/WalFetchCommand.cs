@@ -44,48 +44,27 @@ internal sealed class WalFetchCommand : VerbCommand
         }
 
         var archive = await access.ArchiveAsync(data, cancel);
-        if (!await new WalFetch([archive], access.Providers, cli.Time, cli.Log).RunAsync(name, path, cancel))
+        var answer = new WalFetchAnswer(
+            new WalFetch([archive], access.Providers, cli.Time, cli.Log),
+            new WalFetchPieces(access.Store, archive, access.Providers, cli.Log),
+            new WalFetchGap(archive, access.Providers, cli.Log),
+            cli.Time,
+            cli.Log);
+        var fetched = await answer.RunAsync(name, data, path, cancel);
+        if (fetched == WalFetched.Absent)
         {
-            if (data is not null
-                && await new WalFetchPieces(access.Store, archive, access.Providers, cli.Log).TryAsync(name, data.Path, path, cancel))
-            {
-                return ExitCodes.Success;
-            }
-
-            // A standby asks every few seconds, and goes on with its primary.
-            if (data is null || !File.Exists(Path.Combine(data.Path, "standby.signal")))
-            {
-                await EnsureNoGapAsync(cli, new WalFetchGap(archive, access.Providers, cli.Log), name, data, cancel);
-            }
-
             // Only a person who asks by hand needs the words.
             cli.Log.Write(data is null ? LogEventLevel.Information : LogEventLevel.Debug, "{Name:l} is not in the archive", name.Name);
             return FetchExitCode.NotThere;
         }
 
-        if (spool is not null && name.Kind == WalFileKind.Segment)
+        if (spool is not null && name.Kind == WalFileKind.Segment && fetched == WalFetched.Whole)
         {
             var bytes = new FileInfo(path).Length;
             await WalPrefetchCommand.StartAsync(cli, access, spool, name, bytes, cancel);
         }
 
         return ExitCodes.Success;
-    }
-
-    private static async Task EnsureNoGapAsync(
-        CliSession cli, WalFetchGap gaps, WalFileName name, DataDirectory? data, CancellationToken cancel)
-    {
-        if (await gaps.FindAsync(name, data, cancel) is not { } gap)
-        {
-            return;
-        }
-
-        if (data is not null)
-        {
-            throw gap;
-        }
-
-        cli.Log.Warning("{Message:l}; {Hint:l}", gap.Message, gap.Hint);
     }
 
     // It may have come between the shell's own look and ours.
