@@ -107,6 +107,17 @@ public sealed class BackupRun(
     {
         await PoolerCheck.EnsureDirectAsync(session, cancel);
         var chosen = await tools.ForServerAsync(session.ServerMajor, cancel);
+        if (PgTools.IsTooNewToLoad(chosen.Major, session.ServerMajor))
+        {
+            log.Warning(
+                "the server has version {Server}, and pg_dump {Dump}: the set can be restored into servers from version {First} on only;"
+                + " install postgresql-client-{Client} to make sets for this one",
+                session.ServerMajor,
+                chosen.Version,
+                PgTools.FirstWithTransactionTimeout,
+                session.ServerMajor);
+        }
+
         var system = await ServerFacts.SystemIdentifierAsync(session, log, cancel);
         var guard = new RepositoryGuard(store, time, log);
         await guard.AdmitAsync(system, scope.AllowNewSystem, cancel);
