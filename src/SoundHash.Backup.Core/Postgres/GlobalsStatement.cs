@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using SoundHash.Backup.Errors;
 
 namespace SoundHash.Backup.Postgres;
 
@@ -14,6 +15,12 @@ public static partial class GlobalsStatement
     public static (string Role, string Member)? Membership(string statement) => RoleToRole().Match(statement) is { Success: true } match
         ? (Unquote(match.Groups["role"].Value), Unquote(match.Groups["member"].Value))
         : null;
+
+    /// <summary>The roles and tablespaces that a whole script makes.</summary>
+    /// <exception cref="BackupException">Its statements can't be told apart.</exception>
+    public static IEnumerable<(bool IsRole, string Name)> Made(string globals) => SqlPieces.Split(globals)
+        .Where(static p => p.IsStatement && p.Text.StartsWith("CREATE ", StringComparison.Ordinal))
+        .Select(static p => Subject(p.Text)).OfType<(bool, string)>();
 
     private static string Unquote(string identifier) =>
         identifier.StartsWith('"') ? identifier[1..^1].Replace("\"\"", "\"", StringComparison.Ordinal) : identifier;
