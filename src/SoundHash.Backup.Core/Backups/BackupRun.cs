@@ -60,7 +60,7 @@ public sealed class BackupRun(
         IReadOnlyList<string> databases, BackupScope scope, BackupOptions options, CancellationToken cancel)
     {
         var outcomes = new List<BackupOutcome>();
-        GlobalsDump? globals = null;
+        var globals = new RunGlobals(launcher, log);
         foreach (var database in databases)
         {
             try
@@ -70,7 +70,6 @@ public sealed class BackupRun(
                 await using (session)
                 {
                     var chosen = await PrepareAsync(session, database, scope, held, cancel);
-                    globals ??= await GlobalsDump.TakeAsync(session, chosen.Tools, launcher, log, cancel);
                     var backup = new LogicalBackup(store, launcher, options, time, meter, log);
                     outcomes.Add(new BackupOutcome(
                         database, await backup.RunAsync(session, chosen.Tools, globals, chosen.System, held, cancel), null));
@@ -107,6 +106,17 @@ public sealed class BackupRun(
     {
         await PoolerCheck.EnsureDirectAsync(session, cancel);
         var chosen = await tools.ForServerAsync(session.ServerMajor, cancel);
+        if (PgTools.IsTooNewToLoad(chosen.Major, session.ServerMajor))
+        {
+            log.Warning(
+                "the server has version {Server}, and pg_dump {Dump}: the set can be restored into servers from version {First} on only;"
+                + " install postgresql-client-{Client} to make sets for this one",
+                session.ServerMajor,
+                chosen.Version,
+                PgTools.FirstWithTransactionTimeout,
+                session.ServerMajor);
+        }
+
         var system = await ServerFacts.SystemIdentifierAsync(session, log, cancel);
         var guard = new RepositoryGuard(store, time, log);
         await guard.AdmitAsync(system, scope.AllowNewSystem, cancel);

@@ -1,12 +1,15 @@
+using System.Text;
 using System.Text.Unicode;
 using Serilog;
+using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Processes;
+using SoundHash.Backup.Repository;
 
 namespace SoundHash.Backup.Backups;
 
 /// <summary>
-/// Roles and tablespaces of a cluster as SQL. Taken once a run and kept in every set of it, so that each set stands alone.
+/// Roles and tablespaces of a cluster as SQL. Kept in every set of a run, so that each set stands alone.
 /// </summary>
 /// <param name="Sql">The script, byte by byte as pg_dumpall wrote it.</param>
 /// <param name="WithPasswords">False where the role may not read passwords.</param>
@@ -15,6 +18,8 @@ internal sealed record GlobalsDump(ReadOnlyMemory<byte> Sql, bool WithPasswords,
 {
     private const int MostBytes = 1 << 30;
     private const string NotUtf8 = "invalid byte sequence";
+
+    private readonly HashSet<(bool IsRole, string Name)> _made = MadeBy(Sql);
 
     public static async Task<GlobalsDump> TakeAsync(
         Session session, PgTools tools, ProcessLauncher launcher, ILogger log, CancellationToken cancel)
@@ -59,6 +64,28 @@ internal sealed record GlobalsDump(ReadOnlyMemory<byte> Sql, bool WithPasswords,
                 e.StderrTail,
                 "rename that role or tablespace through the database that shows it rightly (ALTER ROLE … RENAME TO …),"
                 + " or back that one up first");
+        }
+    }
+
+    /// <summary>Roles and tablespaces that a set names and these do not make.</summary>
+    public IEnumerable<string> Lacking(Contents described)
+    {
+        // PostgreSQL's own are on every server.
+        IEnumerable<string> tablespaces = [described.Database.Tablespace, .. described.Tablespaces ?? []];
+        return described.Roles.Where(r => !_made.Contains((true, r))).Concat(
+            tablespaces.Where(t => !t.StartsWith("pg_", StringComparison.Ordinal) && !_made.Contains((false, t))));
+    }
+
+    // What can't be read lacks everything, which is a warning: the backup has the data all the same.
+    private static HashSet<(bool IsRole, string Name)> MadeBy(ReadOnlyMemory<byte> sql)
+    {
+        try
+        {
+            return GlobalsStatement.Made(Encoding.UTF8.GetString(sql.Span)).ToHashSet();
+        }
+        catch (BackupException)
+        {
+            return [];
         }
     }
 

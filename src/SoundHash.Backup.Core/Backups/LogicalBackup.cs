@@ -31,36 +31,38 @@ internal sealed class LogicalBackup(
 
     /// <summary>Runs it; when it returns, the set exists and is whole.</summary>
     public async Task<Manifest> RunAsync(
-        Session session, PgTools tools, GlobalsDump globals, string? systemIdentifier, RunLock held, CancellationToken cancel)
+        Session session, PgTools tools, RunGlobals runGlobals, string? systemIdentifier, RunLock held, CancellationToken cancel)
     {
         var settings = session.Settings;
         await using var snapshot = await SnapshotSession.OpenAsync(session, log, cancel);
-        // From here on the snapshot's session holds and counts; this one asks.
+        // The snapshot's session holds and counts; this one asks for what is of no snapshot.
         await using var side = await Session.OpenAsync(settings, cancel);
         await using var shared = await SharedCatalogs.OpenAsync(side, log, cancel);
-        var inspector = new DatabaseInspector(side, shared);
-        var properties = await inspector.ReadAsync(cancel);
+        var described = await DescribeAsync(session, shared, cancel);
+        // After the snapshot: it may name a role that was made a moment before it.
+        var globals = await runGlobals.ForAsync(described, side, tools, cancel);
         var name = options.Name ?? SetId.DefaultName(settings.Database);
-        var plan = DumpPlan.Make(snapshot, properties.Encoding, options.Jobs);
+        var plan = DumpPlan.Make(snapshot, described.Database.Encoding, options.Jobs);
         var seal = ShareThreads(options.Seal, Math.Min(plan.Count, options.Jobs));
         await using var set = await SetWriter.BeginAsync(store, name, snapshot.Started, held, seal, time, log, cancel);
         await set.SayWalFromAsync(IntentRecord.NoWal, cancel);
         log.Information("backing up database \"{Database}\" as set {Id}", settings.Database, set.Id);
         var warnings = new ToolWarnings(log);
         warnings.AddLogged(globals.Warnings);
+        foreach (var lacking in globals.Lacking(described))
+        {
+            warnings.Add($"\"{lacking}\", which the set names, is not in its globals: make that role or tablespace before a restore");
+        }
+
         foreach (var relation in snapshot.Relations.Where(static r => r.IsEmptyHere))
         {
             warnings.Add($"the rows of {relation.Sql} are not in the set: it is unlogged, and a standby has none of them");
         }
 
         var (objects, counted) = await StreamAsync(snapshot, set, plan, tools, settings, warnings, cancel);
-        var contents = new Contents
+        var contents = described with
         {
-            Database = properties,
             Tables = WithObjects(counted, plan, objects),
-            Roles = await NeededRoles.ReadAsync(side, shared, cancel),
-            Tablespaces = await inspector.ReadTablespacesAsync(cancel),
-            Extensions = await inspector.ReadExtensionsAsync(cancel),
             RolePasswords = globals.WithPasswords,
             Warnings = warnings.Lines,
         };
@@ -96,6 +98,21 @@ internal sealed class LogicalBackup(
         };
         await set.CommitAsync(manifest, cancel);
         return manifest;
+    }
+
+    // Through the session that holds the snapshot, so that the set names what pg_dump sees, and nothing made since.
+    private static async Task<Contents> DescribeAsync(Session session, SharedCatalogs shared, CancellationToken cancel)
+    {
+        var inspector = new DatabaseInspector(session, shared);
+        return new Contents
+        {
+            Database = await inspector.ReadAsync(cancel),
+            Tables = [],
+            Roles = await NeededRoles.ReadAsync(session, shared, cancel),
+            Tablespaces = await inspector.ReadTablespacesAsync(cancel),
+            Extensions = await inspector.ReadExtensionsAsync(cancel),
+            RolePasswords = false,
+        };
     }
 
     // All streams, the count and the watch over the snapshot run side by side; the first failure ends the others.

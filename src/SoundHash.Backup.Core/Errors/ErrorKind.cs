@@ -12,7 +12,7 @@ public enum ErrorKind
     /// <summary>A setting is missing, wrong or contradicts another one.</summary>
     Configuration,
 
-    /// <summary>A needed program is missing or too old.</summary>
+    /// <summary>A needed program is missing, too old or too new.</summary>
     ToolMissing,
 
     /// <summary>A child program, or the database server, failed.</summary>

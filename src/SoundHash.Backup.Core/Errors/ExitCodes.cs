@@ -19,7 +19,7 @@ public static class ExitCodes
         new(ErrorKind.Failed, 1, "failed for a reason without its own code"),
         new(ErrorKind.Usage, 2, "wrong usage"),
         new(ErrorKind.Configuration, 3, "configuration"),
-        new(ErrorKind.ToolMissing, 4, "a needed program is missing or too old"),
+        new(ErrorKind.ToolMissing, 4, "a needed program is missing, too old or too new"),
         new(ErrorKind.ChildFailed, 5, "a child program or the server failed"),
         new(ErrorKind.Storage, 6, "storage: a store or a file could not be read or written"),
         new(ErrorKind.Encryption, 7, "encryption or decryption"),

@@ -12,6 +12,16 @@ namespace SoundHash.Backup.Postgres;
 /// <param name="Version">Full version as the program tells it, e.g. "15.18".</param>
 public sealed record PgTools(string Directory, int Major, string Version)
 {
+    /// <summary>The first version whose pg_restore begins with SET transaction_timeout, asked for or not (docs/adr/0001).</summary>
+    public const int FirstWithTransactionTimeout = 17;
+
+    /// <summary>What an older server says to that.</summary>
+    public const string WhyTooNew = "it begins with SET transaction_timeout, which is unknown there";
+
+    /// <summary>True when a server refuses the first statement of this pg_restore.</summary>
+    public static bool IsTooNewToLoad(int major, int serverMajor) =>
+        major >= FirstWithTransactionTimeout && serverMajor < FirstWithTransactionTimeout;
+
     /// <summary>The absolute path of one of the programs.</summary>
     /// <exception cref="BackupException">It is not installed in this directory.</exception>
     public string Path(string program)

@@ -132,13 +132,20 @@ public sealed record Manifest
 
     /// <summary>The major version of the pg_dump that made the set.</summary>
     [JsonIgnore]
-    public int DumpMajor => int.TryParse(DumpVersion.Split('.')[0], CultureInfo.InvariantCulture, out var major) ? major : 0;
+    public int DumpMajor => MajorOf(DumpVersion);
+
+    /// <summary>The major version of the server that it was made of.</summary>
+    [JsonIgnore]
+    public int ServerMajor => MajorOf(ServerVersion);
 
     /// <summary>The only object of a role.</summary>
     /// <exception cref="BackupException">There is none.</exception>
     public ObjectRecord Single(ObjectRole role) =>
         Objects.FirstOrDefault(o => o.Role == role)
         ?? throw new BackupException(ErrorKind.Verification, $"set {Id} has no object of role {role.Word()}");
+
+    private static int MajorOf(string version) =>
+        int.TryParse(version.Split('.')[0], CultureInfo.InvariantCulture, out var major) ? major : 0;
 }
 
 /// <summary>One object of a set.</summary>

@@ -1,5 +1,6 @@
 using System.Text;
-using System.Text.RegularExpressions;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Postgres;
 
 namespace SoundHash.Backup.Restores;
 
@@ -7,65 +8,46 @@ namespace SoundHash.Backup.Restores;
 /// Takes from what pg_dumpall --globals-only wrote the statements that a server may run: roles and tablespaces that it
 /// already has stay as they are, their passwords included.
 /// </summary>
-internal static partial class GlobalsScript
+internal static class GlobalsScript
 {
     /// <summary>The script for a server, and the names that are left as they are.</summary>
+    /// <exception cref="BackupException">Its statements can't be told apart.</exception>
     public static (string Script, IReadOnlyList<string> LeftAlone) For(
         string globals, IReadOnlySet<string> roles, IReadOnlySet<string> tablespaces, bool noTablespaces)
     {
         var script = new StringBuilder();
         var leftAlone = new SortedSet<string>(StringComparer.Ordinal);
-        var skipping = false;
-        foreach (var line in globals.Split('\n'))
+        foreach (var piece in SqlPieces.Split(globals))
         {
-            if (Membership().Match(line) is { Success: true } grant)
+            if (piece.IsStatement && IsLeftOut(piece.Text))
             {
-                // Whoever took it away since then had a reason.
-                var (role, member) = (Unquote(grant.Groups["role"].Value), Unquote(grant.Groups["member"].Value));
-                skipping = roles.Contains(role) && roles.Contains(member);
+                // So that the lines that psql names are those of the set's file.
+                script.Append('\n', piece.Text.Count(static c => c == '\n'));
             }
-            else if (Statement().Match(line) is { Success: true } match)
+            else
             {
-                var name = Unquote(match.Groups["name"].Value);
-                var isRole = match.Groups["kind"].Value == "ROLE";
-                skipping = isRole ? roles.Contains(name) : noTablespaces || tablespaces.Contains(name);
-                if (skipping)
-                {
-                    leftAlone.Add(name);
-                }
+                script.Append(piece.Text);
             }
-            else if (skipping && NewStatement().IsMatch(line))
-            {
-                skipping = false;
-            }
-
-            script.Append(skipping ? string.Empty : line).Append('\n');
         }
 
         return (script.ToString(), leftAlone.ToList());
+
+        bool IsLeftOut(string statement)
+        {
+            if (GlobalsStatement.Membership(statement) is var (role, member))
+            {
+                // Whoever took it away since then had a reason.
+                return roles.Contains(role) && roles.Contains(member);
+            }
+
+            if (GlobalsStatement.Subject(statement) is not var (isRole, name)
+                || !(isRole ? roles.Contains(name) : noTablespaces || tablespaces.Contains(name)))
+            {
+                return false;
+            }
+
+            leftAlone.Add(name);
+            return true;
+        }
     }
-
-    private static string Unquote(string identifier) =>
-        identifier.StartsWith('"') ? identifier[1..^1].Replace("\"\"", "\"", StringComparison.Ordinal) : identifier;
-
-    [GeneratedRegex(
-        """^(CREATE|ALTER|COMMENT ON|GRANT .+? ON|REVOKE .+? ON|SECURITY LABEL .* ON) """
-            + """(?<kind>ROLE|TABLESPACE) (?<name>"([^"]|"")+"|[^\s;"]+)""",
-        RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,
-        1000)]
-    private static partial Regex Statement();
-
-    // GRANT boss TO alice WITH ADMIN OPTION GRANTED BY postgres; rights on tablespaces have an ON.
-    [GeneratedRegex(
-        """^GRANT (?<role>"([^"]|"")+"|[^\s;"]+) TO (?<member>"([^"]|"")+"|[^\s;"]+)""",
-        RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,
-        1000)]
-    private static partial Regex Membership();
-
-    // A comment or password may go over several lines; the next statement or comment of pg_dumpall ends the skipping.
-    [GeneratedRegex(
-        @"^(--|SET |GRANT |REVOKE |CREATE |ALTER |COMMENT |\\)",
-        RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,
-        1000)]
-    private static partial Regex NewStatement();
 }

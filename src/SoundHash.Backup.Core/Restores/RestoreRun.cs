@@ -34,10 +34,11 @@ public sealed class RestoreRun(
         CancellationToken cancel)
     {
         await using var target = await TargetServer.OpenAsync(server, options.Target, log, cancel);
-        var decision = await TargetDecision.MakeAsync(target, options, cancel);
+        var decision = await DecideAsync(manifest, target, options, cancel);
         var source = new SetSource(store, manifest, await SetVerifier.ReadContentsAsync(store, manifest, providers, cancel), providers);
         var missing = await ServerNeeds.FindMissingAsync(source, target, options, options.Globals, cancel);
-        var refusals = decision.Refusal is { } refusal ? [refusal, .. missing] : missing;
+        BackupException?[] others = [await FindToolProblemAsync(manifest, target, cancel), decision.Refusal];
+        IReadOnlyList<BackupException> refusals = [.. others.OfType<BackupException>(), .. missing];
         var (seconds, from) = pace.Expect(manifest);
         return new RestorePlan(
             manifest.Id,
@@ -72,15 +73,15 @@ public sealed class RestoreRun(
         var source = new SetSource(store, manifest, contents, providers);
         var tables = source.Choose(options.Tables);
         await using var target = await TargetServer.OpenAsync(server, options.Target, log, cancel);
-        var run = await ContextAsync(manifest.DumpMajor, target, options, cancel);
+        var run = await ContextAsync(manifest.DumpMajor, isArchive: true, target, options, cancel);
         await WarnOfSpaceAsync(target, manifest.DatabaseBytes, cancel);
-        var decision = await DecideAsync(
-            target,
+        var decision = await DecideAsync(manifest, target, options, cancel);
+        await AgreeAsync(
+            decision,
             options,
             $"set {manifest.Id} of {manifest.Started:yyyy-MM-dd HH:mm:ss}Z",
             confirm,
-            () => VerifyDeepAsync(store, manifest, run.Tools, options.Jobs, cancel),
-            cancel);
+            () => VerifyDeepAsync(store, manifest, run.Tools, options.Jobs, cancel));
         return await new LogicalRestore(source, tables, target, run).RunAsync(decision, cancel);
     }
 
@@ -106,19 +107,22 @@ public sealed class RestoreRun(
         }
 
         await using var target = await TargetServer.OpenAsync(server, options.Target, log, cancel);
-        var run = await ContextAsync(file.DumpMajor, target, options, cancel);
-        var decision = await DecideAsync(
-            target, options, path, confirm, () => file.VerifyAsync(run.Tools, launcher, meter, providers, cancel), cancel);
+        var run = await ContextAsync(file.DumpMajor, file.Kind != BareFileKind.Script, target, options, cancel);
+        var decision = await TargetDecision.MakeAsync(target, options, cancel);
+        await AgreeAsync(decision, options, path, confirm, () => file.VerifyAsync(run.Tools, launcher, meter, providers, cancel));
         return await new FileRestore(file, target, run).RunAsync(decision, cancel);
     }
 
-    private async Task<RestoreContext> ContextAsync(int dumpMajor, TargetServer target, RestoreOptions options, CancellationToken cancel) =>
-        new(launcher, await tools.ForRestoreAsync(dumpMajor, target.ServerMajor, cancel), options, time, meter, log);
-
     private static async Task<TargetDecision> DecideAsync(
-        TargetServer target, RestoreOptions options, string from, Func<string, bool> confirm, Func<Task> verify, CancellationToken cancel)
+        Manifest manifest, TargetServer target, RestoreOptions options, CancellationToken cancel)
     {
         var decision = await TargetDecision.MakeAsync(target, options, cancel);
+        return decision with { Refusal = decision.Refusal ?? ServerNeeds.FindDowngrade(manifest, target, decision) };
+    }
+
+    private static async Task AgreeAsync(
+        TargetDecision decision, RestoreOptions options, string from, Func<string, bool> confirm, Func<Task> verify)
+    {
         if (decision.Refusal is { } refusal)
         {
             throw refusal;
@@ -132,8 +136,26 @@ public sealed class RestoreRun(
                 await verify();
             }
         }
+    }
 
-        return decision;
+    private async Task<RestoreContext> ContextAsync(
+        int dumpMajor, bool isArchive, TargetServer target, RestoreOptions options, CancellationToken cancel)
+    {
+        var chosen = await ServerNeeds.ToolsAsync(tools, dumpMajor, target.ServerMajor, isArchive, cancel);
+        return new RestoreContext(launcher, chosen, options, time, meter, log);
+    }
+
+    private async Task<BackupException?> FindToolProblemAsync(Manifest manifest, TargetServer target, CancellationToken cancel)
+    {
+        try
+        {
+            _ = await ServerNeeds.ToolsAsync(tools, manifest.DumpMajor, target.ServerMajor, isArchive: true, cancel);
+            return null;
+        }
+        catch (BackupException e) when (!cancel.IsCancellationRequested)
+        {
+            return e;
+        }
     }
 
     private static void Confirm(Func<string, bool> confirm, RestoreOptions options, string from)

@@ -129,6 +129,62 @@ public sealed class GlobalsBackupTests(OddRolesCluster cluster, EmptyCluster tar
         }
     }
 
+    // Guards against this: the set named the role, and its globals did not have it, so that no empty server took it.
+    [Fact]
+    public async Task What_is_made_while_the_dump_runs_is_no_part_of_the_set_and_keeps_it_from_no_server()
+    {
+        var (database, role) = (await cluster.CreateDatabaseAsync("CREATE TABLE t AS SELECT 1 AS x"), RestoreHelp.NewName("late"));
+        using var work = new Workspace(cluster, database);
+        using var gate = new DumpGate(work, Moment.BeforeDump);
+        using var backup = work.Start("backup");
+        await gate.ReachedAsync(backup);
+        await cluster.ExecuteAsync(
+            database, $"CREATE ROLE {role}; GRANT SELECT ON t TO {role}; CREATE SCHEMA late AUTHORIZATION {role}; CREATE EXTENSION hstore");
+        gate.Open();
+        (await Command.FinishAsync(backup)).Expect(0);
+
+        var contents = await work.ContentsAsync(Assert.Single(await work.ListedAsync()));
+        Assert.DoesNotContain(role, contents.GetProperty("roles").EnumerateArray().Select(static r => r.GetString()));
+        Assert.Equal("plpgsql", Assert.Single(contents.GetProperty("extensions").EnumerateArray()).GetProperty("name").GetString());
+        work.Set("DATABASE_HOST", target.Host);
+        (await work.RunAsync("restore", "--latest", "--globals")).Expect(0);
+        Assert.Equal("1", await target.TextAsync(database, "SELECT x FROM t"));
+    }
+
+    [Fact]
+    public async Task A_role_that_is_made_between_the_databases_of_a_run_comes_back_with_the_later_one()
+    {
+        var (role, first) = (RestoreHelp.NewName("between"), await cluster.CreateDatabaseAsync("CREATE TABLE t (id int)"));
+        var later = await cluster.CreateDatabaseAsync("CREATE TABLE t AS SELECT 1 AS x");
+        using var work = new Workspace(cluster, first);
+        using var gate = new DumpGate(work, Moment.BeforeDump);
+        using var backup = work.Start("backup", "--database", first, "--database", later);
+        await gate.ReachedAsync(backup);
+        await cluster.ExecuteAsync(later, $"CREATE ROLE {role} CONNECTION LIMIT 7; ALTER TABLE t OWNER TO {role}");
+        gate.Open();
+        (await Command.FinishAsync(backup)).Expect(0);
+
+        work.Set("DATABASE_HOST", target.Host);
+        (await work.RunAsync("restore", "--latest", "--database", later, "--globals")).Expect(0);
+
+        Assert.Equal("7", await target.TextAsync(later, $"SELECT rolconnlimit FROM pg_class c JOIN pg_roles r ON r.oid = relowner WHERE relname = 't' AND rolname = '{role}'"));
+    }
+
+    // As when it was dropped or renamed in between; a program without the role stands for that.
+    [Fact]
+    public async Task A_role_that_the_globals_lack_is_a_warning_that_is_kept_in_the_set()
+    {
+        var role = RestoreHelp.NewName("lost");
+        var database = await cluster.CreateDatabaseAsync($"CREATE ROLE {role}; CREATE TABLE t (id int); ALTER TABLE t OWNER TO {role}");
+        using var work = new Workspace(cluster, database);
+        work.FakePrograms("pg_dumpall", $"$REAL \"$@\" | grep -v 'CREATE ROLE {role};'");
+
+        (await work.RunAsync("backup")).Expect(0).Says($"\"{role}\", which the set names, is not in its globals");
+
+        var contents = await work.ContentsAsync(Assert.Single(await work.ListedAsync()));
+        Assert.Contains(role, Assert.Single(contents.GetProperty("warnings").EnumerateArray()).GetString(), StringComparison.Ordinal);
+    }
+
     private async Task<string> PsqlAsync(string database, string sql) =>
         (await Command.RunAsync("psql", "-XAtq", "-h", target.Host, "-U", "postgres", "-d", database, "-c", sql)).Expect(0).Output.Trim();
 

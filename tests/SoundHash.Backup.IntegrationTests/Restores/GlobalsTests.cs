@@ -68,6 +68,35 @@ public sealed class GlobalsTests(PostgresCluster cluster, SecondCluster second) 
         Assert.Equal("5MB", await second.TextAsync("postgres", $"SELECT split_part(s.setconfig[1], '=', 2) FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole JOIN pg_database d ON d.oid = s.setdatabase WHERE r.rolname = '{reader}' AND d.datname = '{target}'"));
     }
 
+    // Guards against this: globals were filtered line by line, so that a line of a literal was taken for a statement.
+    [Fact]
+    public async Task What_a_role_writes_into_its_settings_or_comments_is_never_run_and_comes_back_whole()
+    {
+        var (mallory, carol) = (RestoreHelp.NewName("mallory"), RestoreHelp.NewName("carol"));
+        var comment = $"one\nALTER ROLE {mallory} CONNECTION LIMIT 3;\n-- two\n\\! false\nit''s three; ";
+        var database = await cluster.CreateDatabaseAsync(
+            $"CREATE ROLE {mallory} LOGIN; CREATE ROLE {carol}; COMMENT ON ROLE {carol} IS E'{comment}'");
+        await using (var own = await cluster.OpenAsync(database, mallory))
+        {
+            await using var command = own.CreateCommand();
+            command.CommandText = $"ALTER ROLE CURRENT_USER SET search_path = E'a\nALTER USER {mallory} SUPERUSER;\n--'";
+            await command.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+        }
+
+        using var work = new Workspace(cluster, database);
+        await work.BackupAsync();
+        work.Set("DATABASE_HOST", second.Host);
+        await second.ExecuteAsync("postgres", $"CREATE ROLE {mallory} LOGIN CONNECTION LIMIT 7");
+
+        (await work.RunAsync("restore", "--latest", "--globals")).Expect(0);
+
+        Assert.Equal("f 7", await second.TextAsync(
+            "postgres", $"SELECT format('%s %s', rolsuper, rolconnlimit) FROM pg_roles WHERE rolname = '{mallory}'"));
+        var ofCarol = $"SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = '{carol}'";
+        Assert.Equal(await cluster.TextAsync("postgres", ofCarol), await second.TextAsync("postgres", ofCarol));
+        await cluster.ExecuteAsync("postgres", $"DROP ROLE {mallory}; DROP ROLE {carol}");
+    }
+
     // Guards against this: they came from the set of the database whose name is the first, however old it was.
     [Fact]
     public async Task Of_several_databases_the_newest_set_says_what_the_roles_are()
