@@ -13,7 +13,7 @@ public enum WalFetched
     /// <summary>All of it.</summary>
     Whole,
 
-    /// <summary>The beginning of a segment that was never whole.</summary>
+    /// <summary>What pieces hold of a segment that was never archived as a whole.</summary>
     Pieces,
 }
 
@@ -57,12 +57,11 @@ public sealed class WalFetchAnswer(WalFetch fetch, WalFetchPieces pieces, WalFet
             BackupException? failure = null;
             try
             {
-                if (data is not null && await pieces.TryAsync(name, data.Path, path, cancel))
+                gap = await gaps.FindAsync(name, data, cancel);
+                if (data is not null && await pieces.TryAsync(name, data.Path, path, mustBeWhole: gap is not null, cancel))
                 {
                     return WalFetched.Pieces;
                 }
-
-                gap = await gaps.FindAsync(name, data, cancel);
             }
             catch (BackupException e) when (!cancel.IsCancellationRequested)
             {

@@ -26,9 +26,10 @@ public sealed class WalFetchPieces(
     /// <param name="name">The file that PostgreSQL asks for.</param>
     /// <param name="dataDirectory">The data directory that is recovered.</param>
     /// <param name="path">Where to; it appears whole or not at all.</param>
+    /// <param name="mustBeWhole">The log goes on behind the segment: only pieces that hold all of it lead there.</param>
     /// <param name="cancel">Cancels.</param>
     /// <exception cref="BackupException">A piece is damaged, or the store can't be read.</exception>
-    public async Task<bool> TryAsync(WalFileName name, string dataDirectory, string path, CancellationToken cancel)
+    public async Task<bool> TryAsync(WalFileName name, string dataDirectory, string path, bool mustBeWhole, CancellationToken cancel)
     {
         if (name.Kind != WalFileKind.Segment
             || File.Exists(Path.Combine(dataDirectory, "standby.signal"))
@@ -42,7 +43,7 @@ public sealed class WalFetchPieces(
         try
         {
             await using var file = new FetchedFile(name, path);
-            if (!await TryJoinAsync(name, file.Content, cancel))
+            if (!await TryJoinAsync(name, file.Content, mustBeWhole, cancel))
             {
                 return false;
             }
@@ -61,7 +62,7 @@ public sealed class WalFetchPieces(
         WalSegmentLog.TryRead(Path.Combine(dataDirectory, "pg_wal", name.Name), cancel) is { } own
         && own.Is(name, archive.SystemIdentifier) && own.End >= bytes;
 
-    private async Task<bool> TryJoinAsync(WalFileName name, FileStream file, CancellationToken cancel)
+    private async Task<bool> TryJoinAsync(WalFileName name, FileStream file, bool mustBeWhole, CancellationToken cancel)
     {
         // Pieces go, one after the other, when the segment is whole: what was joined may be but the ones that were left.
         if (await _pieces.JoinAsync(name, file, providers, cancel) is not var (segment, bytes) || await archive.ContainsAsync(name, cancel))
@@ -81,6 +82,11 @@ public sealed class WalFetchPieces(
             file.SetLength((long)own);
             file.SetLength(segment.SizeBytes);
             bytes = (long)own;
+        }
+
+        if (mustBeWhole)
+        {
+            return WalSegmentLog.TryRead(file, cancel)?.IsWhole == true;
         }
 
         log.Information("{Segment} was never whole: {Bytes} bytes of it are from pieces, and recovery ends there", name.Name, bytes);

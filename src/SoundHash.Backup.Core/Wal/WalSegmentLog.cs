@@ -32,22 +32,7 @@ internal sealed record WalSegmentLog(WalHeader Header, long End, long Unproven, 
         try
         {
             using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, 1 << 20, FileOptions.SequentialScan);
-            var first = new byte[WalHeader.Bytes];
-            if (file.ReadAtLeast(first, first.Length, throwOnEndOfStream: false) < first.Length || WalHeader.TryRead(first) is not { } header)
-            {
-                return null;
-            }
-
-            var pageBytes = BinaryPrimitives.ReadUInt32LittleEndian(first.AsSpan(36));
-            if (pageBytes is < 1024 or > 65536 || !BitOperations.IsPow2(pageBytes) || !WalSegment.IsSize(header.SegmentBytes) || file.Length != header.SegmentBytes)
-            {
-                return new WalSegmentLog(header, 0, 0, false);
-            }
-
-            file.Position = 0;
-            var reader = new Reader(header, (int)pageBytes);
-            var (end, isWhole) = reader.Read(file, cancel);
-            return new WalSegmentLog(header, end, Math.Min(reader.Unproven, end), isWhole);
+            return TryRead(file, cancel);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -57,6 +42,28 @@ internal sealed record WalSegmentLog(WalHeader Header, long End, long Unproven, 
         {
             throw new BackupException(ErrorKind.Failed, $"can't read {path}: {e.Message}", "run this as the user that PostgreSQL runs as", e);
         }
+    }
+
+    /// <summary>As <see cref="TryRead(string, CancellationToken)"/>, of a file that is open.</summary>
+    public static WalSegmentLog? TryRead(FileStream file, CancellationToken cancel)
+    {
+        var first = new byte[WalHeader.Bytes];
+        file.Position = 0;
+        if (file.ReadAtLeast(first, first.Length, throwOnEndOfStream: false) < first.Length || WalHeader.TryRead(first) is not { } header)
+        {
+            return null;
+        }
+
+        var pageBytes = BinaryPrimitives.ReadUInt32LittleEndian(first.AsSpan(36));
+        if (pageBytes is < 1024 or > 65536 || !BitOperations.IsPow2(pageBytes) || !WalSegment.IsSize(header.SegmentBytes) || file.Length != header.SegmentBytes)
+        {
+            return new WalSegmentLog(header, 0, 0, false);
+        }
+
+        file.Position = 0;
+        var reader = new Reader(header, (int)pageBytes);
+        var (end, isWhole) = reader.Read(file, cancel);
+        return new WalSegmentLog(header, end, Math.Min(reader.Unproven, end), isWhole);
     }
 
     /// <summary>True when a file of a segment's name is that segment, and not one that waits to be used again under it.</summary>

@@ -1,8 +1,7 @@
-using SoundHash.Backup.Encryption;
+using Serilog.Events;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository.Archive;
-using SoundHash.Backup.Storage.Local;
 using SoundHash.Backup.Wal;
 
 namespace SoundHash.Backup.UnitTests.Wal;
@@ -10,32 +9,9 @@ namespace SoundHash.Backup.UnitTests.Wal;
 /// <summary>What is archived while a segment is looked for is never answered with the end of the log, nor with a gap.</summary>
 public sealed class WalFetchAnswerTests : IDisposable
 {
-    private static readonly WalSegment Asked = TestWal.Segment(1, 5);
-    private static readonly WalFileName Name = TestWal.Name(Asked.Name);
-    private readonly TempFolder _archive = new();
-    private readonly TempFolder _data = new();
-    private readonly TempFolder _files = new();
-    private readonly FakeTime _time = new();
-    private readonly RecordingLog _log = new();
-    private readonly WatchedStore _store;
-    private readonly WalArchive _wal;
-    private readonly WalPieces _pieces;
-    private readonly WalFetchAnswer _answer;
-
-    public WalFetchAnswerTests()
-    {
-        _store = new WatchedStore(new LocalObjectStore(_archive.Path));
-        _wal = new WalArchive(_store, TestWal.System);
-        _pieces = new WalPieces(_store, TestWal.System);
-        _answer = new WalFetchAnswer(
-            new WalFetch([_wal], NoKey, _time, _log.Log),
-            new WalFetchPieces(_store, _wal, NoKey, _log.Log),
-            new WalFetchGap(_wal, NoKey, _log.Log),
-            _time,
-            _log.Log);
-        Directory.CreateDirectory(_data["pg_wal"]);
-        File.WriteAllText(_data["recovery.signal"], string.Empty);
-    }
+    private static readonly WalSegment Asked = ReceivedWal.Segment(5);
+    private readonly RecoveringData _data = new();
+    private readonly Random _random = TestRun.NewRandom();
 
     // A receiver archives the segment, then removes its pieces: before they are looked for, before or after the first of them is gone,
     // and before they are read.
@@ -48,32 +24,28 @@ public sealed class WalFetchAnswerTests : IDisposable
     [InlineData("read", 2)]
     public async Task A_segment_that_becomes_whole_while_its_pieces_are_looked_at_is_brought_whole(string when, int piecesThatAreGone)
     {
-        var bytes = TestWal.Bytes(Asked, filler: 7);
-        await ArchiveAsync(Asked.Number - 1);
-        WalPiece[] stored = [new(Name, 0, 1000), new(Name, 1000, 2000)];
-        foreach (var piece in stored)
-        {
-            await _pieces.PutAsync(piece, bytes.AsMemory((int)piece.From, (int)(piece.To - piece.From)), RepositoryFixture.Plain, TestRun.Cancel);
-        }
-
+        var bytes = ReceivedWal.Bytes(Asked, _random);
+        await _data.ArchiveAsync(ReceivedWal.Segment(4));
+        WalPiece[] stored = [await _data.StoreAsync(Asked, bytes, 0, 1000), await _data.StoreAsync(Asked, bytes, 1000, 2000)];
         var looks = 0;
-        _store.BeforeList = prefix => prefix.Contains("/streaming/", StringComparison.Ordinal) && ++looks == (when == "listed" ? 1 : 3)
+        _data.Store.BeforeList = prefix => prefix.Contains("/streaming/", StringComparison.Ordinal) && ++looks == (when == "listed" ? 1 : 3)
             && when != "read" ? BecomesWholeAsync() : Task.CompletedTask;
-        _store.BeforeRead = key => when == "read" && key.EndsWith(stored[1].Name, StringComparison.Ordinal) ? BecomesWholeAsync() : Task.CompletedTask;
+        _data.Store.BeforeRead = key =>
+            when == "read" && key.EndsWith(stored[1].Name, StringComparison.Ordinal) ? BecomesWholeAsync() : Task.CompletedTask;
 
-        Assert.Equal(WalFetched.Whole, await RunAsync());
+        Assert.Equal(WalFetched.Whole, await _data.FetchAsync(Asked));
 
-        Assert.Equal(bytes, await File.ReadAllBytesAsync(_data["pg_wal/RECOVERYXLOG"], TestRun.Cancel));
-        Assert.DoesNotContain(_log.Messages(Serilog.Events.LogEventLevel.Information), static m => m.Contains("was never whole", StringComparison.Ordinal));
+        Assert.Equal(bytes, await File.ReadAllBytesAsync(_data.Fetched, TestRun.Cancel));
+        Assert.DoesNotContain(_data.Log.Messages(LogEventLevel.Information), static m => m.Contains("was never whole", StringComparison.Ordinal));
 
         async Task BecomesWholeAsync()
         {
-            (_store.BeforeList, _store.BeforeRead) = (static _ => Task.CompletedTask, static _ => Task.CompletedTask);
-            await _wal.PutAsync(_files, Asked.Name, bytes);
+            (_data.Store.BeforeList, _data.Store.BeforeRead) = (static _ => Task.CompletedTask, static _ => Task.CompletedTask);
+            await _data.ArchiveAsync(Asked, bytes);
             // The last ones first, so that those that are left can be joined.
             foreach (var piece in stored.Reverse().Take(piecesThatAreGone))
             {
-                await _store.DeleteAsync(WalLayout.KeyOf(TestWal.System, piece), TestRun.Cancel);
+                await _data.Store.DeleteAsync(WalLayout.KeyOf(ReceivedWal.System, piece), TestRun.Cancel);
             }
         }
     }
@@ -81,12 +53,12 @@ public sealed class WalFetchAnswerTests : IDisposable
     [Fact]
     public async Task A_segment_that_is_archived_after_a_later_one_is_brought_when_it_comes()
     {
-        await ArchiveAsync(Asked.Number + 1);
-        var running = RunAsync();
-        await _time.UntilSomebodyWaitsAsync();
+        await _data.ArchiveAsync(ReceivedWal.Segment(6));
+        var running = _data.FetchAsync(Asked);
+        await _data.Time.UntilSomebodyWaitsAsync();
 
-        await ArchiveAsync(Asked.Number);
-        _time.Advance(TimeSpan.FromSeconds(1));
+        await _data.ArchiveAsync(Asked);
+        _data.Time.Advance(TimeSpan.FromSeconds(1));
 
         Assert.Equal(WalFetched.Whole, await running);
     }
@@ -94,53 +66,27 @@ public sealed class WalFetchAnswerTests : IDisposable
     [Fact]
     public async Task A_gap_is_one_when_it_still_is_after_some_seconds()
     {
-        await ArchiveAsync(Asked.Number + 1);
-        var began = _time.GetTimestamp();
-        var running = RunAsync();
-        while (await Task.WhenAny(running, _time.UntilSomebodyWaitsAsync()) != running)
-        {
-            _time.Advance(TimeSpan.FromSeconds(1));
-        }
+        await _data.ArchiveAsync(ReceivedWal.Segment(6));
+        var began = _data.Time.GetTimestamp();
 
-        Assert.Contains("that is a gap", (await Assert.ThrowsAsync<BackupException>(() => running)).Message, StringComparison.Ordinal);
-        Assert.InRange(_time.GetElapsedTime(began).TotalSeconds, 3, 15);
+        var error = await Assert.ThrowsAsync<BackupException>(() => _data.FetchInTimeAsync(Asked));
+
+        Assert.Contains("that is a gap", error.Message, StringComparison.Ordinal);
+        Assert.InRange(_data.Time.GetElapsedTime(began).TotalSeconds, 3, 15);
     }
 
     [Theory]
-    [InlineData("recovery.signal")]
-    [InlineData("standby.signal")]
-    public async Task What_is_not_there_is_said_at_once(string signal)
+    [InlineData("recovery.signal", 4)]
+    [InlineData("standby.signal", 4)]
+    [InlineData("standby.signal", 6)]
+    public async Task What_is_not_there_is_said_at_once_and_to_a_standby_what_is_in_a_gap_too(string signal, ulong archived)
     {
-        File.Move(_data["recovery.signal"], _data[signal]);
-        await ArchiveAsync(Asked.Number - 1);
+        File.Move(_data.Folder["recovery.signal"], _data.Folder[signal]);
+        await _data.ArchiveAsync(ReceivedWal.Segment(archived));
 
         // Nobody moves the clock.
-        Assert.Equal(WalFetched.Absent, await RunAsync());
+        Assert.Equal(WalFetched.Absent, await _data.FetchAsync(Asked));
     }
 
-    [Fact]
-    public async Task A_standby_is_not_kept_waiting_at_a_gap()
-    {
-        File.Move(_data["recovery.signal"], _data["standby.signal"]);
-        await ArchiveAsync(Asked.Number + 1);
-
-        Assert.Equal(WalFetched.Absent, await RunAsync());
-    }
-
-    public void Dispose()
-    {
-        _archive.Dispose();
-        _data.Dispose();
-        _files.Dispose();
-    }
-
-    private static IEncryptionProvider NoKey(EncryptionMethod method) => throw new InvalidOperationException($"nothing is encrypted with {method}");
-
-    // One that waits for a clock that nobody moves ends too.
-    private Task<WalFetched> RunAsync() => _answer
-        .RunAsync(Name, new DataDirectory(_data.Path, TestWal.System), _data["pg_wal/RECOVERYXLOG"], TestRun.Cancel)
-        .WaitAsync(TimeSpan.FromSeconds(30), TestRun.Cancel);
-
-    private Task<WalPutResult> ArchiveAsync(ulong number) =>
-        _wal.PutAsync(_files, TestWal.Segment(1, number).Name, TestWal.Bytes(TestWal.Segment(1, number)));
+    public void Dispose() => _data.Dispose();
 }
