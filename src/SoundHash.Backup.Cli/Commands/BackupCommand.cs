@@ -185,7 +185,8 @@ internal sealed class BackupCommand : VerbCommand
         var options = new BackupOptions(
             Guid.NewGuid().ToString("n"),
             setup.Name,
-            parse.GetValue(_tier) is { } tier ? Enum.Parse<Tier>(tier, ignoreCase: true) : null,
+            // A database or cluster may be called monthly_reports: only a name that somebody gave says how long to keep a set.
+            parse.GetValue(_tier) is { } tier ? Enum.Parse<Tier>(tier, ignoreCase: true) : SetId.TierOf(parse.GetValue(_name) ?? string.Empty),
             setup.Jobs,
             parse.GetValue(_fingerprint),
             new Seal(setup.Compression, provider, recipients),
