@@ -121,7 +121,7 @@ internal sealed class BackupCommand : VerbCommand
     {
         var physical = parse.GetValue(_kind) == "physical";
         var setup = Read(parse, cli, physical);
-        var databases = physical ? [] : await _select.DatabasesAsync(parse, setup.Server, cancel);
+        var databases = physical ? [] : await _select.DatabasesAsync(parse, setup.Server, cli.Log, cancel);
         if (parse.GetValue(_dryRun))
         {
             var plan = new BackupPlanDocument(
