@@ -120,7 +120,7 @@ internal sealed class BackupCommand : VerbCommand
     {
         var physical = parse.GetValue(_kind) == "physical";
         var setup = Read(parse, cli, physical);
-        var databases = physical ? [] : await _select.DatabasesAsync(parse, setup.Server, cancel);
+        var databases = physical ? [] : await _select.DatabasesAsync(parse, setup.Server, cli.Log, cancel);
         if (parse.GetValue(_dryRun))
         {
             var plan = new BackupPlanDocument(
@@ -184,7 +184,8 @@ internal sealed class BackupCommand : VerbCommand
         var options = new BackupOptions(
             Guid.NewGuid().ToString("n"),
             setup.Name,
-            parse.GetValue(_tier) is { } tier ? Enum.Parse<Tier>(tier, ignoreCase: true) : null,
+            // A database or cluster may be called monthly_reports: only a name that somebody gave says how long to keep a set.
+            parse.GetValue(_tier) is { } tier ? Enum.Parse<Tier>(tier, ignoreCase: true) : SetId.TierOf(parse.GetValue(_name) ?? string.Empty),
             setup.Jobs,
             parse.GetValue(_fingerprint),
             new Seal(setup.Compression, provider, recipients),

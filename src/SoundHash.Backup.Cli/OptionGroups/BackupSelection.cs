@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
+using Serilog;
 using SoundHash.Backup.Backups;
 using SoundHash.Backup.Postgres;
 
@@ -16,7 +17,7 @@ internal sealed class BackupSelection
 
     private readonly Option<bool> _all = new("--all-databases")
     {
-        Description = "Back up every database that accepts connections, each into its own set",
+        Description = "Back up every database that allows connections, templates too, each into its own set; template1 when it has objects",
     };
 
     private readonly Option<string[]> _exclude = new("--exclude-database")
@@ -49,11 +50,11 @@ internal sealed class BackupSelection
         || result.Peek(_database) is { Length: > 0 } || result.Peek(_exclude) is { Length: > 0 };
 
     /// <summary>The databases that were asked for; asks the server for all of them.</summary>
-    public async Task<IReadOnlyList<string>> DatabasesAsync(ParseResult parse, ConnectionSettings server, CancellationToken cancel)
+    public async Task<IReadOnlyList<string>> DatabasesAsync(ParseResult parse, ConnectionSettings server, ILogger log, CancellationToken cancel)
     {
         if (parse.GetValue(_all))
         {
-            return await BackupRun.ListDatabasesAsync(server, parse.GetValue(_exclude) ?? [], cancel);
+            return await BackupRun.ListDatabasesAsync(server, parse.GetValue(_exclude) ?? [], log, cancel);
         }
 
         return parse.GetValue(_database) is { Length: > 0 } named ? named.Distinct().ToList() : [server.Database];

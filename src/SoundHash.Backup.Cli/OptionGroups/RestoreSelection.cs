@@ -99,6 +99,11 @@ internal sealed class RestoreSelection
 
         var databases = catalogue.Sets.Select(static s => s.Manifest).OfType<Manifest>()
             .Where(static m => m.Kind == SetKind.Logical).Select(static m => m.Database).Distinct().Order(StringComparer.Ordinal).ToList();
+        if (databases.Remove("template1"))
+        {
+            warn("the set of template1 is left out, since what it has would be in every new database: --database template1 --target-db NAME restores it beside");
+        }
+
         return databases.Count > 0
             ? databases.ConvertAll(d => catalogue.Latest(d, warn))
             : throw new BackupException(ErrorKind.Failed, $"there are no sets of databases that can be used in {SetListing.Place(directory)}", "shbackup backup list shows what there is");

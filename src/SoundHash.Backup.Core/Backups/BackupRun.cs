@@ -25,17 +25,20 @@ public sealed record BackupScope(ConnectionSettings Server, string StateDirector
 public sealed class BackupRun(
     IObjectStore store, ProcessLauncher launcher, PgToolFinder tools, TimeProvider time, TransferMeter meter, ILogger log)
 {
+    private const string Template1 = "template1";
+
     private long _expected;
 
     /// <summary>Bytes that the run will read, as far as known: the sizes on disk of the databases begun so far.</summary>
     public long ExpectedBytes => Interlocked.Read(ref _expected);
 
-    /// <summary>The databases of a server that a run over all of them takes.</summary>
+    /// <summary>The databases of a server that a run over all of them takes, as pg_dumpall does; others are warned of.</summary>
     public static async Task<IReadOnlyList<string>> ListDatabasesAsync(
-        ConnectionSettings server, IReadOnlyList<string> excluded, CancellationToken cancel)
+        ConnectionSettings server, IReadOnlyList<string> excluded, ILogger log, CancellationToken cancel)
     {
         await using var session = await Session.OpenAsync(server, cancel);
-        var all = await ServerFacts.DatabasesAsync(session, cancel);
+        var databases = await ServerFacts.DatabasesAsync(session, cancel);
+        var all = databases.Select(static d => d.Name).ToList();
         if (excluded.Except(all).ToList() is { Count: > 0 } unknown)
         {
             throw new BackupException(
@@ -44,8 +47,23 @@ public sealed class BackupRun(
                 $"there are: {string.Join(", ", all)}");
         }
 
+        var chosen = new List<string>();
         // A database that a restore is filling is none yet.
-        var chosen = all.Except(excluded).Where(static d => !WorkingName.IsOne(d)).ToList();
+        foreach (var database in databases.Where(d => !excluded.Contains(d.Name) && !WorkingName.IsOne(d.Name)))
+        {
+            if (database.IsInvalid || !database.AllowsConnections)
+            {
+                log.Warning(
+                    "database \"{Database}\" is left out: {Why}; --exclude-database leaves it out without a warning",
+                    database.Name,
+                    database.IsInvalid ? "it is what an interrupted DROP DATABASE left, and can only be dropped" : "it allows no connections");
+            }
+            else if (database.Name != Template1 || await IsOwnAsync(server with { Database = Template1 }, log, cancel))
+            {
+                chosen.Add(database.Name);
+            }
+        }
+
         return chosen.Count > 0
             ? chosen
             : throw new BackupException(ErrorKind.Usage, $"every database of {server.Server} is excluded: nothing would be backed up");
@@ -90,6 +108,21 @@ public sealed class BackupRun(
         }
 
         return outcomes;
+    }
+
+    // Every server has it, and mostly as it was made: such a one needs no set, and while it is dumped no database can be made.
+    private static async Task<bool> IsOwnAsync(ConnectionSettings template, ILogger log, CancellationToken cancel)
+    {
+        try
+        {
+            await using var session = await Session.OpenAsync(template, cancel);
+            return await UserObjects.ExistAsync(session, cancel);
+        }
+        catch (BackupException e) when (!cancel.IsCancellationRequested)
+        {
+            log.Warning("database \"{Database}\" is left out, since whether it has objects can't be seen: {Message}", template.Database, e.Message);
+            return false;
+        }
     }
 
     private static BackupException Cancelled(string database, Exception e)

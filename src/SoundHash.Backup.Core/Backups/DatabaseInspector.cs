@@ -15,7 +15,8 @@ internal sealed class DatabaseInspector(Session session, SharedCatalogs shared)
         SELECT textsend(pg_get_userbyid(d.datdba)::text), pg_encoding_to_char(d.encoding)::text,
                coalesce(j ->> 'datcollate', ''), coalesce(j ->> 'datctype', ''), coalesce(j ->> 'datlocprovider', 'c'),
                coalesce(j ->> 'datlocale', j ->> 'daticulocale'), j ->> 'daticurules', j ->> 'datcollversion',
-               d.datconnlimit, textsend(shobj_description(d.oid, 'pg_database')), textsend(t.spcname::text), d.datacl IS NOT NULL
+               d.datconnlimit, textsend(shobj_description(d.oid, 'pg_database')), textsend(t.spcname::text), d.datacl IS NOT NULL,
+               d.datistemplate
         FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace, to_jsonb(d) j
         WHERE d.oid = $1::oid
         """;
@@ -66,6 +67,7 @@ internal sealed class DatabaseInspector(Session session, SharedCatalogs shared)
                     IcuRules = Text(r, 6),
                     CollationVersion = Text(r, 7),
                     ConnectionLimit = r.GetInt32(8),
+                    IsTemplate = r.GetBoolean(12),
                     Tablespace = string.Empty,
                     Settings = [],
                 },

@@ -11,14 +11,14 @@ namespace SoundHash.Backup.Backups;
 /// <summary>What one run of backups is to do, the same for each of its databases.</summary>
 /// <param name="RunId">Shared by the sets of the run.</param>
 /// <param name="Name">The name that the person gave, or null for a name by database.</param>
-/// <param name="Tier">The tier that the person gave, or null for the one that the name says.</param>
+/// <param name="Tier">The tier that the person gave, outright or by a name.</param>
 /// <param name="Jobs">Streams at once.</param>
 /// <param name="Fingerprint">True hashes every table's rows.</param>
 /// <param name="Seal">How objects are compressed and encrypted.</param>
 /// <param name="Retention">For the recorded expiry.</param>
 /// <param name="ToolVersion">The version of shbackup.</param>
 public sealed record BackupOptions(
-    string RunId, string? Name, Tier? Tier, int Jobs, bool Fingerprint, Seal Seal, RetentionDays Retention, string ToolVersion);
+    string RunId, string? Name, Tier Tier, int Jobs, bool Fingerprint, Seal Seal, RetentionDays Retention, string ToolVersion);
 
 /// <summary>Backs up one database into one set.</summary>
 internal sealed class LogicalBackup(
@@ -76,7 +76,6 @@ internal sealed class LogicalBackup(
         var databaseBytes = await DatabaseInspector.ReadSizeAsync(side, cancel);
         var stopped = await snapshot.FinishAsync(cancel);
         RepositoryGuard.EnsureClockMovedOn(snapshot.Started, stopped);
-        var tier = options.Tier ?? SetId.TierOf(name);
         var manifest = new Manifest
         {
             FormatVersion = Manifest.CurrentFormat,
@@ -85,10 +84,10 @@ internal sealed class LogicalBackup(
             Name = name,
             Kind = SetKind.Logical,
             Database = settings.Database,
-            Tier = tier,
+            Tier = options.Tier,
             Started = snapshot.Started,
             Stopped = stopped,
-            Expires = options.Retention.ExpiryOf(tier, snapshot.Started),
+            Expires = options.Retention.ExpiryOf(options.Tier, snapshot.Started),
             ToolVersion = options.ToolVersion,
             ServerVersion = session.ServerVersion,
             DumpVersion = tools.Version,

@@ -3,6 +3,12 @@ using SoundHash.Backup.Errors;
 
 namespace SoundHash.Backup.Postgres;
 
+/// <summary>A database of a server.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="AllowsConnections">False where ALTER DATABASE … ALLOW_CONNECTIONS says so.</param>
+/// <param name="IsInvalid">DROP DATABASE was interrupted: nothing but dropping it again is possible.</param>
+public sealed record ServerDatabase(string Name, bool AllowsConnections, bool IsInvalid);
+
 /// <summary>Facts of a server that belong to the cluster and not to one database.</summary>
 public static class ServerFacts
 {
@@ -27,10 +33,13 @@ public static class ServerFacts
         return rows[0];
     }
 
-    /// <summary>Databases that accept connections, without templates, by name.</summary>
-    public static Task<IReadOnlyList<string>> DatabasesAsync(Session session, CancellationToken cancel) => session.QueryAsync(
-        "SELECT datname::text FROM pg_database WHERE datallowconn AND NOT datistemplate ORDER BY datname COLLATE \"C\"",
-        static r => r.GetString(0),
+    /// <summary>All databases but template0, by name; those that are marked as templates, which may only be a guard, too.</summary>
+    public static Task<IReadOnlyList<ServerDatabase>> DatabasesAsync(Session session, CancellationToken cancel) => session.QueryAsync(
+        """
+        SELECT datname::text, datallowconn, datconnlimit = -2 FROM pg_database
+        WHERE datname <> 'template0' ORDER BY datname COLLATE "C"
+        """,
+        static r => new ServerDatabase(r.GetString(0), r.GetBoolean(1), r.GetBoolean(2)),
         cancel);
 
     /// <summary>True where the role may read role passwords.</summary>

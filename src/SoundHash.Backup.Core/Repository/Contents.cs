@@ -120,6 +120,9 @@ public sealed record DatabaseProperties
     /// <summary>-1 for no limit.</summary>
     public required int ConnectionLimit { get; init; }
 
+    /// <summary>ALTER DATABASE … IS_TEMPLATE: it can be copied by others, and not be dropped. False in older sets.</summary>
+    public bool IsTemplate { get; init; }
+
     /// <summary>Its comment, or null.</summary>
     public string? Comment { get; init; }
 
@@ -131,6 +134,9 @@ public sealed record DatabaseProperties
 
     /// <summary>Granted rights, or null where they are PostgreSQL's defaults.</summary>
     public IReadOnlyList<DatabaseGrant>? Grants { get; init; }
+
+    /// <summary>True when it is a template under a name; a copy under another is there to be looked at and dropped.</summary>
+    public bool IsTemplateAs(string name) => IsTemplate && name == Name;
 }
 
 /// <summary>A setting of the database, or of a role in it.</summary>

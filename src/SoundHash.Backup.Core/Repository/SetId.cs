@@ -39,7 +39,7 @@ public static partial class SetId
             : throw new BackupException(
                 ErrorKind.Usage, $"'{name}' is no name for a set", $"use letters, digits, '.', '_' and '-', at most {MaxName}");
 
-    /// <summary>The tier that a name asks for: weekly… is extended, monthly… is archive.</summary>
+    /// <summary>The tier that a name which a person gave asks for: weekly… is extended, monthly… is archive.</summary>
     public static Tier TierOf(string name) =>
         name.StartsWith("weekly", StringComparison.OrdinalIgnoreCase) ? Tier.Extended
         : name.StartsWith("monthly", StringComparison.OrdinalIgnoreCase) ? Tier.Archive

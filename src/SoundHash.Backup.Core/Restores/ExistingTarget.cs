@@ -61,10 +61,11 @@ internal static class ExistingTarget
                 $"{recorded.Encoding} {recorded.Collate} {recorded.CharacterType}");
         }
 
-        if (recorded.Settings.Count > 0 || recorded.Grants is not null || recorded.Comment is not null || recorded.ConnectionLimit >= 0)
+        if (recorded.Settings.Count > 0 || recorded.Grants is not null || recorded.Comment is not null || recorded.ConnectionLimit >= 0
+            || recorded.IsTemplateAs(server.Target))
         {
             log.Warning(
-                "database \"{Target}\" keeps its own owner, rights, settings, comment and connection limit; --clean or --swap restore those",
+                "database \"{Target}\" keeps its own owner, rights, settings, comment, connection limit and whether it is a template; --clean or --swap restore those",
                 server.Target);
         }
     }

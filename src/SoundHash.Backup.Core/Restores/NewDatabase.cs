@@ -108,14 +108,19 @@ internal sealed class NewDatabase(TargetServer server, DatabaseProperties? prope
             return new PublishedDatabase(aside, null, comparison);
         }
 
+        string? kept = null;
         if (decision.Action == TargetAction.SwapIn)
         {
-            return new PublishedDatabase(server.Target, await _working.SwapAsync(run.Time.GetUtcNow(), cancel), comparison);
+            kept = await _working.SwapAsync(run.Time.GetUtcNow(), cancel);
+        }
+        else
+        {
+            await (dropLast ? DropTargetAsync(decision, cancel) : Task.CompletedTask);
+            await _working.RenameAsync(server.Target, cancel);
         }
 
-        await (dropLast ? DropTargetAsync(decision, cancel) : Task.CompletedTask);
-        await _working.RenameAsync(server.Target, cancel);
-        return new PublishedDatabase(server.Target, null, comparison);
+        await (properties?.IsTemplateAs(server.Target) == true ? _working.TryMarkTemplateAsync(server.Target) : Task.CompletedTask);
+        return new PublishedDatabase(server.Target, kept, comparison);
     }
 
     private async Task<BackupException> KeepAsideAsync(Exception e)

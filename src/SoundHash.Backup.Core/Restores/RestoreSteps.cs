@@ -50,5 +50,9 @@ internal static class RestoreSteps
             TargetAction.FillExisting => $"the result is in \"{options.Target}\"",
             _ => $"give it the name \"{options.Target}\"",
         };
+        if (decision.Action != TargetAction.FillExisting && source.Contents.Database.IsTemplateAs(options.Target))
+        {
+            yield return "mark it as a template";
+        }
     }
 }

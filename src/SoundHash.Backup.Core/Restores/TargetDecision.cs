@@ -1,4 +1,5 @@
 using SoundHash.Backup.Errors;
+using SoundHash.Backup.Postgres;
 
 namespace SoundHash.Backup.Restores;
 
@@ -72,7 +73,9 @@ internal sealed record TargetDecision(TargetState State, TargetAction Action, Ba
             return new BackupException(
                 ErrorKind.Usage,
                 $"database \"{options.Target}\" is a template: every new database of the server would have in it what is restored there; nothing was changed",
-                "restore into a database of another name: --target-db NAME");
+                "restore into a database of another name (--target-db NAME)"
+                + (options.Target is "template0" or "template1" ? string.Empty
+                    : $", or take the mark away: ALTER DATABASE {SqlText.Identifier(options.Target)} IS_TEMPLATE false"));
         }
 
         if (options.DataOnly && state == TargetState.Missing)

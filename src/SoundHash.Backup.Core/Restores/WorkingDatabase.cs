@@ -111,6 +111,23 @@ internal sealed class WorkingDatabase(TargetServer server, Session maintenance, 
         return kept;
     }
 
+    /// <summary>
+    /// Marks a finished database as a template, after all else: as such it could not be dropped. Failing is a warning, since
+    /// the data is there.
+    /// </summary>
+    public async Task TryMarkTemplateAsync(string name)
+    {
+        var sql = $"ALTER DATABASE {SqlText.Identifier(name)} IS_TEMPLATE true";
+        try
+        {
+            await maintenance.ExecuteAsync(sql, CancellationToken.None);
+        }
+        catch (BackupException e)
+        {
+            log.Warning("the database was marked as a template, and is not now ({Sql}): {Message}", sql, e.Message);
+        }
+    }
+
     /// <summary>Drops the working database, whatever a dump made in it.</summary>
     public async Task DropAsync()
     {

@@ -143,30 +143,6 @@ public sealed class BackupRunTests(PostgresCluster cluster)
         Assert.Equal(before, Directory.EnumerateFileSystemEntries(work.Folder, "*", SearchOption.AllDirectories).Order());
     }
 
-    // Guards against this: a name gave no tier, so that weekly and monthly backups died after 30 days.
-    [Theory]
-    [InlineData("nightly", null, "standard", 30)]
-    [InlineData("weekly_backup", null, "extended", 90)]
-    [InlineData("monthly_backup", null, "archive", 365)]
-    [InlineData("weekly_backup", "archive", "archive", 365)]
-    [InlineData("nightly", "extended", "extended", 90)]
-    public async Task The_tier_comes_from_the_option_or_the_name_and_decides_how_long_a_set_is_kept(
-        string name,
-        string? option,
-        string tier,
-        int days)
-    {
-        using var work = new Workspace(cluster, await SmallAsync());
-        string[] arguments = option is null ? ["--name", name] : ["--name", name, "--tier", option];
-
-        var document = await work.JsonAsync(0, ["backup", .. arguments]);
-
-        var set = document.GetProperty("databases")[0].GetProperty("set");
-        Assert.Equal(tier, set.GetProperty("tier").GetString());
-        Assert.Equal(days, (set.GetProperty("expires").GetDateTimeOffset() - set.GetProperty("started").GetDateTimeOffset()).TotalDays);
-        Assert.Matches($"^{name}_[0-9]{{8}}_[0-9]{{6}}$", set.GetProperty("id").GetString());
-    }
-
     // Guards against this: the file name decided which backup is the newest.
     [Fact]
     public async Task The_newest_set_is_the_one_that_started_last_whatever_its_name_or_file_time()

@@ -89,6 +89,18 @@ public sealed class PhysicalContentTests(ScriptArchivingCluster cluster) : IClas
     }
 
     [Fact]
+    public async Task The_name_of_a_cluster_chooses_no_tier()
+    {
+        using var work = cluster.Workspace().Set("BACKUP_CLUSTER", "monthly");
+        await Command.ShellAsync($"mkdir -p '{cluster.WalArchive}' && ln -sfn . '{cluster.WalArchive}/monthly'");
+
+        var id = await work.BackupPhysicalAsync();
+
+        Assert.StartsWith("monthly_physical_", id, StringComparison.Ordinal);
+        Assert.Equal("standard", (await work.JsonAsync(0, "backup", "list")).GetProperty("sets")[0].GetProperty("tier").GetString());
+    }
+
+    [Fact]
     public async Task Verifying_deeply_names_the_file_that_is_not_what_the_contents_say()
     {
         using var work = cluster.Workspace();

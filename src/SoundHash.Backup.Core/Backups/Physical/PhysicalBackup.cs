@@ -57,7 +57,6 @@ internal sealed class PhysicalBackup(
         var (final, control) = await WriteFinalAsync(set, copied, stopped, systemIdentifier, cancel);
         var contents = await WriteContentsAsync(set, copied, control with { Object = final.Key }, cancel);
         await wait.RunAsync(physical, copy.HashWalAsync, cancel);
-        var tier = options.Tier ?? SetId.TierOf(options.Name!);
         var manifest = new Manifest
         {
             FormatVersion = Manifest.CurrentFormat,
@@ -66,10 +65,10 @@ internal sealed class PhysicalBackup(
             Name = options.Name!,
             Kind = SetKind.Physical,
             Database = string.Empty,
-            Tier = tier,
+            Tier = options.Tier,
             Started = started,
             Stopped = stopped,
-            Expires = options.Retention.ExpiryOf(tier, started),
+            Expires = options.Retention.ExpiryOf(options.Tier, started),
             ToolVersion = options.ToolVersion,
             ServerVersion = session.ServerVersion,
             DumpVersion = string.Empty,
