@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 
 namespace SoundHash.Backup.IntegrationTests.Infrastructure;
@@ -55,6 +56,13 @@ public class ArchivingCluster : PostgresCluster
         return Command.RunAsync("/usr/bin/env", all, Clean, directory);
     }
 
+    /// <summary>Starts a program as PostgreSQL's user in a directory, with further variables of the environment.</summary>
+    public static Process StartIn(string directory, string[] environment, string[] command)
+    {
+        string[] all = ["--default-signal", .. environment, .. AsPostgres, .. command];
+        return Command.Start("/usr/bin/env", all, Clean, directory);
+    }
+
     /// <summary>Runs shbackup as PostgreSQL does and kills it after a time, unless it has ended before.</summary>
     public Task<CommandResult> RunAndKillAsync(TimeSpan after, params string[] arguments) => Command.RunAsync(
         "/usr/bin/timeout",
@@ -73,6 +81,27 @@ public class ArchivingCluster : PostgresCluster
     public Task ArchivedAsync(string segment) => Eventually.TrueAsync(
         async () => string.CompareOrdinal(await TextAsync("postgres", "SELECT last_archived_wal FROM pg_stat_archiver"), segment) >= 0,
         $"{segment} is archived");
+
+    /// <summary>Gives the server another archive_command, which its archiver reads when it likes.</summary>
+    public Task SetArchiveCommandAsync(string command) => ExecuteAsync(
+        "postgres", $"ALTER SYSTEM SET archive_command = '{command.Replace("'", "''", StringComparison.Ordinal)}'; SELECT pg_reload_conf()");
+
+    /// <summary>Ends one segment after the other, each when that before is archived, until something has come to pass.</summary>
+    public async Task SwitchUntilAsync(Func<bool> condition, string what)
+    {
+        var segment = string.Empty;
+        await Eventually.TrueAsync(
+            async () =>
+            {
+                if (!condition() && string.CompareOrdinal(await TextAsync("postgres", "SELECT last_archived_wal FROM pg_stat_archiver"), segment) >= 0)
+                {
+                    segment = await SwitchWalAsync();
+                }
+
+                return condition();
+            },
+            what);
+    }
 
     /// <summary>Gives a path to PostgreSQL's user where we are root.</summary>
     public static async Task GiveToPostgresAsync(string path)
