@@ -10,11 +10,10 @@ namespace SoundHash.Backup.Cli;
 /// <summary>What verbs that read the WAL archive work with.</summary>
 /// <param name="Store">The store of the archive.</param>
 /// <param name="SpoolDirectory">BACKUP_SPOOL_DIR, absolute.</param>
-/// <param name="Jobs">Segments at once.</param>
-/// <param name="EnvFile">The .env file in use, absolute, or null.</param>
+/// <param name="Settings">All settings.</param>
 /// <param name="Providers">Makes the provider of an encryption method.</param>
 internal sealed record WalReading(
-    IObjectStore Store, string SpoolDirectory, int Jobs, string? EnvFile, Func<EncryptionMethod, IEncryptionProvider> Providers)
+    IObjectStore Store, string SpoolDirectory, SettingsReader Settings, Func<EncryptionMethod, IEncryptionProvider> Providers)
 {
     /// <summary>Reads the settings.</summary>
     /// <exception cref="BackupException">They are wrong.</exception>
@@ -23,9 +22,17 @@ internal sealed record WalReading(
         var settings = cli.Settings();
         var wal = WalConfiguration.Read(settings);
         var encryption = EncryptionConfiguration.ReadForDecryption(settings);
-        var jobs = RunConfiguration.ReadJobs(settings);
         settings.ThrowIfInvalid();
-        return new WalReading(RepositoryAccess.OpenWal(wal), wal.SpoolDirectory, jobs, settings.EnvFilePath, cli.Providers(encryption).For);
+        return new WalReading(RepositoryAccess.OpenWal(wal), wal.SpoolDirectory, settings, cli.Providers(encryption).For);
+    }
+
+    /// <summary>How many segments are fetched ahead at once: what is wrong with that must not stop who fetches one.</summary>
+    /// <exception cref="BackupException">The setting is wrong.</exception>
+    public int ReadJobs()
+    {
+        var jobs = RunConfiguration.ReadJobs(Settings);
+        Settings.ThrowIfInvalid();
+        return jobs;
     }
 
     /// <summary>The archive of a data directory's cluster; without one, of the only cluster that there is.</summary>

@@ -66,7 +66,7 @@ internal sealed class WalFetchCommand : VerbCommand
         if (spool is not null && name.Kind == WalFileKind.Segment)
         {
             var bytes = new FileInfo(path).Length;
-            await WalPrefetchCommand.StartAsync(cli, spool, name, bytes, access.EnvFile, cancel);
+            await WalPrefetchCommand.StartAsync(cli, access, spool, name, bytes, cancel);
         }
 
         return ExitCodes.Success;

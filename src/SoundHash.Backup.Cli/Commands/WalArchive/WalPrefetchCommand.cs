@@ -30,17 +30,18 @@ internal sealed class WalPrefetchCommand : VerbCommand
 
     /// <summary>Starts it in the background, unless one is at work: that one is told what was asked for last.</summary>
     public static async Task StartAsync(
-        CliSession cli, WalSpool spool, WalFileName after, long bytes, string? envFile, CancellationToken cancel)
+        CliSession cli, WalReading access, WalSpool spool, WalFileName after, long bytes, CancellationToken cancel)
     {
         try
         {
+            _ = access.ReadJobs();
             spool.Make();
             if (!WalPrefetch.AnnounceAsked(spool, after))
             {
                 return;
             }
 
-            string[] options = envFile is null ? [] : ["--env-file", envFile];
+            string[] options = access.Settings.EnvFilePath is { } envFile ? ["--env-file", envFile] : [];
             // The shell lets go of it: PostgreSQL waits for the end of all that holds the command's output.
             const string Detached = "\"$0\" \"$@\" </dev/null >/dev/null 2>&1 &";
             string[] verb = ["wal-archive", "prefetch", after.Name, bytes.ToString(CultureInfo.InvariantCulture)];
@@ -60,7 +61,7 @@ internal sealed class WalPrefetchCommand : VerbCommand
         var data = DataDirectory.Open(Directory.GetCurrentDirectory());
         var archive = await access.ArchiveAsync(data, cancel);
         var fetch = new WalFetch([archive], access.Providers, cli.Time, cli.Log);
-        var prefetch = new WalPrefetch(fetch, WalSpool.Of(access.SpoolDirectory, data.SystemIdentifier, data.Path), access.Jobs, cli.Time);
+        var prefetch = new WalPrefetch(fetch, WalSpool.Of(access.SpoolDirectory, data.SystemIdentifier, data.Path), access.ReadJobs(), cli.Time);
         if (WalSegment.TryParse(parse.GetRequiredValue(_after), parse.GetRequiredValue(_bytes), out var asked))
         {
             await prefetch.RunAsync(asked, data.Path, cancel);
