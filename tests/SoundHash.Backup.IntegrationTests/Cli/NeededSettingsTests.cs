@@ -20,52 +20,6 @@ public sealed class NeededSettingsTests(PostgresCluster cluster, Samples samples
         "BACKUP_STATE_DIR BACKUP_GROUP BACKUP_ENCRYPTION_ENABLED BACKUP_ENCRYPTION_METHOD BACKUP_ENCRYPTION_KEY BACKUP_COMPRESSION BACKUP_COMPRESSION_LEVEL " +
         "BACKUP_LOCAL_ENABLED BACKUP_S3_ENABLED BACKUP_GCS_ENABLED BACKUP_CROSS_REGION_ENABLED BACKUP_REQUIRED_COPIES ";
 
-    private static readonly Dictionary<string, string> Wrong = new()
-    {
-        ["DATABASE_HOST"] = "/nowhere",
-        ["DATABASE_PORT"] = "x",
-        ["DATABASE_NAME"] = "no_such_database",
-        ["DATABASE_USER"] = "no_such_role",
-        ["DATABASE_PASSWORD"] = "wrong",
-        ["DATABASE_URL"] = "nonsense",
-        ["BACKUP_DIR"] = "/dev/null/backups",
-        ["BACKUP_CLUSTER"] = "no/name",
-        ["BACKUP_STATE_DIR"] = "/dev/null/state",
-        ["BACKUP_GROUP"] = "no-such-group",
-        ["BACKUP_WAL_ARCHIVING_ENABLED"] = "perhaps",
-        ["BACKUP_WAL_DIR"] = "/dev/null/wal",
-        ["BACKUP_WAL_S3_ENABLED"] = "true",
-        ["BACKUP_WAL_GCS_ENABLED"] = "true",
-        ["BACKUP_SPOOL_DIR"] = "/dev/null/spool",
-        ["BACKUP_ENCRYPTION_ENABLED"] = "maybe",
-        ["BACKUP_ENCRYPTION_METHOD"] = "rot13",
-        ["BACKUP_ENCRYPTION_KEY"] = "/nowhere/key",
-        ["BACKUP_DECRYPTION_IDENTITY_FILE"] = "/nowhere/identity",
-        ["BACKUP_GPG_PASSPHRASE_FILE"] = "/nowhere/passphrase",
-        ["BACKUP_COMPRESSION"] = "rot13",
-        ["BACKUP_COMPRESSION_LEVEL"] = "99",
-        ["BACKUP_JOBS"] = "many",
-        ["BACKUP_RATE_LIMIT"] = "fast",
-        ["BACKUP_RETENTION_DAYS"] = "never",
-        ["BACKUP_RETENTION_STANDARD_DAYS"] = "never",
-        ["BACKUP_RETENTION_EXTENDED_DAYS"] = "never",
-        ["BACKUP_RETENTION_ARCHIVE_DAYS"] = "never",
-        ["BACKUP_HOOK_PRE_BACKUP"] = "exit 1",
-        ["BACKUP_HOOK_PRE_RESTORE"] = "exit 1",
-        ["BACKUP_HOOK_POST_BACKUP"] = "exit 1",
-        ["BACKUP_HOOK_POST_RESTORE"] = "exit 1",
-        ["PG_BIN_DIR"] = "/nowhere",
-        ["BACKUP_LOCAL_ENABLED"] = "false",
-        ["BACKUP_S3_ENABLED"] = "true",
-        ["BACKUP_GCS_ENABLED"] = "maybe",
-        ["BACKUP_CROSS_REGION_ENABLED"] = "true",
-        ["BACKUP_REQUIRED_COPIES"] = "many",
-        // No settings of this list, but such as are in people's environments.
-        ["DATABASE_PASSWORD_FILE"] = "/nowhere/password",
-        ["PGSSLMODE"] = "on",
-        ["BACKUP_ENCRYPTION_ENABLE"] = "true",
-    };
-
     /// <summary>What each verb needs; a word in capitals without underscore stands for something of the sample.</summary>
     public static TheoryData<string, string> Verbs => new()
     {
@@ -87,7 +41,7 @@ public sealed class NeededSettingsTests(PostgresCluster cluster, Samples samples
     };
 
     [Fact]
-    public void Every_setting_has_a_wrong_value_here() => Assert.All(SettingNames.All, static s => Assert.Contains(s.Name, Wrong.Keys));
+    public void Every_setting_has_a_wrong_value_here() => Assert.All(SettingNames.All, static s => Assert.Contains(s.Name, WrongSettings.All.Keys));
 
     [Theory]
     [MemberData(nameof(Verbs))]
@@ -105,8 +59,7 @@ public sealed class NeededSettingsTests(PostgresCluster cluster, Samples samples
             ["KEY"] = (await Command.ShellAsync($"age-keygen -y '{work.IdentityFile}'")).Output.Trim(),
         };
         await File.WriteAllTextAsync(words["FILE"], "content", TestContext.Current.CancellationToken);
-        var names = needed.Split(' ').ToHashSet();
-        foreach (var (name, value) in Wrong.Where(w => !names.Contains(w.Key) && !names.Contains(Of(w.Key))))
+        foreach (var (name, value) in WrongSettings.Besides(needed))
         {
             work.Set(name, value);
         }
@@ -124,17 +77,8 @@ public sealed class NeededSettingsTests(PostgresCluster cluster, Samples samples
     public async Task A_verb_is_stopped_by_a_setting_that_it_needs(string verb, string setting)
     {
         using var sample = await samples.SmallAsync(cluster);
-        sample.Work.Set(setting, Wrong[setting]);
+        sample.Work.Set(setting, WrongSettings.All[setting]);
 
         (await sample.Work.RunAsync(verb.Split(' '))).Expect(3).Says(setting).Says("hint: correct the environment or ");
     }
-
-    // What a wrong value belongs to, where that is not the setting of its own name.
-    private static string Of(string name) => name switch
-    {
-        "DATABASE_PASSWORD_FILE" => "DATABASE_PASSWORD",
-        "PGSSLMODE" => "DATABASE_HOST",
-        "BACKUP_ENCRYPTION_ENABLE" => "BACKUP_ENCRYPTION_ENABLED",
-        _ => name,
-    };
 }

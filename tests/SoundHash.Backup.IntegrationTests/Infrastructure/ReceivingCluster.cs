@@ -88,6 +88,17 @@ public sealed class ReceivingCluster : ArchivingCluster
         return (await TextAsync("postgres", "SELECT pg_current_wal_lsn()::text"))!;
     }
 
+    /// <summary>True when the log is in pieces up to a position.</summary>
+    public async Task<bool> IsFlushedAsync(string lsn)
+    {
+        // SEGMENT.FROM-TO
+        var name = (await TextAsync("postgres", $"SELECT file_name || '.' || file_offset FROM pg_walfile_name_offset('{lsn}')"))!;
+        var pieces = await PiecesAsync(name[..24]);
+        var offset = int.Parse(name[25..], System.Globalization.CultureInfo.InvariantCulture);
+        // A record is padded with zeros to a multiple of eight, which a piece need not have.
+        return Array.Exists(pieces, p => Convert.ToInt32(p[^8..], 16) > offset - 8);
+    }
+
     /// <summary>Writes enough WAL for some segments, ends the last one, and returns the name of that.</summary>
     public async Task<string> FillAsync()
     {

@@ -104,6 +104,30 @@ public sealed class ArchivingSetupTests
         (await cluster.RunAsync("wal-archive", "status", "--env-file", cluster.EnvFile)).Expect(8).Says("archive_mode is off, and no receiver is connected");
     }
 
+    [Fact]
+    public async Task Apply_says_what_counts_only_after_a_restart_and_behind_that_the_server_archives()
+    {
+        const string NeedsRestart = "needs a restart";
+        await using var cluster = new ReceivingCluster();
+        await cluster.InitializeAsync();
+
+        // Also to somebody who asks again before the restart.
+        for (var times = 0; times < 2; times++)
+        {
+            var lines = (await ApplyAsync(cluster)).Expect(0).Output.Split('\n');
+            Assert.Equal(
+                ["archive_mode = 'on'  # set; was 'off'; needs a restart"], lines.Where(static l => l.Contains(NeedsRestart, StringComparison.Ordinal)));
+        }
+
+        Assert.Equal("off", await cluster.TextAsync("postgres", "SHOW archive_mode"));
+        await cluster.CrashAsync();
+        await cluster.StartAgainAsync();
+        await cluster.ArchivedAsync(await cluster.SwitchWalAsync());
+        var last = (await ApplyAsync(cluster)).Expect(0).Output;
+        Assert.Contains("archive_mode = 'on'  # as it is", last, StringComparison.Ordinal);
+        Assert.DoesNotContain(NeedsRestart, last, StringComparison.Ordinal);
+    }
+
     private static async Task<long> LagAsync(ReceivingCluster cluster)
     {
         using var document = JsonDocument.Parse(

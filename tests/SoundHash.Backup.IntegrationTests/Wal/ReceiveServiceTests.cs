@@ -1,16 +1,17 @@
 using System.Net.Sockets;
 using System.Text;
+using System.Text.RegularExpressions;
 using SoundHash.Backup.IntegrationTests.Infrastructure;
 
 namespace SoundHash.Backup.IntegrationTests.Wal;
 
 /// <summary>A receiver is a good service: systemd hears of it, and what it acknowledged can be recovered.</summary>
-public sealed class ReceiveServiceTests(ReceivingCluster cluster) : IClassFixture<ReceivingCluster>
+public sealed partial class ReceiveServiceTests(ReceivingCluster cluster) : IClassFixture<ReceivingCluster>
 {
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task Systemd_hears_when_it_streams_how_it_goes_and_that_it_stops(bool isAbstract)
+    public async Task Systemd_hears_when_it_streams_that_it_is_alive_and_that_it_stops(bool isAbstract)
     {
         var name = Path.Combine(cluster.Host, $"notify-{Guid.NewGuid():n}");
         using var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
@@ -36,13 +37,33 @@ public sealed class ReceiveServiceTests(ReceivingCluster cluster) : IClassFixtur
     }
 
     [Fact]
+    public async Task Systemd_is_told_how_far_the_archive_is_behind_in_bytes_and_in_seconds()
+    {
+        var name = Path.Combine(cluster.Host, "notify-status");
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
+        socket.Bind(new UnixDomainSocketEndPoint(name));
+        File.SetUnixFileMode(name, (UnixFileMode)0x1FF);
+        // What is committed is in no piece before the test is over.
+        using var process = cluster.StartShbackup(
+            [$"NOTIFY_SOCKET={name}"], ["wal-archive", "receive", "--env-file", cluster.EnvFile, "--flush-seconds", "3600"]);
+        await using var receiver = new Receiver(process);
+        await receiver.StreamsAsync();
+        await cluster.ConvergesAsync(await cluster.SwitchWalAsync());
+        await cluster.CommitAsync("not archived");
+
+        // Nothing yet where it was said before the commit, or in its second.
+        await UntilAsync(socket, static said => Behind().Match(said) is { Success: true } behind
+            && behind.Groups["bytes"].Value != "0" && behind.Groups["seconds"].Value != "0");
+    }
+
+    [Fact]
     public async Task A_server_is_recovered_from_pieces_up_to_the_last_commit_that_was_flushed()
     {
         await using var receiver = await cluster.ReceiveAsync();
         await using var copy = await ClusterCopy.OfAsync(cluster);
         await cluster.FillAsync();
         var lsn = await cluster.CommitAsync("the last one before the loss");
-        await Eventually.TrueAsync(async () => await FlushedAsync(lsn), "the commit is in a piece");
+        await Eventually.TrueAsync(async () => await cluster.IsFlushedAsync(lsn), "the commit is in a piece");
 
         await copy.RecoverAsync(cluster);
 
@@ -56,7 +77,7 @@ public sealed class ReceiveServiceTests(ReceivingCluster cluster) : IClassFixtur
         await using var receiver = await cluster.ReceiveAsync();
         await cluster.SwitchWalAsync();
         var lsn = await cluster.CommitAsync("not for a standby");
-        await Eventually.TrueAsync(async () => await FlushedAsync(lsn), "the commit is in a piece");
+        await Eventually.TrueAsync(async () => await cluster.IsFlushedAsync(lsn), "the commit is in a piece");
         var segment = (await cluster.TextAsync("postgres", "SELECT pg_walfile_name(pg_current_wal_lsn())"))!;
         using var folder = new TempFolder("standby");
         await Command.ShellAsync($"mkdir -p '{folder["data/global"]}' '{folder["data/pg_wal"]}'; cp '{cluster.DataDirectory}/global/pg_control' '{folder["data/global"]}'");
@@ -79,7 +100,7 @@ public sealed class ReceiveServiceTests(ReceivingCluster cluster) : IClassFixtur
         var receiver = await cluster.ReceiveAsync();
         var other = await cluster.SwitchWalAsync();
         var lsn = await cluster.CommitAsync("behind the copy");
-        await Eventually.TrueAsync(async () => await FlushedAsync(lsn), "the commit is in a piece");
+        await Eventually.TrueAsync(async () => await cluster.IsFlushedAsync(lsn), "the commit is in a piece");
         await receiver.EndAsync("TERM");
         await receiver.DisposeAsync();
         var segment = (await cluster.TextAsync("postgres", "SELECT pg_walfile_name(pg_current_wal_lsn())"))!;
@@ -152,22 +173,20 @@ public sealed class ReceiveServiceTests(ReceivingCluster cluster) : IClassFixtur
         return copy;
     }
 
-    private async Task<bool> FlushedAsync(string lsn)
-    {
-        // SEGMENT.FROM-TO
-        var name = (await cluster.TextAsync("postgres", $"SELECT file_name || '.' || file_offset FROM pg_walfile_name_offset('{lsn}')"))!;
-        var pieces = await cluster.PiecesAsync(name[..24]);
-        var offset = int.Parse(name[25..], System.Globalization.CultureInfo.InvariantCulture);
-        // A record is padded with zeros to a multiple of eight, which a piece need not have.
-        return Array.Exists(pieces, p => Convert.ToInt32(p[^8..], 16) > offset - 8);
-    }
+    private static Task UntilAsync(Socket socket, string expected) => UntilAsync(socket, said => said == expected);
 
-    private static async Task UntilAsync(Socket socket, string expected)
+    private static async Task UntilAsync(Socket socket, Predicate<string> isExpected)
     {
         var buffer = new byte[4096];
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        while (Encoding.UTF8.GetString(buffer, 0, await socket.ReceiveAsync(buffer, limit.Token)) != expected)
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (!isExpected(Encoding.UTF8.GetString(buffer, 0, await socket.ReceiveAsync(buffer, limit.Token))))
         {
         }
     }
+
+    [GeneratedRegex(
+        @"^STATUS=server [0-9A-F]+/[0-9A-F]+, received [0-9A-F]+/[0-9A-F]+, archived [0-9A-F]+/[0-9A-F]+, pieces \S+; behind by (?<bytes>\d+) bytes, (?<seconds>\d+) s; \d+ reconnects",
+        RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant,
+        10_000)]
+    private static partial Regex Behind();
 }
