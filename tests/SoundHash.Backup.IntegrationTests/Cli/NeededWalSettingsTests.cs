@@ -6,7 +6,7 @@ namespace SoundHash.Backup.IntegrationTests.Cli;
 /// As NeededSettingsTests, for what works with WAL and whole clusters: archiving and recovery go on whatever is wrong with settings that
 /// they do not need.
 /// </summary>
-public sealed class NeededWalSettingsTests(NeededWalSettingsTests.Site site) : IClassFixture<NeededWalSettingsTests.Site>
+public sealed class NeededWalSettingsTests(BackedUpCluster site) : IClassFixture<BackedUpCluster>
 {
     private const string Server = "DATABASE_HOST DATABASE_PORT DATABASE_NAME DATABASE_USER DATABASE_PASSWORD DATABASE_URL ";
     private const string Sets = "BACKUP_DIR BACKUP_CLUSTER ";
@@ -99,22 +99,5 @@ public sealed class NeededWalSettingsTests(NeededWalSettingsTests.Site site) : I
         await File.WriteAllLinesAsync(folder[".env"], settings, TestContext.Current.CancellationToken);
         await Command.ShellAsync($"mkdir -p '{folder["data/global"]}' '{folder["data/pg_wal"]}'; cp '{site.DataDirectory}/global/pg_control' '{folder["data/global"]}'");
         await ArchivingCluster.GiveToPostgresAsync(folder.Path);
-    }
-
-    /// <summary>A cluster with a physical set.</summary>
-    public sealed class Site : ArchivingCluster
-    {
-        /// <summary>A segment that is archived, and still there.</summary>
-        public string Segment { get; private set; } = string.Empty;
-
-        /// <inheritdoc/>
-        public override async ValueTask InitializeAsync()
-        {
-            await base.InitializeAsync();
-            await StartArchivingAsync();
-            (await RunAsync("backup", "--kind", "physical", "--env-file", EnvFile)).Expect(0);
-            Segment = await SwitchWalAsync();
-            await ArchivedAsync(Segment);
-        }
     }
 }

@@ -65,7 +65,7 @@ public sealed class SharedRepositoryTests
     private static bool IsNeeded(string segment, SetEditor set) => string.CompareOrdinal(
         segment, WalSegment.Of(1, Lsn.Parse((string)set.Manifest["physical"]!["startLsn"]!), 16 << 20).Name) >= 0;
 
-    private static IReadOnlyList<string> SetsOf(ArchivingCluster cluster) =>
+    private static List<string> SetsOf(ArchivingCluster cluster) =>
         Directory.GetDirectories(Path.Combine(cluster.Site, "backups", "sets")).Select(static d => Path.GetFileName(d)).Order(StringComparer.Ordinal).ToList();
 
     private static async Task<IReadOnlyList<string>> SegmentsAsync(ArchivingCluster cluster) =>

@@ -64,7 +64,7 @@ public sealed class PushAheadTests(ArchivedCluster cluster) : IClassFixture<Arch
     }
 
     [Fact]
-    public async Task Only_whole_segments_are_acknowledged_ahead_and_histories_are_archived_before_any_of_them()
+    public async Task Histories_are_archived_ahead_too_and_only_whole_segments_are_acknowledged()
     {
         await using var waiting = await WaitingSegments.OfAsync(cluster, 3);
         var (asked, behind, unfinished) = (waiting.Segments[0], waiting.Segments[1], waiting.Segments[2]);
@@ -80,12 +80,21 @@ public sealed class PushAheadTests(ArchivedCluster cluster) : IClassFixture<Arch
         Assert.Equal([behind, $"{behind}.sha256"], waiting.InArchive(behind));
         await waiting.IsArchivedAsync("00000002.history");
         Assert.Empty(waiting.InArchive(unfinished));
+    }
 
-        // And where a history can't be archived, nothing that may need it is.
-        await waiting.WriteAsync("00000002.history", "1\t0/200\tanother one\n");
-        await waiting.ReadyAsync(unfinished);
-        (await waiting.PushAsync(unfinished)).Expect(8).Says("00000002.history").Says("with other content");
-        Assert.Empty(waiting.InArchive(unfinished));
+    [Fact]
+    public async Task While_a_history_can_not_be_archived_no_segment_is()
+    {
+        await using var waiting = await WaitingSegments.OfAsync(cluster, 2);
+        await waiting.WriteAsync("00000002.history", "1\t0/100\tthe first to take the name\n");
+        (await waiting.PushAsync("00000002.history")).Expect(0);
+        await waiting.WriteAsync("00000002.history", "1\t0/200\tof another server\n");
+        await waiting.ReadyAsync("00000002.history", waiting.Segments[0], waiting.Segments[1]);
+
+        (await waiting.PushAsync(waiting.Segments[0])).Expect(8).Says("00000002.history").Says("with other content");
+
+        Assert.Equal(["00000002.history", "00000002.history.sha256"], waiting.InArchive("0000"));
+        Assert.Empty(waiting.Acknowledged);
     }
 
     [Theory]

@@ -66,7 +66,10 @@ public sealed class WalPushLockTests : IDisposable
     {
         using var other = await OtherAsync(Path.Combine(_data.Path, "copy"));
 
-        Assert.Equal(WalPutResult.Stored, (await PushAsync()).Result);
+        var push = PushAsync();
+        await Task.WhenAny(_time.UntilSomebodyWaitsAsync(), push);
+
+        Assert.True(push.IsCompletedSuccessfully, "it waits for the push of another data directory");
     }
 
     public void Dispose()
