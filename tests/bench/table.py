@@ -10,7 +10,7 @@ NAMES = {
     "shbackup-age": "the same, with age",
     "shbackup-small": "the same on a tenth of the data",
     "pg_restore-j2": "`pg_restore -j2`, local uncompressed custom dump",
-    "shbackup-restore": "`shbackup restore --jobs 2`, loading",
+    "shbackup-restore": "`shbackup restore --latest --jobs 2`, loading",
     "shbackup-restore-whole": "the same with ANALYZE and comparison",
     "pgbackrest-one": "pgBackRest, zst 3, one cold segment",
     "shbackup-one": "`wal-archive push`, one cold segment",

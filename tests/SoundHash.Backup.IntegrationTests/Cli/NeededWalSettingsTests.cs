@@ -16,11 +16,13 @@ public sealed class NeededWalSettingsTests(BackedUpCluster site) : IClassFixture
     private const string Seals =
         "BACKUP_ENCRYPTION_ENABLED BACKUP_ENCRYPTION_METHOD BACKUP_ENCRYPTION_KEY BACKUP_COMPRESSION BACKUP_COMPRESSION_LEVEL ";
 
+    private const string Retention =
+        "BACKUP_RETENTION_DAYS BACKUP_RETENTION_STANDARD_DAYS BACKUP_RETENTION_EXTENDED_DAYS BACKUP_RETENTION_ARCHIVE_DAYS ";
+
     private const string MakesSets =
-        Server + Sets + Archives + Seals +
+        Server + Sets + Archives + Seals + Retention +
         "BACKUP_STATE_DIR BACKUP_JOBS BACKUP_RATE_LIMIT PG_BIN_DIR BACKUP_LOCAL_ENABLED BACKUP_S3_ENABLED BACKUP_GCS_ENABLED " +
-        "BACKUP_CROSS_REGION_ENABLED BACKUP_REQUIRED_COPIES BACKUP_RETENTION_DAYS BACKUP_RETENTION_STANDARD_DAYS " +
-        "BACKUP_RETENTION_EXTENDED_DAYS BACKUP_RETENTION_ARCHIVE_DAYS ";
+        "BACKUP_CROSS_REGION_ENABLED BACKUP_REQUIRED_COPIES ";
 
     /// <summary>What each verb needs; a word in capitals without underscore stands for something of the site.</summary>
     public static TheoryData<string, string> Verbs => new()
@@ -31,7 +33,7 @@ public sealed class NeededWalSettingsTests(BackedUpCluster site) : IClassFixture
         { "wal-archive status", Server + Sets + Wal },
         { "wal-archive verify", Sets + Wal + "BACKUP_JOBS BACKUP_RATE_LIMIT" },
         { "wal-archive verify --repair", Sets + Wal + Seals + "BACKUP_STATE_DIR BACKUP_GROUP BACKUP_JOBS BACKUP_RATE_LIMIT" },
-        { "wal-archive cleanup", Sets + Wal + "BACKUP_STATE_DIR BACKUP_GROUP BACKUP_JOBS BACKUP_RATE_LIMIT" },
+        { "wal-archive cleanup", Sets + Wal + Retention + "BACKUP_STATE_DIR BACKUP_GROUP BACKUP_JOBS BACKUP_RATE_LIMIT" },
         { "wal-archive generate-config", Server + Archives + "BACKUP_SPOOL_DIR" },
         { "wal-archive receive --slot none --drop-slot", Server + Sets + Archives + Seals + "BACKUP_SPOOL_DIR BACKUP_JOBS" },
         { "backup --kind physical", MakesSets + "BACKUP_HOOK_PRE_BACKUP BACKUP_HOOK_POST_BACKUP " },

@@ -131,9 +131,11 @@ public sealed class PushAheadTests(ArchivedCluster cluster) : IClassFixture<Arch
     {
         await using var waiting = await WaitingSegments.OfAsync(cluster, 2);
         await waiting.HoldAsync();
+        await waiting.ReadyAsync(waiting.Segments[0]);
         var first = waiting.StartPush(waiting.Segments[0]);
         await waiting.HeldAsync(1);
 
+        await waiting.ReadyAsync(waiting.Segments[1]);
         var second = waiting.StartPush(waiting.Segments[1]);
         await waiting.IsAtLockAsync(second);
         Assert.Equal(1, waiting.Held);

@@ -42,6 +42,7 @@ public sealed class PushInterruptionTests(ArchivedCluster cluster) : IClassFixtu
     {
         await using var waiting = await WaitingSegments.OfAsync(cluster, 1);
         await waiting.HoldAsync();
+        await waiting.ReadyAsync(waiting.Segments[0]);
         var push = waiting.StartPush(waiting.Segments[0]);
         await waiting.HeldAsync(1);
 

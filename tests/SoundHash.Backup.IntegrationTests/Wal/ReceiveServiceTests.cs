@@ -25,9 +25,10 @@ public sealed partial class ReceiveServiceTests(ReceivingCluster cluster) : ICla
             [$"NOTIFY_SOCKET={(isAbstract ? "@" : string.Empty)}{name}", "WATCHDOG_USEC=1000000"],
             ["wal-archive", "receive", "--env-file", cluster.EnvFile]);
         await using var receiver = new Receiver(process);
-        await receiver.StreamsAsync();
 
+        // Read from the beginning: who tells the watchdog waits when there is no room for it.
         await UntilAsync(socket, "READY=1");
+        await receiver.StreamsAsync();
         await UntilAsync(socket, "WATCHDOG=1");
         await UntilAsync(socket, "WATCHDOG=1");
         Assert.Equal(0, await receiver.EndAsync("TERM"));
@@ -54,6 +55,7 @@ public sealed partial class ReceiveServiceTests(ReceivingCluster cluster) : ICla
         // Nothing yet where it was said before the commit, or in its second.
         await UntilAsync(socket, static said => Behind().Match(said) is { Success: true } behind
             && behind.Groups["bytes"].Value != "0" && behind.Groups["seconds"].Value != "0");
+        Assert.Equal(0, await receiver.EndAsync());
     }
 
     [Fact]

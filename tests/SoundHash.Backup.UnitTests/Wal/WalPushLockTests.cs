@@ -24,10 +24,11 @@ public sealed class WalPushLockTests : IDisposable
     {
         Directory.CreateDirectory(_data["global"]);
         Directory.CreateDirectory(_data["pg_wal/archive_status"]);
-        var control = new byte[8];
+        var control = new byte[8192];
         BinaryPrimitives.WriteUInt64LittleEndian(control, TestWal.System);
         File.WriteAllBytes(_data[ControlFile.RelativePath], control);
         File.WriteAllBytes(_data[$"pg_wal/{_segment.Name}"], TestWal.Bytes(_segment));
+        File.WriteAllBytes(_data[$"pg_wal/archive_status/{_segment.Name}.ready"], []);
     }
 
     [Fact(Timeout = HangLimit)]

@@ -1,6 +1,6 @@
 using Serilog.Core;
-using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Pipelines;
+using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
 using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage;
