@@ -51,6 +51,12 @@ public sealed class TemplateTests(TemplatesCluster cluster, EmptyCluster target)
         Assert.Equal("mark it as a template", plan.GetProperty("plans")[0].GetProperty("steps").EnumerateArray().Last().GetString());
         Assert.Equal("True", await IsTemplateAsync(guarded));
         Assert.Equal("1", await target.TextAsync(guarded, "SELECT x FROM precious"));
+        // Other tests take all databases there are.
+        foreach (var server in (PostgresCluster[])[cluster, target])
+        {
+            await server.ExecuteAsync("postgres", $"ALTER DATABASE {guarded} IS_TEMPLATE false");
+            await server.ExecuteAsync("postgres", $"DROP DATABASE {guarded} WITH (FORCE)");
+        }
     }
 
     [Fact]
