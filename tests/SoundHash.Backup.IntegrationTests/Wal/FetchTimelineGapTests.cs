@@ -21,7 +21,7 @@ public sealed class FetchTimelineGapTests(ArchivedCluster cluster) : IClassFixtu
         await promoted.ExecuteAsync("INSERT INTO tick SELECT clock_timestamp(); SELECT pg_switch_wal()");
         var archive = await cluster.ArchiveOfClusterAsync();
         await Eventually.TrueAsync(
-            () => Directory.Exists(Path.Combine(archive, "00000002")) && Directory.GetFiles(Path.Combine(archive, "00000002"), "*.sha256").Length > 0,
+            () => Directory.Exists(Path.Combine(archive, "00000002")) && Directory.GetFiles(Path.Combine(archive, "00000002")).Any(static p => Path.GetFileName(p).Length == 24),
             "a segment of the new timeline is archived");
         Move(archive, missing, "gone");
 
