@@ -33,7 +33,7 @@ public sealed class NeededWalSettingsTests(BackedUpCluster site) : IClassFixture
         { "wal-archive status", Server + Sets + Wal },
         { "wal-archive verify", Sets + Wal + "BACKUP_JOBS BACKUP_RATE_LIMIT" },
         { "wal-archive verify --repair", Sets + Wal + Seals + "BACKUP_STATE_DIR BACKUP_GROUP BACKUP_JOBS BACKUP_RATE_LIMIT" },
-        { "wal-archive cleanup", Sets + Wal + Retention + "BACKUP_STATE_DIR BACKUP_GROUP BACKUP_JOBS BACKUP_RATE_LIMIT" },
+        { "wal-archive cleanup", Sets + Wal + "BACKUP_RETENTION_DAYS BACKUP_RETENTION_STANDARD_DAYS BACKUP_STATE_DIR BACKUP_GROUP BACKUP_JOBS BACKUP_RATE_LIMIT" },
         { "wal-archive generate-config", Server + Archives + "BACKUP_SPOOL_DIR" },
         { "wal-archive receive --slot none --drop-slot", Server + Sets + Archives + Seals + "BACKUP_SPOOL_DIR BACKUP_JOBS" },
         { "backup --kind physical", MakesSets + "BACKUP_HOOK_PRE_BACKUP BACKUP_HOOK_POST_BACKUP " },

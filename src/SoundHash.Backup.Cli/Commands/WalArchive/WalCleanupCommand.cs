@@ -46,14 +46,13 @@ internal sealed class WalCleanupCommand : VerbCommand
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = cli.Meter(settings);
         // As long as base backups stay in any case (RetentionPolicy), recovery is to be possible.
-        var retention = RetentionConfiguration.Read(settings);
+        var days = parse.GetValue(_days) ?? RetentionConfiguration.ReadStandard(settings);
         settings.ThrowIfInvalid();
 
         using var held = await own.LockAsync(cli, cancel);
         var sets = RepositoryAccess.OpenForReading(own.Repository);
         var cleanup = new WalCleanup(
             sets, RepositoryAccess.OpenWal(own.Wal), new SetVerifier(sets, cli.Launcher, meter), own.Providers, jobs, cli.Time, cli.Log);
-        var days = parse.GetValue(_days) ?? retention.Standard;
         var dryRun = parse.GetValue(_dryRun);
         IReadOnlyList<WalCleanupResult> results;
         await using (new ProgressReporter(cli, "verify", meter, static () => 0))
