@@ -97,7 +97,9 @@ public class ArchivingCluster : PostgresCluster
         await Eventually.TrueAsync(
             async () =>
             {
-                if (!condition() && string.CompareOrdinal(await TextAsync("postgres", "SELECT last_archived_wal FROM pg_stat_archiver"), segment) >= 0)
+                // Null, which is before every text, until the first segment of this cluster is archived.
+                var archived = await TextAsync("postgres", "SELECT last_archived_wal FROM pg_stat_archiver") ?? string.Empty;
+                if (!condition() && string.CompareOrdinal(archived, segment) >= 0)
                 {
                     segment = await SwitchWalAsync();
                 }

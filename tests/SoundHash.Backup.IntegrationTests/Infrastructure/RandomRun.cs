@@ -65,6 +65,7 @@ public sealed class RandomRun
     /// <inheritdoc/>
     public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"SHBACKUP_TEST_SEED={Seed}");
 
-    private static int? NumberOf(string name) =>
+    /// <summary>What a switch of the environment says; null without it.</summary>
+    public static int? NumberOf(string name) =>
         Environment.GetEnvironmentVariable(name) is { Length: > 0 } text ? int.Parse(text, CultureInfo.InvariantCulture) : null;
 }
