@@ -11,6 +11,16 @@ public static class PostgresPrograms
     /// <summary>Its major version, as Debian's directory names it.</summary>
     public static int Major { get; } = int.Parse(Path.GetFileName(Path.GetDirectoryName(Directory))!, CultureInfo.InvariantCulture);
 
+    /// <summary>A directory for PG_BIN_DIR with a script in the place of one program.</summary>
+    public static async Task<TempFolder> WithOwnAsync(string program, string script)
+    {
+        var folder = new TempFolder("bin");
+        await Command.ShellAsync($"ln -s {Directory}/* '{folder.Path}'; rm '{folder[program]}'");
+        await File.WriteAllTextAsync(folder[program], script);
+        await Command.ShellAsync($"chmod 755 '{folder.Path}' '{folder[program]}'");
+        return folder;
+    }
+
     /// <summary>SQL that lets a role read all tables that are made after it in the same database.</summary>
     public static string LetRead(string role) => Major >= 14
         ? $"GRANT pg_read_all_data TO {role}"

@@ -3,7 +3,7 @@ using SoundHash.Backup.IntegrationTests.Infrastructure;
 
 namespace SoundHash.Backup.IntegrationTests.Wal;
 
-/// <summary>pg_upgrade and initdb make a new system identifier: same place, same settings, same archive, another cluster.</summary>
+/// <summary>pg_upgrade makes a new system identifier: same place, same settings, same archive, another cluster.</summary>
 public sealed class NewSystemTests
 {
     private static readonly string Drop =
@@ -20,11 +20,13 @@ public sealed class NewSystemTests
         var old = await cluster.ArchiveOfClusterAsync();
         // Its end archives what it wrote last.
         await RestoredServer.StopAsync(cluster.DataDirectory, "fast");
-        var before = await SumsAsync(old);
         var spool = Directory.GetDirectories(cluster.Spool).Single();
-        await InitializeAgainAsync(cluster);
+        await UpgradeAsync(cluster);
+        // The old server ran in between, in another place, and archived that.
+        var before = await SumsAsync(old);
+        await StartAgainAsync(cluster);
 
-        // The configuration came along, as with pg_upgrade: its archive_command looks into the old cluster's spool.
+        // The configuration came along: its archive_command looks into the old cluster's spool.
         var first = await cluster.SwitchWalAsync();
         foreach (var name in (string[])[first, $"{first[..23]}2", $"{first[..23]}3", $"{first[..23]}4"])
         {
@@ -45,7 +47,7 @@ public sealed class NewSystemTests
             Assert.True(Directory.GetFiles(own, name, SearchOption.AllDirectories).Length == 1, $"{name} was acknowledged and is not archived");
         }
 
-        Assert.Equal(2, Directory.GetDirectories(cluster.Spool).Length);
+        Assert.Equal(3, Directory.GetDirectories(cluster.Spool).Length);
         (await cluster.RunAsync(physical)).Expect(3).Says("--new-system");
         var newSet = await BackupAsync(cluster, [.. physical, "--new-system"]);
         await cluster.ArchivedAsync(await cluster.SwitchWalAsync());
@@ -89,15 +91,20 @@ public sealed class NewSystemTests
         return document.RootElement.GetProperty("databases")[0].GetProperty("set").GetProperty("id").GetString()!;
     }
 
-    // In the same place, with the old one's configuration.
-    private static async Task InitializeAgainAsync(PostgresCluster cluster) => await Command.ShellAsync(
+    // In the same place, with the old one's configuration, as after the upgrade to a new major version; pg_upgrade takes its own as well.
+    private static async Task UpgradeAsync(PostgresCluster cluster) => await Command.ShellAsync(
         $$"""
         mv '{{cluster.DataDirectory}}' '{{cluster.DataDirectory}}.old'
         {{Drop}} {{PostgresPrograms.Directory}}/initdb -D '{{cluster.DataDirectory}}' -U postgres -A trust --locale=C.UTF-8 -E UTF8 --no-sync >/dev/null
+        cd '{{cluster.Host}}'
+        {{Drop}} {{PostgresPrograms.Directory}}/pg_upgrade -U postgres -s '{{cluster.Host}}' -b {{PostgresPrograms.Directory}} -B {{PostgresPrograms.Directory}} \
+          -d '{{cluster.DataDirectory}}.old' -D '{{cluster.DataDirectory}}' >upgrade.log || { cat upgrade.log >&2; exit 1; }
         cp -p '{{cluster.DataDirectory}}.old/postgresql.conf' '{{cluster.DataDirectory}}.old/postgresql.auto.conf' '{{cluster.DataDirectory}}'
-        {{Drop}} {{PostgresPrograms.Directory}}/pg_ctl -D '{{cluster.DataDirectory}}' -l '{{cluster.LogFile}}.again' -w -s start
         """,
         directory: "/");
+
+    private static async Task StartAgainAsync(PostgresCluster cluster) => await Command.ShellAsync(
+        $"{Drop} {PostgresPrograms.Directory}/pg_ctl -D '{cluster.DataDirectory}' -l '{cluster.LogFile}.again' -w -s start", directory: "/");
 
     private static async Task<string> SumsAsync(string folder) =>
         (await Command.ShellAsync("cd \"$FOLDER\"; find . -type f -exec sha256sum {} + | sort", new Dictionary<string, string?> { ["FOLDER"] = folder })).Output;

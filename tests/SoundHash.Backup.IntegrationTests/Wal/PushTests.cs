@@ -79,12 +79,12 @@ public sealed class PushTests(ArchivedCluster cluster) : IClassFixture<ArchivedC
     public async Task A_name_that_is_no_WAL_file_is_refused_before_it_becomes_a_path(string name)
     {
         var segment = await cluster.SwitchWalAsync();
-        var before = Directory.GetFileSystemEntries(cluster.Site, "*", SearchOption.AllDirectories).Length;
+        await cluster.ArchivedAsync(segment);
+        var before = Directory.GetFileSystemEntries(cluster.Site, "*", SearchOption.AllDirectories);
 
         (await cluster.RunAsync("wal-archive", "push", $"pg_wal/{segment}", name, "--env-file", cluster.EnvFile)).Expect(2).Says("no name of a WAL file");
 
-        await cluster.ArchivedAsync(segment);
-        Assert.True(Directory.GetFileSystemEntries(cluster.Site, "*", SearchOption.AllDirectories).Length >= before);
+        Assert.Empty(Directory.GetFileSystemEntries(cluster.Site, "*", SearchOption.AllDirectories).Except(before));
         Assert.False(File.Exists(Path.Combine(cluster.Site, "x")));
     }
 

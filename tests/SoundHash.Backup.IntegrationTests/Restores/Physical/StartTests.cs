@@ -89,11 +89,12 @@ public sealed class StartTests(SettledLostCluster cluster) : IClassFixture<Settl
     public async Task Settings_that_override_those_of_the_restore_are_named_and_no_success()
     {
         await using var restored = await RestoredServer.PlaceAsync();
-        using var programs = new TempFolder("bin");
-        await Command.ShellAsync(
+        using var programs = await PostgresPrograms.WithOwnAsync(
+            "pg_ctl",
             $"""
-            chmod 755 '{programs.Path}'; ln -s {PostgresPrograms.Directory}/* '{programs.Path}'; rm '{programs["pg_ctl"]}'
-            printf '#!/bin/sh\nexec {PostgresPrograms.Directory}/pg_ctl "$@" -o "-c recovery_target_inclusive=off"\n' > '{programs["pg_ctl"]}'; chmod 755 '{programs["pg_ctl"]}'
+            #!/bin/sh
+            exec {PostgresPrograms.Directory}/pg_ctl "$@" -o "-c recovery_target_inclusive=off"
+
             """);
         string[] arguments = ["restore", "--target-dir", restored.Data, "--env-file", cluster.EnvFile, "--start", "--to-xid", cluster.ThirdXid];
 
