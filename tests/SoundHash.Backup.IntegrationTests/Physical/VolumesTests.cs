@@ -44,7 +44,7 @@ public sealed class VolumesTests(ScriptArchivingCluster cluster) : IClassFixture
         using var work = cluster.Workspace();
         var id = await work.BackupPhysicalAsync();
         await using var place = await RestoredServer.PlaceAsync();
-        work.Set("BACKUP_RATE_LIMIT", "4M");
+        work.Set("BACKUP_RATE_LIMIT", "1M");
 
         await SideBySideAsync(work.Start(PhysicalProbe.Arguments), cluster.DataDirectory);
         await SideBySideAsync(work.Start("restore", "--target-dir", place.Data, "--jobs", "2"), Path.Combine(work.SetFolder(id), "volume-"));

@@ -56,7 +56,7 @@ internal static partial class DataFiles
     /// <summary>Sets mode and owner of a file that is there; a link in its place is an error.</summary>
     public static void Take(string path, UnixFileMode mode, DataOwner? owner)
     {
-        using var file = Open(path, NoFollow | CloseOnExec, 0);
+        using var file = Open(path, LocalFiles.NoFollow | CloseOnExec, 0);
         if (file.IsInvalid)
         {
             throw Failed("take", path);
@@ -68,9 +68,6 @@ internal static partial class DataFiles
             GiveTo(file, path, to);
         }
     }
-
-    // O_NOFOLLOW differs between platforms.
-    private static int NoFollow => RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x8000 : 0x20000;
 
     public static void GiveTo(SafeFileHandle file, string path, DataOwner owner)
     {

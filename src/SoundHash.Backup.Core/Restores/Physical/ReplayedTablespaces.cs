@@ -67,9 +67,11 @@ internal sealed class ReplayedTablespaces(WalScan scan, PhysicalContents content
     {
         try
         {
-            return ControlFile.Read(data).SystemIdentifier == system;
+            // Whoever has the directory could hold us by a pipe in the file's place.
+            return LocalFiles.Look(Path.Combine(data, ControlFile.RelativePath), follow: true)?.Kind == FileKind.File
+                && ControlFile.Read(data).SystemIdentifier == system;
         }
-        catch (BackupException)
+        catch (Exception e) when (e is BackupException or IOException)
         {
             // Of another user, who has no tablespace that ours could write to; or there is none.
             return false;

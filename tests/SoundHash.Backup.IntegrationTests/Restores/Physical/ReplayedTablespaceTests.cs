@@ -28,4 +28,23 @@ public sealed class ReplayedTablespaceTests(ArchivedCluster cluster) : IClassFix
         (await cluster.RunAsync([.. restore, "--backup", second, "--tablespace", $"later={restored.Folder}/space"])).Expect(0);
         Assert.Equal("1", await cluster.TextAsync("postgres", "SELECT count(*)::text FROM inside"));
     }
+
+    // Its owner, whoever that is, decides what stands there.
+    [Fact]
+    public async Task A_pipe_in_the_place_of_another_servers_control_file_holds_no_restore()
+    {
+        HistoryCluster.Id(await cluster.RunAsync("backup", "--kind", "physical", "--env-file", cluster.EnvFile, "--json"));
+        using var theirs = new TempFolder("theirs");
+        await Command.ShellAsync($"mkdir '{theirs["global"]}'; mkfifo '{theirs["global/pg_control"]}'; cp /bin/sleep '{theirs["postgres"]}'");
+        await ArchivingCluster.GiveToPostgresAsync(theirs.Path);
+        using var server = Command.Start(theirs["postgres"], ["600"], null, theirs.Path);
+        try
+        {
+            (await cluster.RunAsync("restore", "--target-dir", theirs["new"], "--to-immediate", "--plan", "--env-file", cluster.EnvFile)).Expect(0);
+        }
+        finally
+        {
+            server.Kill();
+        }
+    }
 }
