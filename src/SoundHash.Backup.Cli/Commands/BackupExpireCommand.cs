@@ -15,7 +15,7 @@ internal sealed class BackupExpireCommand : VerbCommand
     public BackupExpireCommand(CommonOptions common)
         : base(
             "expire",
-            "Remove sets that are past their tier's time; never the newest good one, which is read back first, never a pinned one",
+            "Remove sets that are past their tier's time; never the newest good one of a database, nor the base backup that the recovery window begins with, which are read back first, never a pinned one",
             common) => Options.Add(_dryRun);
 
     public override IReadOnlyList<string> Examples { get; } = ["shbackup backup expire --dry-run", "shbackup backup expire"];

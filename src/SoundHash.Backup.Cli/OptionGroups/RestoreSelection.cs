@@ -30,7 +30,7 @@ internal sealed class RestoreSelection
         HelpName = "DATABASE",
     };
 
-    private readonly Option<bool> _all = new("--all-databases") { Description = "With --latest: the newest set of every database" };
+    private readonly Option<bool> _all = new("--all-databases") { Description = "With --latest: the newest set of every database but template1" };
 
     public bool List(ParseResult parse) => parse.GetValue(_list);
 

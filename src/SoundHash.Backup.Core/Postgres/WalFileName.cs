@@ -30,6 +30,10 @@ public sealed partial record WalFileName(string Name, WalFileKind Kind)
     /// <summary>The timeline as a number.</summary>
     public uint TimelineNumber => Convert.ToUInt32(Timeline, 16);
 
+    /// <summary>True when what this one belongs to comes after a segment on the segment's own timeline.</summary>
+    public bool IsLaterThan(WalFileName segment) =>
+        Kind != WalFileKind.TimelineHistory && Timeline == segment.Timeline && string.CompareOrdinal(Name[..24], segment.Name) > 0;
+
     /// <summary>Reads a name.</summary>
     /// <exception cref="BackupException">PostgreSQL has no such file.</exception>
     public static WalFileName Parse(string name) => TryParse(name) ?? throw new BackupException(

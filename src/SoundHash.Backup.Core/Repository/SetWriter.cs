@@ -142,7 +142,7 @@ public sealed class SetWriter : IAsyncDisposable
 
     /// <summary>
     /// Says from which position on the set will need WAL, or <see cref="IntentRecord.NoWal"/>: until then a clean-up of the WAL
-    /// archive waits for the set to be done.
+    /// archive removes nothing.
     /// </summary>
     public Task SayWalFromAsync(string walFrom, CancellationToken cancel)
     {

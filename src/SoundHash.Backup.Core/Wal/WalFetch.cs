@@ -112,7 +112,7 @@ public sealed class WalFetch(
     {
         if (name.Kind == WalFileKind.Segment
             && WalHeader.TryRead(first) is var header
-            && (header is null || header.SystemIdentifier != archive.SystemIdentifier
+            && (header is null || header.SystemIdentifier != archive.SystemIdentifier || !WalSegment.IsSize(header.SegmentBytes)
                 || !WalSegment.TryParse(name.Name, (int)header.SegmentBytes, out var segment) || segment.Start != header.Start))
         {
             throw new BackupException(

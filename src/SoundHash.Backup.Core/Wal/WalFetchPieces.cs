@@ -95,10 +95,9 @@ public sealed class WalFetchPieces(
 
     private async Task<bool> IsFollowedAsync(WalFileName name, CancellationToken cancel)
     {
-        bool IsLater(WalFileName other) => other.Timeline == name.Timeline && string.CompareOrdinal(other.Name[..24], name.Name) > 0;
         await foreach (var piece in _pieces.ListAsync(null, cancel))
         {
-            if (IsLater(piece.Segment))
+            if (piece.Segment.IsLaterThan(name))
             {
                 return true;
             }
@@ -106,7 +105,7 @@ public sealed class WalFetchPieces(
 
         await foreach (var entry in archive.ListAsync(name.TimelineNumber, cancel))
         {
-            if (entry.Name.Kind is WalFileKind.Segment or WalFileKind.Partial && IsLater(entry.Name))
+            if (entry.Name.Kind is WalFileKind.Segment or WalFileKind.Partial && entry.Name.IsLaterThan(name))
             {
                 return true;
             }

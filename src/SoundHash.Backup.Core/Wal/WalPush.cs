@@ -201,9 +201,10 @@ public sealed class WalPush(IObjectStore store, Seal seal, WalPushSettings setti
         {
             return File.Exists(path) ? TimelineHistory.Parse(timeline, await File.ReadAllTextAsync(path, cancel)) : null;
         }
-        catch (Exception e) when (e is IOException or FormatException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or FormatException)
         {
-            throw new BackupException(ErrorKind.Verification, $"{path} can't be read: {e.Message}", inner: e);
+            throw new BackupException(
+                ErrorKind.Verification, $"{path} can't be read: {e.Message}", "see what is in that file; copy it from the archive or from another server", e);
         }
     }
 }

@@ -68,7 +68,7 @@ internal sealed record WalSegmentLog(WalHeader Header, long End, long Unproven, 
 
     /// <summary>True when a file of a segment's name is that segment, and not one that waits to be used again under it.</summary>
     public bool Is(WalFileName name, ulong systemIdentifier) =>
-        Header.SystemIdentifier == systemIdentifier
+        Header.SystemIdentifier == systemIdentifier && WalSegment.IsSize(Header.SegmentBytes)
         && WalSegment.TryParse(name.Name, (int)Header.SegmentBytes, out var segment)
         && segment.Start == Header.Start && Header.Timeline <= segment.Timeline;
 

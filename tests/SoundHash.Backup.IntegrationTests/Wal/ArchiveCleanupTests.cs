@@ -57,6 +57,31 @@ public sealed class ArchiveCleanupTests : IAsyncLifetime
         Assert.False(File.Exists(Path.Combine(_site.Folder, _site.Segments[0])));
     }
 
+    [Fact]
+    public async Task Beside_a_physical_backup_that_runs_what_is_older_than_its_start_is_removed()
+    {
+        await HandMadeSet.AddAsync(_site.Cluster, "second", SetEditor.Now.AddDays(-40));
+        await ReDateAsync("base", SetEditor.Now.AddDays(-35));
+        await _site.Cluster.ArchivedAsync(await _site.Cluster.SwitchWalAsync());
+        MakeOld(static _ => true);
+        using var backup = ArchivingCluster.StartIn(
+            _site.Cluster.DataDirectory,
+            ["BACKUP_RATE_LIMIT=1M"],
+            [Workspace.Executable, "backup", "--kind", "physical", "--env-file", _site.Cluster.EnvFile]);
+        await Eventually.TrueAsync(
+            () => Directory.GetFiles(Path.Combine(_site.Cluster.Site, "backups"), "intent.json", SearchOption.AllDirectories)
+                .Any(static f => File.ReadAllText(f).Contains("\"walFrom\"", StringComparison.Ordinal)),
+            "the backup says what it needs");
+
+        (await _site.RunAsync("cleanup", "--retention-days", "30")).Expect(0);
+
+        Assert.False(backup.HasExited, "the backup ended before the clean-up did");
+        Assert.True(File.Exists(Path.Combine(_site.Folder, _site.First)));
+        Assert.False(File.Exists(Path.Combine(_site.Folder, _site.Segments[0])));
+        backup.Kill();
+        await Command.FinishAsync(backup);
+    }
+
     private void MakeOld(Func<string, bool> which)
     {
         foreach (var path in Directory.GetFiles(_site.Folder).Where(p => which(Path.GetFileName(p))))

@@ -13,7 +13,7 @@ namespace SoundHash.Backup.Cli.Commands.WalArchive;
 internal sealed class WalCleanupCommand : VerbCommand
 {
     private readonly Option<int?> _days = WholeNumber.Option(
-        "--retention-days", "N", "Recovery must be possible to every moment of the last N days (default: BACKUP_RETENTION_DAYS, 30)");
+        "--retention-days", "N", "Recovery must be possible to every moment of the last N days (default: the days of tier standard)");
 
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Show what would be removed; remove nothing" };
 

@@ -24,7 +24,7 @@ internal sealed class WalVerifyCommand : VerbCommand
     private readonly Option<int?> _jobs = WholeNumber.Jobs("Segments at once");
 
     public WalVerifyCommand(CommonOptions common)
-        : base("verify", "Look for gaps from the oldest base backup to now, and read all of it back", common)
+        : base("verify", "Look for gaps from the oldest base backup to now, and read back what recovery from it needs", common)
     {
         Options.Add(_repair);
         Options.Add(_pgData);

@@ -32,6 +32,7 @@ internal sealed class LocalCopy(
         var outside = await new OutsideFiles(session, facts, log).ReadAsync(directory, cancel);
         var names = await TablespaceNamesAsync(cancel);
         var mode = await BackupMode.StartAsync(session, set.Id, log, cancel);
+        await set.SayWalFromAsync(mode.Start.ToString(), cancel);
         if (await ServersDirectory.DoubtAsync(session, directory, mode.Start, time, cancel) is { } doubt)
         {
             throw new BackupException(

@@ -66,9 +66,7 @@ public sealed class WalPieces(IObjectStore store, ulong systemIdentifier)
         // As wal-archive fetch gives them: only where nothing comes after the segment, and up to where another timeline left its own.
         var name = WalFileName.Parse(next.Name);
         var segments = await SegmentsAsync(cancel);
-        bool IsLater(WalFileName other) => other.Timeline == name.Timeline && string.CompareOrdinal(other.Name[..name.Name.Length], name.Name) > 0;
-        if (segments.FirstOrDefault(e => e.Name == name) is not { } entry || segments.Any(e => IsLater(e.Name))
-            || index.Entries.Any(e => e.Name.Kind == WalFileKind.Partial && IsLater(e.Name)))
+        if (segments.FirstOrDefault(e => e.Name == name) is not { } entry || IsFollowed(name, index, segments.Select(static e => e.Name)))
         {
             return null;
         }
@@ -77,11 +75,19 @@ public sealed class WalPieces(IObjectStore store, ulong systemIdentifier)
         return bytes >= WalHeader.Bytes ? (new Lsn(end.Value + (ulong)bytes), entry.Stored) : null;
     }
 
-    /// <summary>How many bytes of a segment its pieces hold without a gap, from its beginning on.</summary>
-    public async Task<long> EndAsync(WalFileName segment, CancellationToken cancel)
+    /// <summary>True where something later of a segment's timeline is there: then <c>wal-archive fetch</c> gives no pieces of it.</summary>
+    /// <param name="segment">The segment.</param>
+    /// <param name="index">What is archived.</param>
+    /// <param name="pieced">The segments that there are pieces of.</param>
+    public static bool IsFollowed(WalFileName segment, WalIndex index, IEnumerable<WalFileName> pieced) =>
+        index.Entries.Select(static e => e.Name).Where(static n => n.Kind is WalFileKind.Segment or WalFileKind.Partial)
+            .Concat(pieced).Any(n => n.IsLaterThan(segment));
+
+    /// <summary>How many bytes of a segment some of its pieces hold without a gap, from its beginning on.</summary>
+    public static long EndOf(IEnumerable<WalPiece> pieces)
     {
         var end = 0L;
-        foreach (var piece in await InOrderAsync(segment, cancel))
+        foreach (var piece in pieces.OrderBy(static p => p.From))
         {
             end = piece.From <= end ? Math.Max(end, piece.To) : end;
         }
@@ -89,20 +95,23 @@ public sealed class WalPieces(IObjectStore store, ulong systemIdentifier)
         return end;
     }
 
+    /// <summary>How many bytes of a segment its pieces hold without a gap, from its beginning on.</summary>
+    public async Task<long> EndAsync(WalFileName segment, CancellationToken cancel) => EndOf(await InOrderAsync(segment, cancel));
+
     /// <summary>As <see cref="EndAsync"/>, of pieces that have their sum; they survive a crash of the machine from then on, whoever wrote them.</summary>
     public async Task<long> ConfirmAsync(WalFileName segment, CancellationToken cancel)
     {
-        var end = 0L;
+        var confirmed = new List<WalPiece>();
         foreach (var piece in await InOrderAsync(segment, cancel))
         {
             var key = WalLayout.KeyOf(systemIdentifier, piece);
             if (await store.ConfirmAsync(key, cancel) is not null && await store.ConfirmAsync(key + WalLayout.SumSuffix, cancel) is not null)
             {
-                end = piece.From <= end ? Math.Max(end, piece.To) : end;
+                confirmed.Add(piece);
             }
         }
 
-        return end;
+        return EndOf(confirmed);
     }
 
     /// <summary>Stores a piece. When it returns, the piece is there, whole and durable.</summary>

@@ -6,8 +6,8 @@ using SoundHash.Backup.Storage;
 namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>
-/// How a file gets into the archive: its sum first, which reserves the name for this content, then its object. A sum without
-/// its object is of a run that was killed or is still writing. Two runs may compress or encrypt differently, so the stored hash
+/// How a file gets into the archive: its bytes under no name, then its sum, which takes the name for this content, then the object under
+/// that name. A sum without its object is of a run that was killed or is still writing. Two runs may compress or encrypt differently, so the stored hash
 /// is withdrawn until one object is in place.
 /// </summary>
 /// <param name="store">The store.</param>
@@ -16,23 +16,26 @@ namespace SoundHash.Backup.Repository.Archive;
 /// <param name="beforeCommit">Runs before anything counts; throws to stop that.</param>
 internal sealed class WalPut(IObjectStore store, WalSource source, string key, Action? beforeCommit)
 {
-    private WalSum? _first;
-    private WalSum? _sum;
+    /// <summary>The sum that was there before this run.</summary>
+    private WalSum? _before;
+
+    /// <summary>The sum as this run left it.</summary>
+    private WalSum? _own;
 
     /// <summary>Archives it. When it returns, the file is there, whole and durable.</summary>
     /// <exception cref="WalConflictException">The archive has other bytes under that name; nothing was touched.</exception>
     public async Task<WalPutResult> RunAsync(Seal seal, CancellationToken cancel)
     {
-        _first = await KnownAsync(cancel);
-        if (_first is not null && await store.ConfirmAsync(key, cancel) is not null)
+        _before = await KnownAsync(cancel);
+        if (_before is not null && await store.ConfirmAsync(key, cancel) is not null)
         {
             return WalPutResult.AlreadyThere;
         }
 
-        if (_first is null && await store.StatAsync(key, cancel) is not null)
+        if (_before is null && await store.StatAsync(key, cancel) is not null)
         {
             // Of a writer that was faster than we looked, or one whose sum was lost, which may hold anything.
-            _first = await KnownAsync(cancel) ?? throw WithoutSum(store, key);
+            _before = await KnownAsync(cancel) ?? throw WithoutSum(store, key);
         }
 
         string hash;
@@ -49,7 +52,7 @@ internal sealed class WalPut(IObjectStore store, WalSource source, string key, A
         {
             // Somebody archived it since we looked, and the sum is the same: so is the content. Where it was whose sum was here first,
             // that says the truth.
-            if (_first?.Stored is { } stored && _sum is { Stored: null } withdrawn && await StoredHashAsync(store, key, cancel) == stored)
+            if (_before?.Stored is { } stored && _own is { Stored: null } withdrawn && await StoredHashAsync(store, key, cancel) == stored)
             {
                 await RecordStoredAsync(withdrawn, stored, cancel);
             }
@@ -58,7 +61,7 @@ internal sealed class WalPut(IObjectStore store, WalSource source, string key, A
         }
 
         // It is archived: what is left to say of it is said also when we are to stop.
-        await RecordStoredAsync(_sum!, hash, CancellationToken.None);
+        await RecordStoredAsync(_own!, hash, CancellationToken.None);
         return WalPutResult.Stored;
     }
 
@@ -67,21 +70,21 @@ internal sealed class WalPut(IObjectStore store, WalSource source, string key, A
     {
         beforeCommit?.Invoke();
         var own = new WalSum(source.Sha256, hash);
-        if (_first is null)
+        if (_before is null)
         {
             try
             {
                 await own.WriteAsync(store, key, WriteMode.CreateNew, cancel);
-                _sum = own;
+                _own = own;
                 return;
             }
             catch (ObjectExistsException)
             {
-                _first = await KnownAsync(cancel) ?? throw WithoutSum(store, key);
+                _before = await KnownAsync(cancel) ?? throw WithoutSum(store, key);
             }
         }
 
-        _sum = await RecordStoredAsync(_first, _first.Stored == hash ? hash : null, cancel);
+        _own = await RecordStoredAsync(_before, _before.Stored == hash ? hash : null, cancel);
     }
 
     // The sum of the name, which is this file's, made durable; null when it has none.

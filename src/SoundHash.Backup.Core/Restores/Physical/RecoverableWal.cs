@@ -161,18 +161,7 @@ internal sealed class RecoverableWal(LoadedWal wal, IReadOnlyList<WalPiece> piec
     // As wal-archive fetch joins them: only where nothing comes after the segment.
     private long JoinedBytes(WalSegment segment)
     {
-        if (Index.Of(segment.Timeline).Any(s => s.Segment.Number > segment.Number)
-            || pieces.Any(p => p.Segment.TimelineNumber == segment.Timeline && string.CompareOrdinal(p.Segment.Name, segment.Name) > 0))
-        {
-            return 0;
-        }
-
-        var end = 0L;
-        foreach (var piece in pieces.Where(p => p.Segment.Name == segment.Name).OrderBy(static p => p.From))
-        {
-            end = piece.From <= end ? Math.Max(end, piece.To) : end;
-        }
-
-        return end;
+        var name = WalFileName.Parse(segment.Name);
+        return WalPieces.IsFollowed(name, Index, pieces.Select(static p => p.Segment)) ? 0 : WalPieces.EndOf(pieces.Where(p => p.Segment == name));
     }
 }
