@@ -68,8 +68,9 @@ internal sealed class BackupVerifyCommand : VerbCommand
         var deep = parse.GetValue(_deep);
         var verifier = new SetVerifier(store, cli.Launcher, meter);
         var providers = cli.Providers(encryption);
+        var consistency = new ConsistencyCheck(RepositoryAccess.OpenWal(wal), providers.For);
         var lacking = chosen.Exists(static m => m.Kind == SetKind.Physical)
-            ? await new ConsistencyCheck(RepositoryAccess.OpenWal(wal), providers.For).LackingAsync(catalogue, cancel)
+            ? await consistency.LackingAsync(catalogue, cancel)
             : new Dictionary<string, BackupException>();
         async Task<VerificationResult> VerifyAsync(Manifest manifest) => (deep, manifest.Kind) switch
         {
@@ -90,9 +91,8 @@ internal sealed class BackupVerifyCommand : VerbCommand
                         repository.StateDirectory, store, manifest.Id, reason => cli.Log.Debug("{Reason:l}", reason), cli.Time, cancel);
                     return await VerifyAsync(manifest);
                 });
-                results.Add(lacking.GetValueOrDefault(manifest.Id) is { } lack
-                    ? result with { Findings = [.. result.Findings, lack] }
-                    : result);
+                var ofWal = lacking.GetValueOrDefault(manifest.Id) is { } lack ? [lack] : await consistency.DamageAsync(manifest, meter, cancel);
+                results.Add(result with { Findings = [.. result.Findings, .. ofWal] });
                 cancel.ThrowIfCancellationRequested();
             }
         }

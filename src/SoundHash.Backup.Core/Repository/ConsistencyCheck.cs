@@ -1,6 +1,8 @@
 using System.Globalization;
 using SoundHash.Backup.Encryption;
 using SoundHash.Backup.Errors;
+using SoundHash.Backup.Pipelines;
+using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage;
 
@@ -31,6 +33,46 @@ public sealed class ConsistencyCheck(IObjectStore store, Func<EncryptionMethod, 
         }
 
         return lacking;
+    }
+
+    /// <summary>Reads the log that makes a base backup consistent to its end; a file whose form no sum knows is opened, and left where no key does.</summary>
+    /// <param name="set">A set that lacks nothing.</param>
+    /// <param name="meter">Measures the stored bytes; null for none.</param>
+    /// <param name="cancel">Cancels.</param>
+    /// <returns>What is not as it was archived; none where all of it is.</returns>
+    public async Task<IReadOnlyList<BackupException>> DamageAsync(Manifest set, TransferMeter? meter, CancellationToken cancel)
+    {
+        var damage = new List<BackupException>();
+        if (set.Physical is not { } facts || !ulong.TryParse(set.SystemIdentifier, NumberStyles.None, CultureInfo.InvariantCulture, out var system))
+        {
+            return damage;
+        }
+
+        var archive = new WalArchive(store, system);
+        for (var number = facts.FirstSegment.Number; number <= facts.LastSegment.Number; number++)
+        {
+            var name = WalFileName.Parse((facts.FirstSegment with { Number = number }).Name);
+            try
+            {
+                if (!await archive.IsStoredAsItWasAsync(name, meter, cancel) && await archive.OpenAsync(name, providers, cancel) is { } plain)
+                {
+                    await using (plain)
+                    {
+                        await StreamCopy.DrainAsync(plain, meter, cancel);
+                    }
+                }
+            }
+            catch (BackupException e) when (e.Kind != ErrorKind.Encryption)
+            {
+                damage.Add(new BackupException(
+                    e.Kind,
+                    $"set {set.Id} can't be made consistent: {e.Message}",
+                    "shbackup wal-archive verify --repair replaces what the server still has in pg_wal, else take a new physical backup",
+                    e));
+            }
+        }
+
+        return damage;
     }
 
     private BackupException? WhatLacks(CatalogueEntry set, WalIndex? index)

@@ -60,7 +60,8 @@ public sealed class Expiry(
             }
 
             log.Information("reading set {Id} ({MiB} MiB) back before older sets are removed", manifest.Id, manifest.StoredBytes >> 20);
-            checks[manifest.Id] = await verifier.VerifyStoredAsync(manifest, jobs, cancel);
+            var check = await verifier.VerifyStoredAsync(manifest, jobs, cancel);
+            checks[manifest.Id] = wal is null ? check : check with { Findings = [.. check.Findings, .. await wal.DamageAsync(manifest, null, cancel)] };
         }
     }
 

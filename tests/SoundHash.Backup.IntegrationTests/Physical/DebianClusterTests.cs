@@ -23,6 +23,7 @@ public sealed class DebianClusterTests
                 chmod 755 '{folder.Path}' '{work.Folder}'; mkdir -p '{archive}' '{folder.Path}/socket'; chown -R postgres: '{folder.Path}' '{work.Folder}'
                 pg_createcluster --datadir='{folder.Path}/data' --socketdir='{folder.Path}/socket' --start-conf=manual {Version} {name} -- --auth=trust --no-sync
                 etc=/etc/postgresql/{Version}/{name}
+                grep -q '^include_dir' $etc/postgresql.conf || echo "include_dir = 'conf.d'" >> $etc/postgresql.conf
                 mkdir -p $etc/conf.d; echo '# nothing is set here' > $etc/conf.d/empty.conf
                 printf '%s\n' "listen_addresses = ''" 'fsync = off' 'archive_mode = on' > $etc/conf.d/own.conf
                 echo "archive_command = 'd={archive}/\$(od -An -tu8 -N8 global/pg_control | tr -d \" \")/00000001; mkdir -p \$d && echo \"\$(sha256sum < %p | cut -c1-64)  %f\" > \$d/%f.sha256 && cp %p \$d/%f'" >> $etc/conf.d/own.conf

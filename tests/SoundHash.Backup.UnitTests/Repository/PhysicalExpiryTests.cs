@@ -86,6 +86,19 @@ public sealed class PhysicalExpiryTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task One_whose_log_was_damaged_since_it_was_archived_is_not_good_and_the_one_before_it_stays()
+    {
+        await AddAsync("good", 1, 300);
+        await AddAsync("damaged", 5, 200);
+        var path = Directory.GetFiles(_wal.Path, TestWal.Segment(1, 6).Name, SearchOption.AllDirectories).Single();
+        var bytes = await File.ReadAllBytesAsync(path, Cancel);
+        bytes[^1] ^= 1;
+        await File.WriteAllBytesAsync(path, bytes, Cancel);
+        await RunAsync();
+        Assert.Equal(["damaged", "good"], Sets());
+    }
+
+    [Fact]
     public async Task An_archive_that_is_not_there_makes_none_of_them_good_and_nothing_goes()
     {
         await AddAsync("older", 1, 300);

@@ -39,6 +39,14 @@ internal sealed class DataDirectoryRestore(
         {
             return (await RestoreAsync(writer, outside, owner, cancel), outside, owner);
         }
+        catch (Exception e) when (!_hasBegun && e is IOException or UnauthorizedAccessException)
+        {
+            throw new BackupException(
+                ErrorKind.Storage,
+                $"can't begin to restore into {ready.TargetDirectory}: {e.Message}",
+                $"check owner, mode and free space of it and of {Path.GetDirectoryName(ready.TargetDirectory)} (ls -ld, df), and restore again as before",
+                e);
+        }
         catch (Exception e) when (_hasBegun && e is BackupException or OperationCanceledException or IOException or UnauthorizedAccessException)
         {
             var (kind, message) = e switch
@@ -226,7 +234,7 @@ internal sealed class DataDirectoryRestore(
         var path = writer.PathOf(RecoverySettings.File);
         var old = File.Exists(path) ? File.ReadAllBytes(path) : [];
         File.Delete(path);
-        writer.Write(RecoverySettings.File, RecoverySettings.Rewrite(old, ready.Options, ready.RestoreCommand, ready.Chosen.Timeline));
+        writer.Write(RecoverySettings.File, RecoverySettings.Rewrite(old, ready));
         writer.Write(ready.Options.Standby is null ? "recovery.signal" : "standby.signal", []);
     }
 }

@@ -64,7 +64,7 @@ internal static class PhysicalSteps
         {
             next.Add(
                 "archiving is off in this copy (archive_mode = off in postgresql.auto.conf), so that it can't write into the archive of its "
-                + $"original; when it takes the original's place: ALTER SYSTEM SET archive_mode = 'on'; {Resets(options)}restart it, and take a new physical backup");
+                + $"original; when it takes the original's place: ALTER SYSTEM SET archive_mode = 'on'; {Resets(ready)}restart it, and take a new physical backup");
         }
 
         return next;
@@ -85,8 +85,9 @@ internal static class PhysicalSteps
     }
 
     // They are left where the target was, and would end the next recovery of this directory there.
-    private static string Resets(PhysicalRestoreOptions options) => string.Concat(
-        RecoverySettings.Make(options, string.Empty, 1).Where(static s => s.Name.StartsWith("recovery_target", StringComparison.Ordinal) && s.Value.Length > 0)
+    private static string Resets(PreparedRestore ready) => string.Concat(
+        RecoverySettings.Make(ready)
+            .Where(static s => s.Name == "recovery_prefetch" || (s.Name.StartsWith("recovery_target", StringComparison.Ordinal) && s.Value.Length > 0))
             .Select(static s => $"ALTER SYSTEM RESET {s.Name}; "));
 
     private static string Goal(PreparedRestore ready)

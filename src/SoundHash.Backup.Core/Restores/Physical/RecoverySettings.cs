@@ -14,6 +14,9 @@ internal static partial class RecoverySettings
     /// <summary>The file, in the data directory.</summary>
     public const string File = "postgresql.auto.conf";
 
+    // The first version that reads ahead in the WAL.
+    private const int LooksAhead = 15;
+
     private const string Mark = "# recovery settings of shbackup restore";
 
     // Of a kind that is not ours an old value would be a second target, or the wrong one: each is emptied. PostgreSQL applies them
@@ -23,22 +26,21 @@ internal static partial class RecoverySettings
 
     /// <summary>The new content of the file.</summary>
     /// <param name="old">Its content in the set.</param>
-    /// <param name="options">What was asked for.</param>
-    /// <param name="restoreCommand">restore_command.</param>
-    /// <param name="timeline">The timeline to follow.</param>
-    public static byte[] Rewrite(ReadOnlySpan<byte> old, PhysicalRestoreOptions options, string restoreCommand, uint timeline)
+    /// <param name="ready">What is to be restored.</param>
+    public static byte[] Rewrite(ReadOnlySpan<byte> old, PreparedRestore ready)
     {
         // Byte for byte what it was: its encoding is whatever the server had.
         var kept = Encoding.Latin1.GetString(old).Split('\n')
-            .Where(l => l.Length > 0 && l != Mark && !IsOld(l, options.KeepArchiving));
-        var lines = Make(options, restoreCommand, timeline).Select(static p => $"{p.Name} = {ConfText.Quote(p.Value)}");
+            .Where(l => l.Length > 0 && l != Mark && !IsOld(l, ready.Options.KeepArchiving));
+        var lines = Make(ready).Select(static p => $"{p.Name} = {ConfText.Quote(p.Value)}");
         var before = string.Concat(kept.Select(static l => $"{l}\n"));
         return [.. Encoding.Latin1.GetBytes(before), .. Encoding.UTF8.GetBytes($"{Mark}\n{string.Join('\n', lines)}\n")];
     }
 
     /// <summary>What PostgreSQL is told for one recovery.</summary>
-    public static IReadOnlyList<(string Name, string Value)> Make(PhysicalRestoreOptions options, string restoreCommand, uint timeline)
+    public static IReadOnlyList<(string Name, string Value)> Make(PreparedRestore ready)
     {
+        var options = ready.Options;
         var target = options.Target.Setting;
         var settings = new List<(string, string)>();
         if (!options.KeepArchiving)
@@ -46,7 +48,7 @@ internal static partial class RecoverySettings
             settings.Add(("archive_mode", "off"));
         }
 
-        settings.Add(("restore_command", restoreCommand));
+        settings.Add(("restore_command", ready.RestoreCommand));
         settings.AddRange(Targets.Where(t => t != target?.Name).Select(static t => (t, string.Empty)));
         if (target is { } own)
         {
@@ -69,7 +71,13 @@ internal static partial class RecoverySettings
         // A standby goes on to whatever timeline its primary will be on.
         settings.Add(("recovery_target_timeline", options is { Standby: not null, Timeline: null }
             ? "latest"
-            : timeline.ToString(CultureInfo.InvariantCulture)));
+            : ready.Chosen.Timeline.ToString(CultureInfo.InvariantCulture)));
+        if (ready.Chosen.Span.Beyond is not null && ready.Set.ServerMajor >= LooksAhead)
+        {
+            // Close to its target it would ask for the segment that is missing behind that.
+            settings.Add(("recovery_prefetch", "off"));
+        }
+
         if (options.Standby is { } primary)
         {
             settings.Add(("primary_conninfo", primary));

@@ -129,7 +129,7 @@ internal sealed class RecoveryWatch(PreparedRestore ready, RecoveringServer serv
                 isPortTaken
                     ? $"another server has its port: pg_ctl -D {ShellText.Word(ready.TargetDirectory)} -o '-p PORT' start, as the owner of its files, starts it on "
                         + "another one, as --port PORT would have"
-                    : $"see its log: {path}");
+                    : $"{(_news.CommandError is null ? string.Empty : "shbackup wal-archive verify says what of the archive is missing or damaged; ")}see its log: {path}");
         }
     }
 
@@ -204,14 +204,14 @@ internal sealed class RecoveryWatch(PreparedRestore ready, RecoveringServer serv
     // Whatever gives settings after postgresql.auto.conf, such as a pg_ctl of somebody's own, recovers to somewhere else.
     private async Task EnsureOwnSettingsAsync(CancellationToken cancel)
     {
-        var (options, chosen) = (ready.Options, ready.Chosen);
+        var options = ready.Options;
         if (options is { Standby: null, Target.Kind: not RecoveryTargetKind.End } && _news.StoppedAt is null)
         {
             throw new BackupException(
                 ErrorKind.Verification, $"its recovery never stopped at {options.Target}: do not use it", "see what gives it other settings than postgresql.auto.conf");
         }
 
-        var values = RecoverySettings.Make(options, ready.RestoreCommand, chosen.Timeline).Select(static s => $"({Literal(s.Name)}, {Literal(s.Value)})");
+        var values = RecoverySettings.Make(ready).Select(static s => $"({SqlText.Literal(s.Name)}, {SqlText.Literal(s.Value)})");
         var other = _news.IsShutDown ? null : await server.TryQueryAsync(
             "SELECT s.name || ' = ''' || s.setting || ''' (' || s.source || coalesce(', ' || s.sourcefile, '') || ')' FROM pg_catalog.pg_settings s "
             + $"JOIN (VALUES {string.Join(", ", values)}) AS ours (name, value) ON s.name = ours.name AND s.setting <> ours.value",
@@ -224,7 +224,4 @@ internal sealed class RecoveryWatch(PreparedRestore ready, RecoveringServer serv
                 $"see what overrides {ready.TargetDirectory}/{RecoverySettings.File}, and restore again");
         }
     }
-
-    private static string Literal(string text) =>
-        $"E'{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("'", "''", StringComparison.Ordinal)}'";
 }
