@@ -24,9 +24,12 @@ make_root() { # SUITE VERSION
   [ -d "$root" ] && return
   rm -rf "$root.part"
   debootstrap --variant=minbase --include=ca-certificates "$1" "$root.part" http://deb.debian.org/debian >"$folder/$1.log" 2>&1
-  chroot "$root.part" sh -c "export DEBIAN_FRONTEND=noninteractive
+  # What its packages run when they are installed wants to see processes.
+  mount -t proc proc "$root.part/proc"; mounted+=("$root.part/proc")
+  chroot "$root.part" sh -ec "export DEBIAN_FRONTEND=noninteractive
     mkdir -p /etc/postgresql-common && echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf
     apt-get -o Acquire::Check-Valid-Until=false update -q && apt-get install -y -q --no-install-recommends postgresql-$2 age gnupg zstd util-linux bsdutils procps strace openssh-client pgbouncer libicu-dev" >>"$folder/$1.log" 2>&1
+  unmount
   mv "$root.part" "$root"
 }
 
