@@ -132,6 +132,11 @@ internal sealed partial class PhysicalTarget
             return $"{needs.Name} is for physical restores, which need --target-dir DIR";
         }
 
+        if (Has(_port) && result.GetValue(_port) is < 1 or > 65535)
+        {
+            return "--port takes a number from 1 to 65535";
+        }
+
         if (targets.Count > 1)
         {
             return $"{string.Join(" and ", targets)} exclude each other";

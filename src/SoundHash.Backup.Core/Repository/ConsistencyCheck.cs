@@ -67,7 +67,7 @@ public sealed class ConsistencyCheck(IObjectStore store, Func<EncryptionMethod, 
                 damage.Add(new BackupException(
                     e.Kind,
                     $"set {set.Id} can't be made consistent: {e.Message}",
-                    "shbackup wal-archive verify --repair replaces what the server still has in pg_wal, else take a new physical backup",
+                    "shbackup wal-archive verify --repair fetches what the server still has in pg_wal, else take a new physical backup",
                     e));
             }
         }

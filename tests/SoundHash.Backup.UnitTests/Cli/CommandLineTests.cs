@@ -47,6 +47,14 @@ public sealed partial class CommandLineTests
         Assert.StartsWith("error: ", error.ToString(), StringComparison.Ordinal);
     }
 
+    /// <summary>It would be found out when all is restored.</summary>
+    [Theory]
+    [InlineData("0", 1)]
+    [InlineData("99999", 1)]
+    [InlineData("65535", 0)]
+    public void A_port_that_no_server_can_have_is_refused(string port, int errors) =>
+        Assert.Equal(errors, ShbackupApplication.Parse(["restore", "--target-dir", "x", "--start", "--port", port]).Errors.Count);
+
     /// <summary>Every page of the documentation.</summary>
     public static TheoryData<string> Pages => [.. MarkdownPage.All];
 
