@@ -1,4 +1,5 @@
 using SoundHash.Backup.Configuration;
+using SoundHash.Backup.Errors;
 using SoundHash.Backup.Storage;
 using SoundHash.Backup.Storage.Local;
 
@@ -16,6 +17,21 @@ internal static class RepositoryAccess
 
     /// <summary>The archive of WAL.</summary>
     public static IObjectStore OpenWal(WalConfiguration configuration) => new LocalObjectStore(configuration.Directory, configuration.Group);
+
+    /// <summary>Refuses a place that is not there: to clean up nothing is no success, where a disk is not mounted or a path is mistyped.</summary>
+    /// <param name="directory">The place.</param>
+    /// <param name="setting">The setting that names it.</param>
+    /// <exception cref="BackupException">It is not there.</exception>
+    public static void EnsureThere(string directory, string setting)
+    {
+        if (!Directory.Exists(directory))
+        {
+            throw new BackupException(
+                ErrorKind.Storage,
+                $"{directory} does not exist, so that there is nothing to clean up",
+                $"check that its disk is mounted (findmnt -T {directory}), and {setting} and BACKUP_CLUSTER");
+        }
+    }
 
     /// <summary>As <see cref="Open"/>, for a verb that makes the repository when it is not there.</summary>
     public static IObjectStore Make(RepositoryConfiguration configuration)

@@ -173,11 +173,11 @@ internal sealed class WalSite
     {
         try
         {
-            return await Session.OpenAsync(server, cancel);
+            return await Session.OpenAnyAsync(server, cancel);
         }
         catch (BackupException) when (server.Database != "postgres" && !cancel.IsCancellationRequested)
         {
-            return await Session.OpenAsync(server with { Database = "postgres" }, cancel);
+            return await Session.OpenAnyAsync(server with { Database = "postgres" }, cancel);
         }
     }
 }

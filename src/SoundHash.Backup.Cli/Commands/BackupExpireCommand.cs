@@ -33,14 +33,9 @@ internal sealed class BackupExpireCommand : VerbCommand
         var meter = cli.Meter(settings);
         settings.ThrowIfInvalid();
 
+        // Before the lock and the probe of the clock, which would make a store of a mistyped BACKUP_DIR.
+        RepositoryAccess.EnsureThere(repository.Directory, "BACKUP_DIR");
         var store = RepositoryAccess.Open(repository);
-        if ((await Catalogue.LoadAsync(store, cancel)).Sets.Count == 0 && !Directory.Exists(repository.Directory))
-        {
-            // Of a mistyped BACKUP_DIR the lock and the probe of the clock would make a store.
-            Print(cli, repository, new ExpireDocument([], parse.GetValue(_dryRun), ExitCodes.Success));
-            return ExitCodes.Success;
-        }
-
         using var held = await RunLock.TakeAsync(repository.StateDirectory, "expire", null, TimeSpan.Zero, cli.Time, cancel);
         var consistency = new ConsistencyCheck(RepositoryAccess.OpenWal(wal), cli.Providers(encryption).For);
         var expiry = new Expiry(store, new SetVerifier(store, cli.Launcher, meter), jobs, cli.Time, cli.Log, consistency);
@@ -55,12 +50,9 @@ internal sealed class BackupExpireCommand : VerbCommand
         problems.ForEach(cli.ReportLines);
         var code = ExitCodes.WorstOf(problems);
         var items = decisions.Select(static d => new ExpireItem(d.Set.Id, d.Expires, d.Reason)).ToList();
-        Print(cli, repository, new ExpireDocument(items, dryRun, code));
+        cli.Print(new ExpireDocument(items, dryRun, code), ResultJson.Default.ExpireDocument, (terminal, d) => Print(terminal, d, repository.Directory));
         return code;
     }
-
-    private static void Print(CliSession cli, RepositoryConfiguration repository, ExpireDocument document) =>
-        cli.Print(document, ResultJson.Default.ExpireDocument, (terminal, d) => Print(terminal, d, repository.Directory));
 
     private static void Print(Terminal terminal, ExpireDocument document, string directory)
     {

@@ -22,6 +22,13 @@ internal sealed class BackupListCommand(CommonOptions common)
         var retention = RetentionConfiguration.Read(settings);
         settings.ThrowIfInvalid();
 
+        if (!Directory.Exists(repository.Directory))
+        {
+            cli.Log.Warning(
+                "there is no repository at {Directory:l} yet; if there should be, check that its disk is mounted, and BACKUP_DIR and BACKUP_CLUSTER",
+                repository.Directory);
+        }
+
         var catalogue = await Catalogue.LoadAsync(RepositoryAccess.OpenForReading(repository), cancel);
         var document = SetListing.Of(catalogue, retention);
         cli.Print(

@@ -113,7 +113,7 @@ internal sealed class BackupVerifyCommand : VerbCommand
         }
         catch (BackupException e)
         {
-            return new VerificationResult(manifest.Id, 0, [e]);
+            return new VerificationResult(manifest.Id, 0, [e]) { IsSealed = e.Kind == ErrorKind.Encryption };
         }
     }
 
@@ -121,10 +121,17 @@ internal sealed class BackupVerifyCommand : VerbCommand
     {
         foreach (var result in document.Sets)
         {
-            terminal.Line($"{result.SetId}  {Sizes.Bytes(result.StoredBytes)}  {(result.Problems.Count == 0 ? "ok" : Sizes.Count(result.Problems.Count, "problem"))}");
+            terminal.Line($"{result.SetId}  {StateOf(result)}");
         }
 
         var good = document.Sets.Count(static s => s.Problems.Count == 0);
-        terminal.Line($"{good} of {document.Sets.Count + document.Broken.Count} sets are as they were written{(document.Deep ? ", decoded and readable" : string.Empty)}");
+        var notChecked = document.Sets.Count(static s => s.NotChecked);
+        terminal.Line(
+            $"{good} of {document.Sets.Count + document.Broken.Count} sets are as they were written{(document.Deep ? ", decoded and readable" : string.Empty)}"
+            + (notChecked > 0 ? $"; {notChecked} not checked" : string.Empty));
     }
+
+    private static string StateOf(VerifiedSet set) => set.NotChecked
+        ? $"not checked: no key that opens it{(set.Problems.Count > 1 ? $"; {Sizes.Count(set.Problems.Count - 1, "problem")} beside" : string.Empty)}"
+        : $"{Sizes.Bytes(set.StoredBytes)}  {(set.Problems.Count == 0 ? "ok" : Sizes.Count(set.Problems.Count, "problem"))}";
 }

@@ -159,7 +159,7 @@ internal sealed class RestoreCommand : VerbCommand
         {
             var server = DatabaseConfiguration.Read(settings);
             settings.ThrowIfInvalid();
-            await using var session = await Session.OpenAsync(server with { Database = "postgres" }, cancel);
+            await using var session = await Session.OpenAnyAsync(server with { Database = "postgres" }, cancel);
             return await TargetSpace.FreeBytesAsync(session, cancel);
         }
         catch (BackupException e)

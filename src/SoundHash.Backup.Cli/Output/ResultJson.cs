@@ -110,10 +110,10 @@ internal sealed record ShowDocument(JsonElement Manifest, DateTimeOffset Expires
 /// <summary>The document of <c>backup verify</c>.</summary>
 internal sealed record VerifyDocument(IReadOnlyList<VerifiedSet> Sets, IReadOnlyList<BrokenSet> Broken, bool Deep, int ExitCode);
 
-/// <summary>What verifying one set found: what is wrong, one line each.</summary>
-internal sealed record VerifiedSet(string SetId, long StoredBytes, IReadOnlyList<string> Problems)
+/// <summary>What verifying one set found: what is wrong, one line each; and whether no key opened it, so that little is known.</summary>
+internal sealed record VerifiedSet(string SetId, long StoredBytes, IReadOnlyList<string> Problems, bool NotChecked)
 {
-    public static VerifiedSet Of(VerificationResult result) => new(result.SetId, result.StoredBytes, result.Problems);
+    public static VerifiedSet Of(VerificationResult result) => new(result.SetId, result.StoredBytes, result.Problems, result.IsSealed);
 }
 
 /// <summary>The document of <c>backup expire</c>.</summary>

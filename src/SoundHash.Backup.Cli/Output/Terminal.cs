@@ -96,9 +96,11 @@ internal sealed class Terminal(TextWriter output, TextWriter error, bool noColor
             {
                 output.WriteLine(text);
             }
-            catch (IOException e)
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                throw new BackupException(ErrorKind.Failed, $"can't write the result to stdout: {e.Message}", inner: e);
+                // What .NET makes of a descriptor that can't be written to says something about a path.
+                var why = e is IOException ? e.Message : "it is closed";
+                throw new BackupException(ErrorKind.Failed, $"can't write the result to stdout: {why}", inner: e);
             }
 
             ToStderr(Draw);
@@ -114,7 +116,7 @@ internal sealed class Terminal(TextWriter output, TextWriter error, bool noColor
             {
                 write();
             }
-            catch (IOException)
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
                 _status = string.Empty;
             }

@@ -36,7 +36,7 @@ public sealed class BackupRun(
     public static async Task<IReadOnlyList<string>> ListDatabasesAsync(
         ConnectionSettings server, IReadOnlyList<string> excluded, ILogger log, CancellationToken cancel)
     {
-        await using var session = await Session.OpenAsync(server, cancel);
+        await using var session = await Session.OpenAnyAsync(server, cancel);
         var databases = await ServerFacts.DatabasesAsync(session, cancel);
         var all = databases.Select(static d => d.Name).ToList();
         if (excluded.Except(all).ToList() is { Count: > 0 } unknown)

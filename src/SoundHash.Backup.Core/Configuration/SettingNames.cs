@@ -9,6 +9,8 @@ public sealed record Setting(string Name, string? Default = null, bool Secret = 
 /// <summary>Every setting that shbackup reads. A name that begins like ours and is not here is reported as unknown.</summary>
 public static class SettingNames
 {
+    private const string Database = "DATABASE_";
+
     /// <summary>All settings, in the order of the documentation.</summary>
     public static IReadOnlyList<Setting> All { get; } =
     [
@@ -62,40 +64,49 @@ public static class SettingNames
         "BACKUP_MAX_AGE_HOURS", "BACKUP_SCRATCH_DIR", "BACKUP_AUDIT_LOG", "BACKUP_METRICS_FILE", "BACKUP_DRILL_SQL",
     ];
 
+    private static readonly HashSet<string> Known =
+        [.. All.Select(static s => s.Name), .. All.Where(static s => s.Secret).Select(static s => $"{s.Name}_FILE")];
+
     /// <summary>The setting of a name, or null.</summary>
     public static Setting? Find(string name) => All.FirstOrDefault(s => s.Name == name);
 
-    /// <summary>True when a name looks like one of ours and is none.</summary>
-    public static bool IsUnknown(string name) =>
-        name.StartsWith("BACKUP_", StringComparison.OrdinalIgnoreCase)
-        && Find(name) is null
-        && !(name.EndsWith("_FILE", StringComparison.Ordinal) && Find(name[..^5]) is { Secret: true })
-        && (Nearest(name) is not null || !Later.Any(l => name.StartsWith(l, StringComparison.Ordinal)));
+    /// <summary>Names, and beginnings of names, of a database that other programs read and shbackup has no say in.</summary>
+    public static IReadOnlyList<string> OfOthers { get; } =
+    [
+        "DATABASE_ADAPTER", "DATABASE_CACHE", "DATABASE_CHARSET", "DATABASE_CLIENT", "DATABASE_CONN_", "DATABASE_CONNECTION", "DATABASE_CONNECT_",
+        "DATABASE_DEBUG", "DATABASE_DIALECT", "DATABASE_DRIVER", "DATABASE_ECHO", "DATABASE_ENCODING", "DATABASE_ENGINE", "DATABASE_IDLE_",
+        "DATABASE_LOG", "DATABASE_MAX_", "DATABASE_MIGRAT", "DATABASE_MIN_", "DATABASE_POOL", "DATABASE_PREPARE", "DATABASE_QUERY_",
+        "DATABASE_READ", "DATABASE_REPLICA", "DATABASE_RETR", "DATABASE_SCHEMA", "DATABASE_SEED", "DATABASE_STATEMENT_", "DATABASE_SYNC",
+        "DATABASE_TEST", "DATABASE_TIMEOUT", "DATABASE_TYPE",
+    ];
 
-    /// <summary>The known name that an unknown one was probably meant to be (at most two letters differ), or null.</summary>
-    public static string? Nearest(string unknown) =>
-        All.Select(s => (s.Name, Distance: EditDistance(s.Name, unknown.ToUpperInvariant())))
-            .Where(static c => c.Distance <= 2)
-            .OrderBy(static c => c.Distance)
+    // Of another program as often as of a slip of the pen: DATABASE_URI has its fellow in many.
+    private static readonly string[] NoSlips = ["DATABASE_URI"];
+
+    /// <summary>True when a name looks like one of ours and is none.</summary>
+    public static bool IsUnknown(string name)
+    {
+        if (!IsLikeOurs(name) && !name.StartsWith(Database, StringComparison.OrdinalIgnoreCase) || Known.Contains(name))
+        {
+            return false;
+        }
+
+        return Nearest(name) is not null || !Later.Concat(OfOthers).Any(l => name.StartsWith(l, StringComparison.Ordinal));
+    }
+
+    /// <summary>True when a name begins as only ours do; what begins with DATABASE_ may be of another program that we share a file with.</summary>
+    public static bool IsLikeOurs(string name) => name.StartsWith("BACKUP_", StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>The known name that an unknown one was probably meant to be, or null.</summary>
+    public static string? Nearest(string unknown) => NoSlips.Contains(unknown)
+        ? null
+        : Known.Select(k => (Name: k, Edits: Spelling.Edits(k, unknown.ToUpperInvariant())))
+            .Where(static c => c.Edits <= MostEdits(c.Name))
+            .OrderBy(static c => c.Edits)
             .Select(static c => c.Name)
             .FirstOrDefault();
 
-    // Levenshtein, one row at a time.
-    private static int EditDistance(string a, string b)
-    {
-        var row = Enumerable.Range(0, b.Length + 1).ToArray();
-        for (var i = 1; i <= a.Length; i++)
-        {
-            var diagonal = row[0];
-            row[0] = i;
-            for (var j = 1; j <= b.Length; j++)
-            {
-                var replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-                diagonal = row[j];
-                row[j] = Math.Min(replaced, Math.Min(row[j], row[j - 1]) + 1);
-            }
-        }
-
-        return row[^1];
-    }
+    // Of a short word, two edits make any other: DATABASE_POOL is no DATABASE_PORT.
+    private static int MostEdits(string name) =>
+        name.StartsWith(Database, StringComparison.Ordinal) && name.Length - Database.Length < 6 ? 1 : 2;
 }

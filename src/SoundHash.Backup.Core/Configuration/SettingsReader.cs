@@ -117,6 +117,9 @@ public sealed class SettingsReader(
     /// <summary>True when the value was given on the command line.</summary>
     public bool IsFlag(string name) => FlagOf(name) is not null;
 
+    /// <summary>The setting and the option that stands for it, as a verb has one.</summary>
+    public string NamesOf(string name) => OptionOf(name) is { } option ? $"{name} or {option}" : name;
+
     /// <summary>Values separated by commas or line ends, trimmed.</summary>
     public IReadOnlyList<string> List(string name) =>
         Text(name)?.Split([',', '\n'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
@@ -145,7 +148,7 @@ public sealed class SettingsReader(
             return;
         }
 
-        var option = flags.FirstOrDefault(f => f.Setting == name)?.Option;
+        var option = OptionOf(name);
         _problems.Add(value is not null ? $"{name}={shown} {what}" : option is null ? $"{name} {what}" : $"{option} or {name} {what}");
     }
 
@@ -175,7 +178,10 @@ public sealed class SettingsReader(
             (0, _) => Surroundings,
             _ => $"the command line and {Surroundings}",
         };
-        throw new BackupException(ErrorKind.Configuration, string.Join("; ", _flagProblems.Concat(settings)), $"correct {where}");
+        throw new BackupException(
+            settings.Count == 0 ? ErrorKind.Usage : ErrorKind.Configuration,
+            string.Join("; ", _flagProblems.Concat(settings)),
+            $"correct {where}");
     }
 
     private void WarnOfUnknown()
@@ -189,6 +195,8 @@ public sealed class SettingsReader(
     }
 
     private string Surroundings => file is null ? "the environment" : $"the environment or {file.Path}";
+
+    private string? OptionOf(string name) => flags.FirstOrDefault(f => f.Setting == name)?.Option;
 
     private SettingFlag? FlagOf(string name) => flags.FirstOrDefault(f => f.Setting == name && !string.IsNullOrEmpty(f.Value));
 

@@ -6,14 +6,20 @@ namespace SoundHash.Backup.Encryption;
 
 /// <summary>Encryption by the age program.</summary>
 /// <param name="launcher">Starts age.</param>
-/// <param name="recipients">age1… and ssh-… public keys, or paths of recipients files.</param>
-/// <param name="identityFiles">Files with secret keys; may be empty on a host that only encrypts.</param>
-public sealed class AgeEncryption(
-    ProcessLauncher launcher, IReadOnlyList<string> recipients, IReadOnlyList<string> identityFiles) : IEncryptionProvider
+/// <param name="settings">
+/// Recipients: age1… and ssh-… public keys, or paths of recipients files; and files with secret keys, none on a host that only encrypts.
+/// </param>
+public sealed class AgeEncryption(ProcessLauncher launcher, EncryptionSettings settings) : IEncryptionProvider
 {
     private const string SecretKeyPrefix = "AGE-SECRET-KEY-";
 
-    private readonly AgeIdentities _identities = new(launcher, identityFiles);
+    private readonly AgeIdentities _identities = new(launcher, settings);
+
+    /// <summary>With settings of their usual names.</summary>
+    public AgeEncryption(ProcessLauncher launcher, IReadOnlyList<string> recipients, IReadOnlyList<string> identityFiles)
+        : this(launcher, new EncryptionSettings(EncryptionMethod.Age, recipients, identityFiles, null))
+    {
+    }
 
     /// <inheritdoc/>
     public EncryptionMethod Method => EncryptionMethod.Age;
@@ -21,31 +27,31 @@ public sealed class AgeEncryption(
     /// <inheritdoc/>
     public async Task<IReadOnlyList<string>> CheckRecipientsAsync(CancellationToken cancel)
     {
-        if (recipients.Count == 0)
+        if (settings.Recipients.Count == 0)
         {
             throw new BackupException(
                 ErrorKind.Encryption,
                 "no age recipient is given; a passphrase can't be used here, since age asks for it on a terminal",
-                "make a key pair with age-keygen -o identity.txt and give its public key: BACKUP_ENCRYPTION_KEY=age1…, or --key age1…");
+                $"make a key pair with age-keygen -o identity.txt and give its public key, age1…, as {settings.KeyNames}");
         }
 
-        var keys = recipients.SelectMany(Keys).ToList();
+        var keys = settings.Recipients.SelectMany(Keys).ToList();
         await TryEncryptAsync(cancel);
         return keys;
     }
 
     /// <inheritdoc/>
-    public WriteStage Encrypt(WriteStage next) => new EncryptStage(launcher.Start(EncryptCommand()), next);
+    public WriteStage Encrypt(WriteStage next) => new EncryptStage(launcher.Start(EncryptCommand()), next, settings.KeyNames);
 
     /// <inheritdoc/>
     public Stream Decrypt(Stream source, string subject)
     {
-        if (identityFiles.Count == 0)
+        if (settings.IdentityFiles.Count == 0)
         {
             throw new BackupException(
                 ErrorKind.Encryption,
                 $"{subject} is encrypted with age and no identity is given",
-                "name the file with the secret key: BACKUP_DECRYPTION_IDENTITY_FILE=/path/identity.txt, or decrypt --identity FILE"
+                $"name the file with the secret key in {settings.IdentityNames}"
                 + " (a file with a passphrase instead of keys: age --decrypt FILE on a terminal)");
         }
 
@@ -59,7 +65,7 @@ public sealed class AgeEncryption(
         ? "age asks for a passphrase on a terminal only: age --decrypt FILE there; what is encrypted to a key (age-keygen) opens without one"
         : IsDamage(stderr)
         ? "use another copy: this one is cut or damaged"
-        : $"check that the identity belongs to a recipient of the backup: {string.Join(", ", identityFiles)}";
+        : $"check that the identity belongs to a recipient of the backup: {string.Join(", ", settings.IdentityFiles)}";
 
     private static bool IsDamage(string stderr) => ((string[])[
         "failed to read header", "failed to parse header", "bad header MAC", "failed to read nonce", "payload chunk", "unexpected EOF",
@@ -70,7 +76,7 @@ public sealed class AgeEncryption(
     private ChildCommand EncryptCommand()
     {
         var arguments = new List<string> { "--encrypt" };
-        foreach (var recipient in recipients)
+        foreach (var recipient in settings.Recipients)
         {
             arguments.AddRange([IsKey(recipient) ? "--recipient" : "--recipients-file", recipient]);
         }
@@ -92,18 +98,18 @@ public sealed class AgeEncryption(
             throw new BackupException(
                 ErrorKind.Encryption,
                 $"age can't encrypt to the given recipients: {e.Message}",
-                "correct BACKUP_ENCRYPTION_KEY or --key",
+                $"correct {settings.KeyNames}",
                 e);
         }
     }
 
-    private static IEnumerable<string> Keys(string recipient)
+    private IEnumerable<string> Keys(string recipient)
     {
         if (recipient.StartsWith(SecretKeyPrefix, StringComparison.OrdinalIgnoreCase))
         {
             throw new BackupException(
                 ErrorKind.Encryption,
-                "BACKUP_ENCRYPTION_KEY or --key holds an age secret key where a public one belongs",
+                $"{settings.KeyNames} holds an age secret key where a public one belongs",
                 "put the public key there (age-keygen -y identity.txt prints it), and treat this secret key as disclosed");
         }
 
@@ -117,7 +123,7 @@ public sealed class AgeEncryption(
             throw new BackupException(
                 ErrorKind.Encryption,
                 $"age recipient '{recipient}' is neither a public key (age1…, ssh-ed25519 …, ssh-rsa …) nor a file",
-                "correct BACKUP_ENCRYPTION_KEY or --key");
+                $"correct {settings.KeyNames}");
         }
 
         return File.ReadLines(recipient).Select(static l => l.Trim())

@@ -10,17 +10,17 @@ namespace SoundHash.Backup.Encryption;
 internal sealed class AgeIdentities
 {
     private readonly ProcessLauncher _launcher;
-    private readonly IReadOnlyList<string> _files;
+    private readonly EncryptionSettings _settings;
     private readonly Lazy<IReadOnlyList<string>> _paths;
 
     // Held for as long as this process: a file in memory that nobody refers to is closed, and its number is reused.
     private readonly List<MemoryFile> _unlocked = [];
 
-    public AgeIdentities(ProcessLauncher launcher, IReadOnlyList<string> files)
+    public AgeIdentities(ProcessLauncher launcher, EncryptionSettings settings)
     {
         _launcher = launcher;
-        _files = files;
-        _paths = new Lazy<IReadOnlyList<string>>(() => _files.Select(Usable).ToList());
+        _settings = settings;
+        _paths = new Lazy<IReadOnlyList<string>>(() => _settings.IdentityFiles.Select(Usable).ToList());
     }
 
     /// <summary>Paths that age can read identities from, as long as this process lives.</summary>
@@ -32,7 +32,7 @@ internal sealed class AgeIdentities
         if (!File.Exists(file))
         {
             throw new BackupException(
-                ErrorKind.Encryption, $"identity file {file} does not exist", "correct BACKUP_DECRYPTION_IDENTITY_FILE or --identity");
+                ErrorKind.Encryption, $"identity file {file} does not exist", $"correct {_settings.IdentityNames}");
         }
 
         if (!IsProtected(file))

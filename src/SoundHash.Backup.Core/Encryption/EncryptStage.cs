@@ -9,13 +9,15 @@ internal sealed class EncryptStage : WriteStage
 {
     private readonly ChildProcess _child;
     private readonly WriteStage _next;
+    private readonly string _keyNames;
     private readonly CancellationTokenSource _abort = new();
     private readonly Task _pump;
 
-    public EncryptStage(ChildProcess child, WriteStage next)
+    public EncryptStage(ChildProcess child, WriteStage next, string keyNames)
     {
         _child = child;
         _next = next;
+        _keyNames = keyNames;
         _pump = PumpAsync();
     }
 
@@ -77,6 +79,6 @@ internal sealed class EncryptStage : WriteStage
         }
     }
 
-    private static BackupException Failed(ChildProcessException e) =>
-        new(ErrorKind.Encryption, $"encryption failed: {e.Message}", "check the recipients in BACKUP_ENCRYPTION_KEY or --key", e);
+    private BackupException Failed(ChildProcessException e) =>
+        new(ErrorKind.Encryption, $"encryption failed: {e.Message}", $"check the recipients in {_keyNames}", e);
 }

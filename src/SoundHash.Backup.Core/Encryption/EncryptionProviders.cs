@@ -5,9 +5,9 @@ namespace SoundHash.Backup.Encryption;
 /// <summary>The providers of a run, made from the settings when they are first needed.</summary>
 public sealed class EncryptionProviders(ProcessLauncher launcher, TimeProvider time, EncryptionSettings settings)
 {
-    private readonly Lazy<AgeEncryption> _age = new(() => new AgeEncryption(launcher, settings.Recipients, settings.IdentityFiles));
+    private readonly Lazy<AgeEncryption> _age = new(() => new AgeEncryption(launcher, settings));
     private readonly Lazy<GpgEncryption> _gpg = new(
-        () => new GpgEncryption(launcher, time, settings.Recipients, settings.GpgPassphraseFile));
+        () => new GpgEncryption(launcher, time, settings));
 
     /// <summary>The provider of a method other than none; always the same one.</summary>
     public IEncryptionProvider For(EncryptionMethod method) => method switch

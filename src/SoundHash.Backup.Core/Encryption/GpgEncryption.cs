@@ -11,15 +11,21 @@ namespace SoundHash.Backup.Encryption;
 /// </summary>
 /// <param name="launcher">Starts gpg.</param>
 /// <param name="time">The clock, for expiry.</param>
-/// <param name="recipients">Fingerprints, key ids or user ids.</param>
-/// <param name="passphraseFile">A file with the secret key's passphrase, or null when the agent knows it.</param>
-public sealed class GpgEncryption(
-    ProcessLauncher launcher, TimeProvider time, IReadOnlyList<string> recipients, string? passphraseFile) : IEncryptionProvider
+/// <param name="settings">
+/// Recipients: fingerprints, key ids or user ids; and a file with the secret key's passphrase, none when the agent knows it.
+/// </param>
+public sealed class GpgEncryption(ProcessLauncher launcher, TimeProvider time, EncryptionSettings settings) : IEncryptionProvider
 {
     // A message that is cut before its data ends with exit code 0 and no output: only this line tells (doc/DETAILS).
     private const string Decrypted = "[GNUPG:] DECRYPTION_OKAY";
 
     private IReadOnlyList<string> _fingerprints = [];
+
+    /// <summary>With settings of their usual names.</summary>
+    public GpgEncryption(ProcessLauncher launcher, TimeProvider time, IReadOnlyList<string> recipients, string? passphraseFile)
+        : this(launcher, time, new EncryptionSettings(EncryptionMethod.Gpg, recipients, [], passphraseFile))
+    {
+    }
 
     /// <inheritdoc/>
     public EncryptionMethod Method => EncryptionMethod.Gpg;
@@ -27,16 +33,16 @@ public sealed class GpgEncryption(
     /// <inheritdoc/>
     public async Task<IReadOnlyList<string>> CheckRecipientsAsync(CancellationToken cancel)
     {
-        if (recipients.Count == 0)
+        if (settings.Recipients.Count == 0)
         {
             throw new BackupException(
                 ErrorKind.Encryption,
                 "no gpg recipient is given",
-                "name a key of gpg --list-keys: BACKUP_ENCRYPTION_KEY=FINGERPRINT, or --key FINGERPRINT");
+                $"name the fingerprint of a key of gpg --list-keys in {settings.KeyNames}");
         }
 
         var found = new List<string>();
-        foreach (var recipient in recipients)
+        foreach (var recipient in settings.Recipients)
         {
             found.Add(await FingerprintAsync(recipient, cancel));
         }
@@ -56,14 +62,14 @@ public sealed class GpgEncryption(
         }
 
         arguments.AddRange(["--output", "-", "--encrypt"]);
-        return new EncryptStage(launcher.Start(new ChildCommand(Program(), arguments)), next);
+        return new EncryptStage(launcher.Start(new ChildCommand(Program(), arguments)), next, settings.KeyNames);
     }
 
     /// <inheritdoc/>
     public Stream Decrypt(Stream source, string subject)
     {
         var arguments = new List<string> { "--batch", "--quiet", "--status-fd", "2" };
-        if (passphraseFile is not null)
+        if (settings.GpgPassphraseFile is { } passphraseFile)
         {
             if (!File.Exists(passphraseFile))
             {
@@ -76,7 +82,7 @@ public sealed class GpgEncryption(
 
         arguments.AddRange(["--output", "-", "--decrypt"]);
         // Without a passphrase file the agent may have to ask for it through pinentry.
-        var command = new ChildCommand(Program(), arguments) { KeepTerminal = passphraseFile is null && !Console.IsInputRedirected };
+        var command = new ChildCommand(Program(), arguments) { KeepTerminal = settings.GpgPassphraseFile is null && !Console.IsInputRedirected };
         return new DecryptStage(
             launcher.Start(command),
             source,

@@ -54,6 +54,8 @@ internal static class ServerErrors
         {
             PostgresErrorCodes.InsufficientPrivilege when Message(e).Contains("row-level security", StringComparison.Ordinal) =>
                 "give the role BYPASSRLS, or back up as a superuser",
+            PostgresErrorCodes.InsufficientPrivilege when MakesDatabases(Message(e)) =>
+                $"ALTER ROLE {SqlText.Identifier(settings.User)} CREATEDB, as a superuser; or connect as one",
             PostgresErrorCodes.InsufficientPrivilege =>
                 "GRANT the role what is missing (for backups pg_read_all_data, from PostgreSQL 14 on), or connect as a superuser",
             PostgresErrorCodes.LockNotAvailable => "another session holds a conflicting lock (a schema change?); run again when it is done",
@@ -63,6 +65,11 @@ internal static class ServerErrors
         };
         return new BackupException(ErrorKind.ChildFailed, $"database \"{settings.Database}\" on {settings.Server}: {Message(e)}", hint, e);
     }
+
+    // src/backend/commands/dbcommands.c, of CREATE DATABASE and ALTER DATABASE … RENAME.
+    private static bool MakesDatabases(string message) =>
+        message.Contains("permission denied to create database", StringComparison.Ordinal)
+        || message.Contains("permission denied to rename database", StringComparison.Ordinal);
 
     /// <summary>
     /// True for an error of the statement itself, after which the session and the server go on: not for a lost connection, resources,

@@ -1,4 +1,5 @@
 using System.Data;
+using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
@@ -13,6 +14,9 @@ namespace SoundHash.Backup.Postgres;
 /// </summary>
 public sealed class Session : IAsyncDisposable
 {
+    // The databases that initdb makes and that accept connections.
+    private static readonly string[] Everywhere = ["postgres", "template1"];
+
     private readonly NpgsqlDataSource _source;
     private readonly NpgsqlConnection _connection;
 
@@ -65,6 +69,29 @@ public sealed class Session : IAsyncDisposable
 
             throw;
         }
+    }
+
+    /// <summary>
+    /// Connects to whatever database there is, for what is of the whole server: the one of the settings, else postgres or template1.
+    /// That a database was dropped, or never made, must not end what has nothing to do with it.
+    /// </summary>
+    /// <exception cref="BackupException">The server can't be reached or refuses us.</exception>
+    public static async Task<Session> OpenAnyAsync(ConnectionSettings settings, CancellationToken cancel)
+    {
+        foreach (var database in Everywhere.Prepend(settings.Database))
+        {
+            try
+            {
+                return await OpenAsync(settings with { Database = database }, cancel);
+            }
+            catch (BackupException e) when (
+                database != Everywhere[^1] && e.InnerException is PostgresException { SqlState: PostgresErrorCodes.InvalidCatalogName })
+            {
+                // The next one.
+            }
+        }
+
+        throw new UnreachableException();
     }
 
     /// <summary>Runs statements that return nothing.</summary>

@@ -16,6 +16,9 @@ namespace SoundHash.Backup.Repository;
 /// <param name="Findings">What is wrong, each with its kind and hint; empty when all is as recorded.</param>
 public sealed record VerificationResult(string SetId, long StoredBytes, IReadOnlyList<BackupException> Findings)
 {
+    /// <summary>True when no key opened the set, so that nothing is known of what it holds; no sign of damage.</summary>
+    public bool IsSealed { get; init; }
+
     /// <summary>What is wrong, one line each; empty when all is as recorded.</summary>
     public IReadOnlyList<string> Problems => Findings.Select(static f => f.Message).ToList();
 }

@@ -7,7 +7,8 @@ namespace SoundHash.Backup.Restores;
 /// <summary>
 /// Reads an SQL script and knows pg_dump's own: one that begins as a dump and does not end as one is cut, which is
 /// thrown in place of its end. A script that makes or enters databases by itself (pg_dump --create, pg_dumpall) is
-/// refused before that line is passed on: it would fill the live database whatever target was asked for.
+/// refused before that line is passed on: it would fill the live database whatever target was asked for. So are psql's
+/// own commands.
 /// </summary>
 internal sealed class ScriptEndStage(Stream source, string path) : ReadStage
 {
@@ -17,6 +18,7 @@ internal sealed class ScriptEndStage(Stream source, string path) : ReadStage
     private static readonly string[] Leaving = ["\\connect", "\\c ", "CREATE DATABASE ", "DROP DATABASE "];
     private static readonly string[] Rows = ["COPY ", "INSERT "];
 
+    private readonly PsqlCommandGuard _commands = new(path);
     private readonly byte[] _line = new byte[LongestStart];
     private int _lineLength;
     private bool _rowsBegan;
@@ -31,6 +33,7 @@ internal sealed class ScriptEndStage(Stream source, string path) : ReadStage
         {
             _isDump ??= buffer.Span[..Math.Min(read, Keep)].IndexOf("-- PostgreSQL database dump"u8) >= 0;
             CheckLines(buffer.Span[..read]);
+            _commands.Read(buffer.Span[..read]);
             _tail.Add(buffer.Span[..read]);
         }
         else if (buffer.Length > 0 && _isDump == true

@@ -48,7 +48,7 @@ internal sealed class WalReceiveStream(
     {
         try
         {
-            _session = await Session.OpenAsync(options.Server, cancel);
+            _session = await Session.OpenAnyAsync(options.Server, cancel);
             await using var child = launcher.Start(await PrepareAsync(_session, cancel));
             var ended = child.WaitForExitAsync(CancellationToken.None);
             while (!ended.IsCompleted)
@@ -132,7 +132,7 @@ internal sealed class WalReceiveStream(
         {
             if (_session is null)
             {
-                _session = await Session.OpenAsync(options.Server, cancel);
+                _session = await Session.OpenAnyAsync(options.Server, cancel);
                 await EnsureSystemAsync(_session, cancel);
             }
 

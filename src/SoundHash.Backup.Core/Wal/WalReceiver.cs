@@ -75,7 +75,7 @@ public sealed class WalReceiver(
     /// <exception cref="BackupException">Something could not be archived, or the slot is in use.</exception>
     public async Task<bool> DropSlotAsync(CancellationToken cancel)
     {
-        await using var session = await Session.OpenAsync(options.Server, cancel);
+        await using var session = await Session.OpenAnyAsync(options.Server, cancel);
         var system = await SystemAsync(session, cancel);
         var folder = new WalReceiveFolder(_root, system);
         using var alone = await LockAsync(system, cancel);
@@ -95,7 +95,7 @@ public sealed class WalReceiver(
     {
         await UploadAllLeftoversAsync(stop.Token);
         ulong system;
-        await using (var session = await Session.OpenAsync(options.Server, stop.Token))
+        await using (var session = await Session.OpenAnyAsync(options.Server, stop.Token))
         {
             system = await SystemAsync(session, stop.Token);
         }

@@ -103,6 +103,7 @@ public sealed class OutputTests(PostgresCluster cluster, Samples samples)
     {
         using var work = new Workspace(cluster, "postgres");
         work.Set("BACKUP_COLOUR_SCHEME", "dark");
+        Directory.CreateDirectory(work.Repository);
         var log = Path.Combine(work.Folder, "log");
 
         var result = (await work.RunAsync("backup", "list", "--log-file", "log")).Expect(0);

@@ -88,16 +88,19 @@ public sealed class ExpireTests(PostgresCluster cluster, Samples samples)
     [Theory]
     [InlineData]
     [InlineData("--dry-run")]
-    public async Task Of_a_mistyped_directory_expire_says_so_and_makes_nothing_there(params string[] option)
+    public async Task A_place_that_is_not_there_is_an_error_of_clean_ups_which_make_nothing_there(params string[] option)
     {
         using var work = new Workspace(cluster, "postgres");
 
-        var text = (await work.RunAsync(["backup", "expire", .. option])).Expect(0).Output;
-        var document = await work.JsonAsync(0, ["backup", "expire", .. option]);
-
-        Assert.Contains($"there are no sets in {work.Repository}, which does not exist", text, StringComparison.Ordinal);
-        Assert.Equal(0, document.GetProperty("sets").GetArrayLength());
+        (await work.RunAsync(["backup", "expire", .. option])).Expect(6).Says($"{work.Repository} does not exist").Says("is mounted").Says("BACKUP_DIR");
+        (await work.RunAsync(["wal-archive", "cleanup", .. option])).Expect(6).Says($"{work.Repository} does not exist");
         Assert.False(Path.Exists(work.Repository));
+
+        Directory.CreateDirectory(work.Repository);
+        (await work.RunAsync(["backup", "expire", .. option])).Expect(0);
+        (await work.RunAsync(["wal-archive", "cleanup", .. option])).Expect(6).Says($"{work.Repository}/wal does not exist").Says("BACKUP_WAL_DIR");
+        Directory.CreateDirectory(Path.Combine(work.Repository, "wal"));
+        (await work.RunAsync(["wal-archive", "cleanup", .. option])).Expect(0);
     }
 
     [Fact]

@@ -29,10 +29,8 @@ public sealed class ListTests(PostgresCluster cluster, Samples samples)
     {
         using var work = new Workspace(cluster, "postgres");
 
-        Assert.Contains(
-            $"there are no sets in {work.Repository}, which does not exist",
-            (await work.RunAsync("backup", "list")).Expect(0).Output,
-            StringComparison.Ordinal);
+        var list = (await work.RunAsync("backup", "list")).Expect(0).Says($"there is no repository at {work.Repository} yet");
+        Assert.Contains($"there are no sets in {work.Repository}, which does not exist", list.Output, StringComparison.Ordinal);
         (await work.RunAsync("restore", "--latest")).Expect(1).Says("there is no set of database \"postgres\"");
     }
 

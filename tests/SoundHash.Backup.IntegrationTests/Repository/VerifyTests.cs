@@ -208,12 +208,14 @@ public sealed class VerifyTests(PostgresCluster cluster, Samples samples)
 
         var result = (
             await VerifyAsync(sample, deep: true)).Expect(7).Says("no identity is given").Says("hint: name the file with the secret key");
-        Assert.Contains("1 of 2 sets are as they were written", result.Output, StringComparison.Ordinal);
+        Assert.Contains("1 of 2 sets are as they were written, decoded and readable; 1 not checked", result.Output, StringComparison.Ordinal);
+        Assert.Contains($"{sample.Id}  not checked: no key that opens it\n", result.Output, StringComparison.Ordinal);
 
         SetEditor.FlipBit(other[other.Key("dump")]);
         var document = await sample.Work.JsonAsync(8, "backup", "verify", "--all", "--deep");
         Assert.Equal(8, document.GetProperty("exitCode").GetInt32());
         Assert.All(document.GetProperty("sets").EnumerateArray(), static s => Assert.Equal(1, s.GetProperty("problems").GetArrayLength()));
+        Assert.Single(document.GetProperty("sets").EnumerateArray(), static s => s.GetProperty("notChecked").GetBoolean());
     }
 
     [Fact]

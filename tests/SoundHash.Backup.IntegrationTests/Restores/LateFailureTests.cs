@@ -134,6 +134,18 @@ public sealed class LateFailureTests(PostgresCluster cluster, Samples samples)
     }
 
     [Fact]
+    public async Task A_role_that_may_make_no_database_is_told_what_it_lacks()
+    {
+        using var sample = await samples.SmallAsync(cluster);
+        var role = RestoreHelp.NewName("plain");
+        await cluster.ExecuteAsync("postgres", $"CREATE ROLE {role} LOGIN");
+        sample.Work.Set("DATABASE_USER", role);
+
+        (await sample.Work.RunAsync("restore", "--latest", "--target-db", RestoreHelp.NewName(), "--no-owner", "--no-privileges"))
+            .Expect(5).Says("permission denied to create database").Says("CREATEDB");
+    }
+
+    [Fact]
     public async Task A_setting_that_the_server_does_not_know_is_a_warning_and_costs_nothing()
     {
         using var sample = await samples.SmallAsync(cluster);

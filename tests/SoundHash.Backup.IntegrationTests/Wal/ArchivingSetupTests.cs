@@ -120,6 +120,8 @@ public sealed class ArchivingSetupTests
         }
 
         Assert.Equal("off", await cluster.TextAsync("postgres", "SHOW archive_mode"));
+        (await cluster.RunAsync("backup", "--kind", "physical", "--env-file", cluster.EnvFile))
+            .Expect(3).Says("does not archive its WAL").Says("hint: restart the server: archive_mode = on waits for it");
         await cluster.CrashAsync();
         await cluster.StartAgainAsync();
         await cluster.ArchivedAsync(await cluster.SwitchWalAsync());

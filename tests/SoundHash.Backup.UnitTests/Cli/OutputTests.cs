@@ -20,6 +20,25 @@ public sealed class OutputTests
     [InlineData(long.MaxValue, "8192.0 PiB")]
     public void Sizes_have_the_unit_that_people_read(long bytes, string text) => Assert.Equal(text, Sizes.Bytes(bytes));
 
+    [Fact]
+    public void A_result_for_a_closed_stdout_is_an_error_and_a_line_for_a_closed_stderr_is_not()
+    {
+        using var closed = new ClosedWriter();
+        var terminal = new Terminal(closed, closed, noColor: true);
+
+        terminal.ErrorLine("warning: x");
+        var e = Assert.Throws<BackupException>(() => terminal.Line("result"));
+
+        Assert.Equal(ErrorKind.Failed, e.Kind);
+        Assert.Equal("can't write the result to stdout: it is closed", e.Message);
+    }
+
+    // As .NET's own writers do for a descriptor that can't be written to.
+    private sealed class ClosedWriter : StringWriter
+    {
+        public override void WriteLine(string? value) => throw new UnauthorizedAccessException("Access to the path is denied.");
+    }
+
     [Theory]
     [InlineData(0, "0.0 s")]
     [InlineData(59.9, "59.9 s")]

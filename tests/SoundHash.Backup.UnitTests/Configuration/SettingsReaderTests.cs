@@ -1,4 +1,5 @@
 using SoundHash.Backup.Configuration;
+using SoundHash.Backup.Errors;
 
 namespace SoundHash.Backup.UnitTests.Configuration;
 
@@ -218,12 +219,12 @@ public sealed class SettingsReaderTests : IDisposable
     }
 
     [Fact]
-    public void A_problem_with_an_option_names_the_option_and_where_to_correct_it()
+    public void A_problem_with_an_option_alone_is_wrong_usage_and_names_the_option_and_where_to_correct_it()
     {
         var flag = Settings.Of([("BACKUP_JOBS", "0")], [("BACKUP_JOBS", "4")], null);
         flag.Number("BACKUP_JOBS", 1, 64);
-        Assert.Equal("--jobs '0' must be a whole number from 1 to 64", flag.Refused().Message);
-        Assert.Equal("correct the command line", flag.Refused().Hint);
+        Assert.Equal("--jobs '0' must be a whole number from 1 to 64", flag.Refused(ErrorKind.Usage).Message);
+        Assert.Equal("correct the command line", flag.Refused(ErrorKind.Usage).Hint);
 
         var both = Settings.Of([("BACKUP_JOBS", "0")], [("BACKUP_RATE_LIMIT", "fast")], null);
         both.Number("BACKUP_JOBS", 1, 64);

@@ -15,6 +15,14 @@ public sealed class UnknownSettingTests
     [InlineData("Backup_Dir", "BACKUP_DIR")]
     [InlineData("BACKUP_S3_ENABLE", "BACKUP_S3_ENABLED")]
     [InlineData("BACKUP_GCS_ENABELD", "BACKUP_GCS_ENABLED")]
+    [InlineData("DATABASE_PROT", "DATABASE_PORT")]
+    [InlineData("DATABASE_HOTS", "DATABASE_HOST")]
+    [InlineData("DATABASE_NMAE", "DATABASE_NAME")]
+    [InlineData("DATABASE_USR", "DATABASE_USER")]
+    [InlineData("DATABASE_ULR", "DATABASE_URL")]
+    [InlineData("DATABASE_PASWORD", "DATABASE_PASSWORD")]
+    [InlineData("DATABASE_PASSWORD_FIEL", "DATABASE_PASSWORD_FILE")]
+    [InlineData("database_port", "DATABASE_PORT")]
     public void A_slip_of_the_pen_is_an_error_that_says_what_was_meant(string written, string meant)
     {
         var settings = Settings.OfEnvironment((written, "x"));
@@ -98,6 +106,10 @@ public sealed class UnknownSettingTests
     [InlineData("ALERTING_ENABLED")]
     [InlineData("SLACK_WEBHOOK_URL")]
     [InlineData("DATABASE_POOL_SIZE")]
+    [InlineData("DATABASE_POOL")]
+    [InlineData("DATABASE_MAX_CONNECTIONS")]
+    [InlineData("DATABASE_TEST")]
+    [InlineData("DATABASE_ECHO")]
     [InlineData("PATH")]
     public void Settings_of_other_capabilities_and_of_the_application_are_known(string name)
     {
@@ -109,6 +121,25 @@ public sealed class UnknownSettingTests
 
         Assert.Empty(settings.UnknownNames);
         settings.ThrowIfInvalid();
+    }
+
+    // A misspelt one must not mean another server than was meant; a common one is none of ours.
+    [Theory]
+    [InlineData("DATABASE_USERNAME")]
+    [InlineData("DATABASE_SSLMODE")]
+    [InlineData("DATABASE_URI")]
+    [InlineData("DATABASE_PASS")]
+    [InlineData("DATABASE_ENCRYPTION_KEY")]
+    public void Other_names_of_a_database_are_told_and_stop_nothing(string name)
+    {
+        var warnings = new List<string>();
+        var settings = new SettingsReader([], new Dictionary<string, string> { [name] = "x" }, null, warnings.Add);
+        DatabaseConfiguration.Read(settings);
+        EncryptionConfiguration.Read(settings);
+
+        settings.ThrowIfInvalid();
+
+        Assert.Equal($"unknown setting {name} is ignored", Assert.Single(warnings));
     }
 
     [Fact]

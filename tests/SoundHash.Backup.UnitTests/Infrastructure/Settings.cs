@@ -26,10 +26,10 @@ internal static class Settings
         $"--{setting[(setting.IndexOf('_', StringComparison.Ordinal) + 1)..].ToLowerInvariant()}";
 
     /// <summary>Asserts that the settings are refused, and returns the error.</summary>
-    public static BackupException Refused(this SettingsReader settings)
+    public static BackupException Refused(this SettingsReader settings, ErrorKind kind = ErrorKind.Configuration)
     {
         var e = Assert.Throws<BackupException>(settings.ThrowIfInvalid);
-        Assert.Equal(ErrorKind.Configuration, e.Kind);
+        Assert.Equal(kind, e.Kind);
         return e;
     }
 }

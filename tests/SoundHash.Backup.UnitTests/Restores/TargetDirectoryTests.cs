@@ -21,4 +21,18 @@ public sealed class TargetDirectoryTests : IDisposable
         Assert.Equal($"mkdir -p {_folder["x/y"]}, or choose another --target-dir", missing.Hint);
         Assert.Equal("choose another --target-dir", file.Hint);
     }
+
+    [Fact]
+    public void Going_on_in_place_is_offered_only_where_a_data_directory_is()
+    {
+        var own = new OwnDirectories(_folder["backups"], _folder["wal"], _folder["state"], _folder["spool"]);
+        _folder.Write("other/notes", "no data directory");
+        _folder.Write("data/PG_VERSION", "17\n");
+
+        var other = Assert.Throws<BackupException>(() => TargetDirectory.Look(_folder["other"], own).EnsureFree(mayBeFilled: false));
+        var data = Assert.Throws<BackupException>(() => TargetDirectory.Look(_folder["data"], own).EnsureFree(mayBeFilled: false));
+
+        Assert.DoesNotContain("--delta", other.Hint, StringComparison.Ordinal);
+        Assert.Contains("--delta", data.Hint, StringComparison.Ordinal);
+    }
 }

@@ -49,6 +49,9 @@ internal sealed class WalCleanupCommand : VerbCommand
         var days = parse.GetValue(_days) ?? RetentionConfiguration.ReadStandard(settings);
         settings.ThrowIfInvalid();
 
+        // Before the lock, which makes a folder in BACKUP_DIR. Without the sets nobody knows which WAL they need.
+        RepositoryAccess.EnsureThere(own.Repository.Directory, "BACKUP_DIR");
+        RepositoryAccess.EnsureThere(own.Wal.Directory, "BACKUP_WAL_DIR");
         using var held = await own.LockAsync(cli, cancel);
         var sets = RepositoryAccess.OpenForReading(own.Repository);
         var cleanup = new WalCleanup(

@@ -36,7 +36,7 @@ internal sealed class WalGenerateConfigCommand : VerbCommand
         var keys = EncryptionConfiguration.ReadForDecryption(settings);
         settings.ThrowIfInvalid();
 
-        await using var session = await Session.OpenAsync(server, cancel);
+        await using var session = await Session.OpenAnyAsync(server, cancel);
         var data = await DataDirectoryOfAsync(session, cancel);
         data.EnsureOutside("BACKUP_WAL_DIR", wal.Directory);
         data.EnsureOutside("BACKUP_SPOOL_DIR", wal.SpoolDirectory);

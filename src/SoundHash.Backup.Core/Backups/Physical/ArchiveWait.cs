@@ -31,7 +31,9 @@ internal sealed class ArchiveWait(WalArchive archive, Session session, TimeSpan 
             throw new BackupException(
                 ErrorKind.Configuration,
                 $"{session.Settings.Server} does not archive its WAL (archive_mode, archive_command), without which a physical backup can't be restored",
-                "shbackup wal-archive generate-config prints what to set");
+                await IsRestartPendingAsync(session, cancel)
+                    ? "restart the server: archive_mode = on waits for it"
+                    : "shbackup wal-archive generate-config prints what to set");
         }
 
         if (await FailureAsync(session, cancel) is { } failure)
@@ -39,6 +41,9 @@ internal sealed class ArchiveWait(WalArchive archive, Session session, TimeSpan 
             log.Warning("PostgreSQL's archiver does not get on: {Failure:l}", failure);
         }
     }
+
+    private static async Task<bool> IsRestartPendingAsync(Session session, CancellationToken cancel) => await session.TextAsync(
+        "SELECT 'yes' FROM pg_settings WHERE name = 'archive_mode' AND setting = 'off' AND pending_restart", cancel) is not null;
 
     /// <summary>
     /// Sees to the history of the server's timeline before anything is copied. PostgreSQL does not hand it over where archiving

@@ -49,7 +49,7 @@ public sealed class PhysicalBackupRun(
             await EnsureApartAsync(scope.Server, places, cancel);
             var store = open();
             using var held = await RunLock.TakeAsync(scope.StateDirectory, "backup", Subject, scope.LockWait, time, cancel);
-            await using var session = await Session.OpenAsync(scope.Server, cancel);
+            await using var session = await Session.OpenAnyAsync(scope.Server, cancel);
             var (facts, system) = await PrepareAsync(store, session, scope, held, cancel);
             var wait = new ArchiveWait(new WalArchive(wal.Store, system), session, wal.Timeout, time, log);
             var data = facts.DataDirectory is { } path ? await OpenIfOursAsync(session, path, system, log, cancel) : null;
@@ -71,7 +71,7 @@ public sealed class PhysicalBackupRun(
     private async Task EnsureApartAsync(ConnectionSettings server, IReadOnlyList<(string Setting, string Directory)> places, CancellationToken cancel)
     {
         OwnPlaces.EnsureOutside(places);
-        await using var session = await Session.OpenAsync(server, cancel);
+        await using var session = await Session.OpenAnyAsync(server, cancel);
         var facts = await ClusterFacts.ReadAsync(session, cancel);
         if (facts.DataDirectory is { } path && await OpenIfOursAsync(session, path, await SystemAsync(session, cancel), Logger.None, cancel) is { } data)
         {

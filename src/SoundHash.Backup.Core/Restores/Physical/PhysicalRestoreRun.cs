@@ -181,7 +181,7 @@ public sealed class PhysicalRestoreRun(
         // That of another version can't read it.
         var waldump = await FindProgramAsync("pg_waldump", candidates[0], ofVersion: true, cancel);
         var scan = new WalScan(archived.Archive, new WalPieces(wal, system), oldWal, waldump, launcher, providers);
-        var chosen = await new RecoveryChoice(archived, scan, log).ChooseAsync(
+        var chosen = await new RecoveryChoice(archived, scan, time, log).ChooseAsync(
             candidates.Where(c => c.Physical!.WalSegmentBytes == segmentBytes).ToList(),
             options.SetId is not null,
             options.Target,

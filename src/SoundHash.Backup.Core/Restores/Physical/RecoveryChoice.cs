@@ -20,7 +20,7 @@ internal sealed record ChosenRecovery(Manifest Set, PhysicalFacts Facts, WalSpan
 /// Chooses set and timeline, and proves from the archive that they lead to the target, before anything is written. PostgreSQL
 /// itself would find out at the end of the replay.
 /// </summary>
-internal sealed class RecoveryChoice(RecoverableWal archived, WalScan scan, ILogger log)
+internal sealed class RecoveryChoice(RecoverableWal archived, WalScan scan, TimeProvider time, ILogger log)
 {
     private readonly RecoveryLine _line = new(archived, scan);
 
@@ -221,8 +221,7 @@ internal sealed class RecoveryChoice(RecoverableWal archived, WalScan scan, ILog
             ? $"restore again when {chosen.Span.Missing} is archived (shbackup wal-archive status); or go as far as to where the timelines part: --timeline "
                 + $"{chosen.Span.Segments[^1].Timeline} --to-lsn {chosen.Span.End} --exclusive"
             : chosen.Span.Beyond is null
-            ? "without a target recovery goes to the end of the archived WAL; if the server runs and that moment is not archived yet, "
-                + "SELECT pg_switch_wal() on it brings it, and shbackup wal-archive status shows when it has come"
+            ? target.HintBeyondArchive(time.GetUtcNow())
             : $"shbackup wal-archive verify --repair fills the gap if it can; or go as far as it: {await LastBeforeAsync(chosen, cancel)}");
 
     // Recovery stops at the first record from there on, and never before the set's end.

@@ -66,6 +66,16 @@ public sealed partial record RecoveryTarget
     /// <summary>True when a transaction's end stops a recovery to a time: without one PostgreSQL can't know that the time has come.</summary>
     internal bool IsProvenBy(DateTimeOffset end) => Exclusive ? Time <= end : Time < end;
 
+    /// <summary>What to do when the archived WAL ends before this target, and nothing is missing in it.</summary>
+    internal string HintBeyondArchive(DateTimeOffset now) => Kind != RecoveryTargetKind.Time
+        ? "without a target recovery goes to the end of the archived WAL; if the server runs and that moment is not archived yet, "
+            + "SELECT pg_switch_wal() on it brings it, and shbackup wal-archive status shows when it has come"
+        : Time > now
+        ? $"that time is in the future: this machine's clock says {PostgresTime(now)}; choose a moment that has passed, or leave the target out, "
+            + "which recovers to the end of the archived WAL"
+        : "leave the target out, which recovers to the end of the archived WAL; only another commit after that moment makes it reachable, "
+            + "once it is archived too (SELECT pg_switch_wal() hurries it; shbackup wal-archive status shows when it has come)";
+
     /// <summary>PostgreSQL's setting of this target and its value; null for the end of the archive.</summary>
     public (string Name, string Value)? Setting => Kind switch
     {

@@ -82,7 +82,9 @@ internal sealed record TargetDirectory(string Path, TargetContent Content, Serve
             throw new BackupException(
                 ErrorKind.Failed,
                 $"{Path} is not empty; nothing was changed",
-                "restore into a new directory; or add --delta, which keeps what is unchanged, removes the rest, and first saves WAL of the old "
+                !File.Exists(System.IO.Path.Combine(Path, "PG_VERSION"))
+                    ? "restore into a new directory, or an empty one; this one is no data directory"
+                    : "restore into a new directory; or add --delta, which keeps what is unchanged, removes the rest, and first saves WAL of the old "
                 + "data directory that the archive lacks");
         }
     }
