@@ -8,7 +8,6 @@ public sealed class ClosedStreamsTests(PostgresCluster cluster)
     [Theory]
     [InlineData("backup list")]
     [InlineData("backup list --json")]
-    [InlineData("wal-archive status")]
     public async Task A_result_that_nobody_can_get_is_a_failure_and_no_crash(string verb)
     {
         using var work = new Workspace(cluster, "postgres");
