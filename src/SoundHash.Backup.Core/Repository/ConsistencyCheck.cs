@@ -35,11 +35,12 @@ public sealed class ConsistencyCheck(IObjectStore store, Func<EncryptionMethod, 
         return lacking;
     }
 
-    /// <summary>Reads the log that makes a base backup consistent to its end; a file whose form no sum knows is opened, and left where no key does.</summary>
+    /// <summary>Reads the log that makes a base backup consistent, to its end: as it is stored, or what is in it where no sum says how that is.</summary>
     /// <param name="set">A set that lacks nothing.</param>
     /// <param name="meter">Measures the stored bytes; null for none.</param>
     /// <param name="cancel">Cancels.</param>
-    /// <returns>What is not as it was archived; none where all of it is.</returns>
+    /// <returns>What is not as it was archived, is gone, or can't be opened to tell (<see cref="ErrorKind.Encryption"/>); none where all of it is whole.</returns>
+    /// <exception cref="BackupException">The archive can't be read.</exception>
     public async Task<IReadOnlyList<BackupException>> DamageAsync(Manifest set, TransferMeter? meter, CancellationToken cancel)
     {
         var damage = new List<BackupException>();
@@ -49,20 +50,23 @@ public sealed class ConsistencyCheck(IObjectStore store, Func<EncryptionMethod, 
         }
 
         var archive = new WalArchive(store, system);
-        for (var number = facts.FirstSegment.Number; number <= facts.LastSegment.Number; number++)
+        var index = (await LoadedWal.LoadAsync(store, system, facts.WalSegmentBytes, providers, cancel)).Index;
+        foreach (var name in index.NeededFor(facts).Select(static s => WalFileName.Parse(s.Name)))
         {
-            var name = WalFileName.Parse((facts.FirstSegment with { Number = number }).Name);
             try
             {
-                if (!await archive.IsStoredAsItWasAsync(name, meter, cancel) && await archive.OpenAsync(name, providers, cancel) is { } plain)
+                if (!await archive.IsStoredAsItWasAsync(name, meter, cancel))
                 {
-                    await using (plain)
-                    {
-                        await StreamCopy.DrainAsync(plain, meter, cancel);
-                    }
+                    await using var plain = await archive.OpenAsync(name, providers, cancel) ?? throw new BackupException(
+                        ErrorKind.Verification, $"WAL file {name} is gone from store {store.Name} since it was listed");
+                    await StreamCopy.DrainAsync(plain, meter, cancel);
                 }
             }
-            catch (BackupException e) when (e.Kind != ErrorKind.Encryption)
+            catch (BackupException e) when (e.Kind == ErrorKind.Encryption)
+            {
+                damage.Add(new BackupException(e.Kind, $"whether set {set.Id} can be made consistent is not known: {e.Message}", e.Hint, e));
+            }
+            catch (BackupException e)
             {
                 damage.Add(new BackupException(
                     e.Kind,

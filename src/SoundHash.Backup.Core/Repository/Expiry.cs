@@ -61,8 +61,20 @@ public sealed class Expiry(
 
             log.Information("reading set {Id} ({MiB} MiB) back before older sets are removed", manifest.Id, manifest.StoredBytes >> 20);
             var check = await verifier.VerifyStoredAsync(manifest, jobs, cancel);
-            checks[manifest.Id] = wal is null ? check : check with { Findings = [.. check.Findings, .. await wal.DamageAsync(manifest, null, cancel)] };
+            checks[manifest.Id] = check with { Findings = [.. check.Findings, .. await WalDamageAsync(manifest, cancel)] };
         }
+    }
+
+    // Where nothing but a key could tell, the machine that has none still expires.
+    private async Task<IEnumerable<BackupException>> WalDamageAsync(Manifest manifest, CancellationToken cancel)
+    {
+        var found = wal is null ? [] : await wal.DamageAsync(manifest, null, cancel);
+        foreach (var unknown in found.Where(static f => f.Kind == ErrorKind.Encryption))
+        {
+            log.Warning("{Message:l}", unknown.Message);
+        }
+
+        return found.Where(static f => f.Kind != ErrorKind.Encryption);
     }
 
     // A set that stays in the stead of others of its group, as long as it is good by its sizes alone.

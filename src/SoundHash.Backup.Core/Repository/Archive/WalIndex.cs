@@ -119,9 +119,24 @@ public sealed class WalIndex
     /// </summary>
     public WalSegment? FirstMissingFor(PhysicalFacts facts)
     {
-        var best = DescendantsOf(facts).Select(t => ChainOf(facts, t))
-            .MaxBy(static c => c.ContiguousEnd is { } end ? end.Number + 1 : c.First.Number)!;
+        var best = BestFor(facts);
         var next = best.ContiguousEnd is { } end ? end.Number + 1 : best.First.Number;
         return next <= facts.LastSegment.Number ? best.Line.At(next) : null;
     }
+
+    /// <summary>The segments that make a base backup consistent, in order, on the line that has most of them.</summary>
+    public IReadOnlyList<WalSegment> NeededFor(PhysicalFacts facts)
+    {
+        var line = BestFor(facts).Line;
+        var needed = new List<WalSegment>();
+        for (var number = facts.FirstSegment.Number; number <= facts.LastSegment.Number; number++)
+        {
+            needed.Add(line.At(number));
+        }
+
+        return needed;
+    }
+
+    private WalChain BestFor(PhysicalFacts facts) => DescendantsOf(facts).Select(t => ChainOf(facts, t))
+        .MaxBy(static c => c.ContiguousEnd is { } end ? end.Number + 1 : c.First.Number)!;
 }
