@@ -98,6 +98,23 @@ public sealed class PhysicalExpiryTests : IAsyncLifetime
         Assert.Equal(["damaged", "good"], Sets());
     }
 
+    // On a machine without the key, of files that a script archived; damage of the form looks the same to age.
+    [Fact]
+    public async Task Log_that_no_key_opens_is_told_of_as_unknown_and_neither_good_nor_damaged()
+    {
+        await AddAsync("set", 5, 200);
+        var path = Directory.GetFiles(_wal.Path, TestWal.Segment(1, 6).Name, SearchOption.AllDirectories).Single();
+        await File.WriteAllTextAsync(path, "age-encryption.org/v1\n-> X25519 of another\n", Cancel);
+        await File.WriteAllLinesAsync($"{path}.sha256", (await File.ReadAllLinesAsync($"{path}.sha256", Cancel)).Take(1), Cancel);
+        var check = new ConsistencyCheck(new LocalObjectStore(_wal.Path), static _ => throw new BackupException(ErrorKind.Encryption, "no key"));
+        var manifest = (await Catalogue.LoadAsync(_repository.Store, Cancel)).Sets.Single().Manifest!;
+
+        var found = Assert.Single(await check.DamageAsync(manifest, null, Cancel));
+
+        Assert.Equal(ErrorKind.Encryption, found.Kind);
+        Assert.Contains("whether set set can be made consistent is not known", found.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task An_archive_that_is_not_there_makes_none_of_them_good_and_nothing_goes()
     {
