@@ -28,16 +28,18 @@ internal static class ShbackupApplication
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            var internalError = new BackupException(
-                ErrorKind.Failed,
-                $"internal error: {e.GetType().Name}: {e.Message}",
-                "report the command line and this: " + e.StackTrace,
-                e);
-            Report(internalError, args, output, error);
-            var code = ExitCodes.For(internalError.Kind);
+            var problem = LastResort(e);
+            Report(problem, args, output, error);
+            var code = ExitCodes.For(problem.Kind);
             return FetchExitCode.IsMeantBy(args) ? FetchExitCode.For(code, Directory.GetCurrentDirectory()) : code;
         }
     }
+
+    // Help and version are no verbs, and fail where nobody reads them.
+    private static BackupException LastResort(Exception e) => e is IOException or UnauthorizedAccessException
+        ? new BackupException(ErrorKind.Failed, $"could not print: {e.Message}", inner: e)
+        : new BackupException(
+            ErrorKind.Failed, $"internal error: {e.GetType().Name}: {e.Message}", "report the command line and this: " + e.StackTrace, e);
 
     private static async Task<int> InvokeAsync(string[] args, TextWriter output, TextWriter error)
     {

@@ -121,22 +121,37 @@ internal sealed class BackupCommand : VerbCommand
         var physical = parse.GetValue(_kind) == "physical";
         var setup = Read(parse, cli, physical);
         var databases = physical ? [] : await _select.DatabasesAsync(parse, setup.Server, cli.Log, cancel);
-        if (parse.GetValue(_dryRun))
-        {
-            var plan = new BackupPlanDocument(
-                physical ? "physical" : "logical",
-                databases,
-                setup.Repository.Directory,
-                setup.Encryption.Method.Word(),
-                setup.Compression.Method.Word(),
-                setup.Jobs,
-                DryRun: true);
-            cli.Print(plan, ResultJson.Default.BackupPlanDocument, BackupOutput.Print);
-            return ExitCodes.Success;
-        }
-
-        return await BackUpAsync(parse, cli, setup, databases, cancel);
+        return parse.GetValue(_dryRun)
+            ? await PreviewAsync(cli, setup, databases, cancel)
+            : await BackUpAsync(parse, cli, setup, databases, cancel);
     }
+
+    // What a run would fail at before it reads the first row, a preview fails at too.
+    private static async Task<int> PreviewAsync(CliSession cli, Setup setup, IReadOnlyList<string> databases, CancellationToken cancel)
+    {
+        _ = await cli.Providers(setup.Encryption).ForWritingAsync(cancel);
+        var isPhysical = setup.Wal is not null;
+        var bytes = isPhysical
+            ? await PhysicalRun(cli, setup).ProbeAsync(setup.Server, cancel)
+            : await LogicalRun(cli, setup).ProbeAsync(databases, setup.Server, cancel);
+        var plan = new BackupPlanDocument(
+            isPhysical ? "physical" : "logical",
+            databases,
+            bytes,
+            setup.Repository.Directory,
+            setup.Encryption.Method.Word(),
+            setup.Compression.Method.Word(),
+            setup.Jobs,
+            DryRun: true);
+        cli.Print(plan, ResultJson.Default.BackupPlanDocument, BackupOutput.Print);
+        return ExitCodes.Success;
+    }
+
+    private static BackupRun LogicalRun(CliSession cli, Setup setup) =>
+        new(() => RepositoryAccess.Make(setup.Repository), cli.Launcher, setup.Tools, cli.Time, setup.Meter, cli.Log);
+
+    private static PhysicalBackupRun PhysicalRun(CliSession cli, Setup setup) =>
+        new(() => RepositoryAccess.Make(setup.Repository), cli.Launcher, setup.Tools, cli.Time, setup.Meter, cli.Log);
 
     private Setup Read(ParseResult parse, CliSession cli, bool physical)
     {
@@ -218,7 +233,7 @@ internal sealed class BackupCommand : VerbCommand
         BackupOptions options,
         CancellationToken cancel)
     {
-        var run = new BackupRun(RepositoryAccess.Make(setup.Repository), cli.Launcher, setup.Tools, cli.Time, setup.Meter, cli.Log);
+        var run = LogicalRun(cli, setup);
         await using (new ProgressReporter(cli, "backup", setup.Meter, () => run.ExpectedBytes))
         {
             return await run.RunAsync(databases, scope, options, cancel);
@@ -240,8 +255,7 @@ internal sealed class BackupCommand : VerbCommand
             ("BACKUP_DIR", repository.Directory), ("BACKUP_STATE_DIR", repository.StateDirectory),
             ("BACKUP_WAL_DIR", wal.Directory), ("BACKUP_SPOOL_DIR", wal.SpoolDirectory),
         ];
-        var run = new PhysicalBackupRun(
-            () => RepositoryAccess.Make(repository), cli.Launcher, setup.Tools, cli.Time, setup.Meter, cli.Log);
+        var run = PhysicalRun(cli, setup);
         var timeout = TimeSpan.FromSeconds(parse.GetValue(_archiveTimeout) ?? DefaultArchiveTimeout);
         await using (new ProgressReporter(cli, "backup", setup.Meter, () => run.ExpectedBytes))
         {

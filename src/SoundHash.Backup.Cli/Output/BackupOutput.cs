@@ -23,7 +23,7 @@ internal static class BackupOutput
 
     public static void Print(Terminal terminal, BackupPlanDocument plan) => terminal.Line(
         $"would back up {(plan.Kind == "physical" ? "the whole cluster" : string.Join(", ", plan.Databases))} to {plan.Store} " +
-        $"(encryption: {plan.Encryption}, compression: {plan.Compression}, jobs: {plan.Jobs})");
+        $"({Sizes.Bytes(plan.Bytes)} on the server, encryption: {plan.Encryption}, compression: {plan.Compression}, jobs: {plan.Jobs})");
 
     private static void Print(Terminal terminal, BackupDocument document)
     {

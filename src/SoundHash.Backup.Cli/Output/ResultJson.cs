@@ -80,7 +80,7 @@ internal sealed record BackupDocumentItem(string Database, SetResult? Set, Error
 
 /// <summary>The document of a dry run of <c>backup</c>.</summary>
 internal sealed record BackupPlanDocument(
-    string Kind, IReadOnlyList<string> Databases, string Store, string Encryption, string Compression, int Jobs, bool DryRun);
+    string Kind, IReadOnlyList<string> Databases, long Bytes, string Store, string Encryption, string Compression, int Jobs, bool DryRun);
 
 /// <summary>The document of <c>backup list</c>.</summary>
 internal sealed record ListDocument(IReadOnlyList<SetResult> Sets, IReadOnlyList<BrokenSet> Broken, IReadOnlyList<UnfinishedSet> Unfinished);

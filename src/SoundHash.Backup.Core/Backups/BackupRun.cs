@@ -22,8 +22,14 @@ public sealed record BackupOutcome(string Database, Manifest? Set, BackupExcepti
 public sealed record BackupScope(ConnectionSettings Server, string StateDirectory, TimeSpan LockWait, bool AllowNewSystem);
 
 /// <summary>Backs up databases of one server, each into a set of its own; one failure does not stop the rest.</summary>
+/// <param name="open">Opens the store, which makes its root.</param>
+/// <param name="launcher">Starts programs.</param>
+/// <param name="tools">Finds PostgreSQL's.</param>
+/// <param name="time">The clock.</param>
+/// <param name="meter">Counts.</param>
+/// <param name="log">For people.</param>
 public sealed class BackupRun(
-    IObjectStore store, ProcessLauncher launcher, PgToolFinder tools, TimeProvider time, TransferMeter meter, ILogger log)
+    Func<IObjectStore> open, ProcessLauncher launcher, PgToolFinder tools, TimeProvider time, TransferMeter meter, ILogger log)
 {
     private const string Template1 = "template1";
 
@@ -69,6 +75,22 @@ public sealed class BackupRun(
             : throw new BackupException(ErrorKind.Usage, $"every database of {server.Server} is excluded: nothing would be backed up");
     }
 
+    /// <summary>Looks whether each database could be backed up, as far as that is seen before its dump; changes nothing.</summary>
+    /// <returns>The databases' size on disk, in bytes.</returns>
+    /// <exception cref="BackupException">One can't be reached, or the programs for its server are missing.</exception>
+    public async Task<long> ProbeAsync(IReadOnlyList<string> databases, ConnectionSettings server, CancellationToken cancel)
+    {
+        var bytes = 0L;
+        foreach (var database in databases)
+        {
+            await using var session = await Session.OpenAsync(server with { Database = database }, cancel);
+            _ = await ToolsAsync(session, cancel);
+            bytes += await DatabaseInspector.ReadSizeAsync(session, cancel);
+        }
+
+        return bytes;
+    }
+
     /// <summary>
     /// Backs up the databases one after the other. When it is cancelled after others were done, the outcomes so far are
     /// returned, the cancelled one last: what was made stays, and must be told of.
@@ -78,6 +100,7 @@ public sealed class BackupRun(
         IReadOnlyList<string> databases, BackupScope scope, BackupOptions options, CancellationToken cancel)
     {
         var outcomes = new List<BackupOutcome>();
+        var store = open();
         var globals = new RunGlobals(launcher, log);
         foreach (var database in databases)
         {
@@ -87,7 +110,7 @@ public sealed class BackupRun(
                 var session = await Session.OpenAsync(scope.Server with { Database = database }, cancel);
                 await using (session)
                 {
-                    var chosen = await PrepareAsync(session, database, scope, held, cancel);
+                    var chosen = await PrepareAsync(store, session, database, scope, held, cancel);
                     var backup = new LogicalBackup(store, launcher, options, time, meter, log);
                     outcomes.Add(new BackupOutcome(
                         database, await backup.RunAsync(session, chosen.Tools, globals, chosen.System, held, cancel), null));
@@ -134,8 +157,7 @@ public sealed class BackupRun(
             inner: e);
     }
 
-    private async Task<(PgTools Tools, string? System)> PrepareAsync(
-        Session session, string database, BackupScope scope, RunLock held, CancellationToken cancel)
+    private async Task<PgTools> ToolsAsync(Session session, CancellationToken cancel)
     {
         await PoolerCheck.EnsureDirectAsync(session, cancel);
         var chosen = await tools.ForServerAsync(session.ServerMajor, cancel);
@@ -150,6 +172,13 @@ public sealed class BackupRun(
                 session.ServerMajor);
         }
 
+        return chosen;
+    }
+
+    private async Task<(PgTools Tools, string? System)> PrepareAsync(
+        IObjectStore store, Session session, string database, BackupScope scope, RunLock held, CancellationToken cancel)
+    {
+        var chosen = await ToolsAsync(session, cancel);
         var system = await ServerFacts.SystemIdentifierAsync(session, log, cancel);
         var guard = new RepositoryGuard(store, time, log);
         await guard.AdmitAsync(system, scope.AllowNewSystem, cancel);

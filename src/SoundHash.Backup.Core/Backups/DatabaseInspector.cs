@@ -114,6 +114,18 @@ internal sealed class DatabaseInspector(Session session, SharedCatalogs shared)
         return rows[0];
     }
 
+    /// <summary>The size of all databases of the server in bytes; of those that the role may connect to.</summary>
+    public static async Task<long> ReadSizeOfAllAsync(Session session, CancellationToken cancel)
+    {
+        const string query = """
+            SELECT coalesce(sum(pg_database_size(oid)), 0)::bigint
+            FROM pg_database
+            WHERE has_database_privilege(oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'USAGE')
+            """;
+        var rows = await session.QueryAsync(query, static r => r.GetInt64(0), cancel);
+        return rows[0];
+    }
+
     /// <summary>Names of shared objects by their oids.</summary>
     public static async Task<IReadOnlyList<string>> ReadNamesAsync(
         SharedCatalogs shared, string query, IEnumerable<long> oids, CancellationToken cancel)

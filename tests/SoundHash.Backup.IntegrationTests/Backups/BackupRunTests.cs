@@ -143,6 +143,19 @@ public sealed class BackupRunTests(PostgresCluster cluster)
         Assert.Equal(before, Directory.EnumerateFileSystemEntries(work.Folder, "*", SearchOption.AllDirectories).Order());
     }
 
+    [Fact]
+    public async Task A_dry_run_fails_where_the_backup_would_fail_before_its_first_row()
+    {
+        using var work = new Workspace(cluster, await SmallAsync());
+        (await work.RunAsync("backup", "--dry-run", "--database", "no such")).Expect(5).Says("no such");
+        (await work.RunAsync("backup", "--dry-run", "--kind", "physical")).Expect(3).Says("does not archive its WAL");
+        work.Set("BACKUP_ENCRYPTION_ENABLED", "true");
+        work.Set("BACKUP_ENCRYPTION_METHOD", "gpg");
+        work.Set("BACKUP_ENCRYPTION_KEY", "nobody@example.org");
+        (await work.RunAsync("backup", "--dry-run")).Expect(7).Says("nobody@example.org");
+        Assert.False(Directory.Exists(work.Repository));
+    }
+
     // Guards against this: the file name decided which backup is the newest.
     [Fact]
     public async Task The_newest_set_is_the_one_that_started_last_whatever_its_name_or_file_time()

@@ -19,6 +19,20 @@ public sealed class ClosedStreamsTests(PostgresCluster cluster)
         Assert.DoesNotContain("   at ", result.Error, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("--help")]
+    [InlineData("restore --help")]
+    [InlineData("--version")]
+    public async Task Help_that_nobody_can_read_is_no_error_of_the_program(string asked)
+    {
+        using var work = new Workspace(cluster, "postgres");
+
+        var result = await Command.FinishAsync(work.StartShell($"\"$SHBACKUP\" {asked} >&-"));
+
+        result.Expect(1).Says("could not print: ");
+        Assert.DoesNotContain("internal error", result.Error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Without_any_of_them_no_file_takes_their_place_and_the_set_is_good()
     {

@@ -35,6 +35,17 @@ public sealed class PhysicalBackupRun(
     /// <summary>Bytes that the run will read, or 0 while that is unknown.</summary>
     public long ExpectedBytes => Interlocked.Read(ref _expected);
 
+    /// <summary>Looks whether the cluster could be backed up, as far as that is seen before its files are read; changes nothing.</summary>
+    /// <returns>The size of its databases on disk, in bytes.</returns>
+    /// <exception cref="BackupException">It can't be reached, or nobody archives its WAL.</exception>
+    public async Task<long> ProbeAsync(ConnectionSettings server, CancellationToken cancel)
+    {
+        await using var session = await Session.OpenAnyAsync(server, cancel);
+        await PoolerCheck.EnsureDirectAsync(session, cancel);
+        await ArchiveWait.EnsureArchivingAsync(await ClusterFacts.ReadAsync(session, cancel), session, log, cancel);
+        return await DatabaseInspector.ReadSizeOfAllAsync(session, cancel);
+    }
+
     /// <summary>Backs the cluster up. A set with damaged pages exists, and has an error beside it.</summary>
     /// <param name="scope">What to back up.</param>
     /// <param name="wal">Its WAL.</param>
