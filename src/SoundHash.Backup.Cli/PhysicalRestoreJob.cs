@@ -57,9 +57,9 @@ internal sealed class PhysicalRestoreJob(CliSession cli, ParseResult parse, Phys
                 using var use = await reading.BeginAsync(ready.Set.Id, cancel);
                 ReplayProgress? replay = null;
                 string? Replay() => replay is { } now ? PhysicalOutput.Describe(now) : null;
-                await using (new ProgressReporter(cli, "restore", meter, () => ready.Bytes, Replay))
+                await using (var shown = new ProgressReporter(cli, "restore", meter, () => ready.Bytes, Replay))
                 {
-                    result = await run.RunAsync(ready, progress => replay = progress, cancel);
+                    result = await run.RunAsync(ready, progress => ShowFirst(shown, Interlocked.Exchange(ref replay, progress)), cancel);
                 }
 
                 await pace.RememberAsync(ready.Set, result.Phases);
@@ -68,5 +68,14 @@ internal sealed class PhysicalRestoreJob(CliSession cli, ParseResult parse, Phys
             cancel);
         cli.Print(new PhysicalRestoreDocument(result!, code), ResultJson.Default.PhysicalRestoreDocument, PhysicalOutput.Print);
         return code;
+    }
+
+    // A recovery may be over before the next turn.
+    private static void ShowFirst(ProgressReporter shown, ReplayProgress? before)
+    {
+        if (before is null)
+        {
+            shown.ShowNow();
+        }
     }
 }

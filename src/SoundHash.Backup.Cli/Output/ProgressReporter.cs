@@ -39,6 +39,15 @@ internal sealed class ProgressReporter : IAsyncDisposable
         _loop = LoopAsync(cli.Time);
     }
 
+    /// <summary>Shows on a terminal what goes on now, without waiting for its turn: the beginning of something else.</summary>
+    public void ShowNow()
+    {
+        if (_terminal.IsInteractive && _instead?.Invoke() is { } other)
+        {
+            _terminal.Status(other);
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();

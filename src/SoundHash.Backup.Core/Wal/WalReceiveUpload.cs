@@ -9,7 +9,7 @@ namespace SoundHash.Backup.Wal;
 /// <summary>
 /// Brings what pg_receivewal has written into the archive: whole segments and histories at once, and of the segment that is being
 /// written a piece now and then. A file is removed from the folder when it is durable in the archive, and a piece when its
-/// whole segment is.
+/// whole segment is. An archive that goes meanwhile, with the disk that it is on, is never made anew in its place.
 /// </summary>
 internal sealed class WalReceiveUpload(
     WalReceiveFolder folder, WalArchive archive, WalPieces pieces, Seal seal, int jobs, WalReceiveProgress progress, ILogger log) : IDisposable
@@ -84,6 +84,7 @@ internal sealed class WalReceiveUpload(
         var files = folder.Scan();
         foreach (var history in files.Where(f => f.Name.Kind == WalFileKind.TimelineHistory && !_archived.Contains(f.Name.Name)))
         {
+            await archive.EnsureThereAsync(cancel);
             // It stays: pg_receivewal would only ask for it again, and it says whose descendant a segment is.
             await archive.PutAsync(await WalSource.ReadAsync(history.Name, history.Path, cancel), seal, null, cancel);
             _archived.Add(history.Name.Name);
@@ -92,6 +93,7 @@ internal sealed class WalReceiveUpload(
         var segments = files.Where(static f => f.Name.Kind == WalFileKind.Segment).ToList();
         foreach (var some in segments.Where(f => !f.IsPartial && !_archived.Contains(f.Name.Name)).Chunk(SegmentsAtATime))
         {
+            await archive.EnsureThereAsync(cancel);
             var alone = some.Length == 1 ? seal : seal with { Compression = seal.Compression with { Workers = 0 } };
             var parallel = new ParallelOptions { MaxDegreeOfParallelism = jobs, CancellationToken = cancel };
             await Parallel.ForEachAsync(some, parallel, async (f, stop) => await ArchiveAsync(f, alone, stop));
@@ -227,6 +229,7 @@ internal sealed class WalReceiveUpload(
         if (last > end)
         {
             EnsureGenuine(file.Name, Read(open, 0, WalHeader.Bytes), file.Length);
+            await archive.EnsureThereAsync(cancel);
         }
 
         while (end < last)

@@ -141,6 +141,27 @@ public sealed class ReceiveTests(ReceivingCluster cluster) : IClassFixture<Recei
     }
 
     [Fact]
+    public async Task While_the_disk_of_the_archive_is_not_mounted_nothing_is_archived_elsewhere_and_nothing_is_lost()
+    {
+        await using var receiver = await cluster.ReceiveAsync();
+        await cluster.ConvergesAsync(await cluster.FillAsync());
+        var mounted = $"{cluster.Archive}.elsewhere";
+        Directory.Move(cluster.Archive, mounted);
+        // The directory that the disk would be mounted on.
+        Directory.CreateDirectory(cluster.Archive);
+        await ArchivingCluster.GiveToPostgresAsync(cluster.Archive);
+
+        var last = await cluster.FillAsync();
+        await Eventually.TrueAsync(
+            () => receiver.Said.Contains("is gone from store", StringComparison.Ordinal), "the receiver says that its archive is gone");
+        Assert.Empty(Directory.GetFileSystemEntries(cluster.Archive));
+
+        Directory.Delete(cluster.Archive);
+        Directory.Move(mounted, cluster.Archive);
+        await cluster.ConvergesAsync(last);
+    }
+
+    [Fact]
     public async Task A_new_timeline_is_followed_with_its_history()
     {
         await using var receiver = await cluster.ReceiveAsync();

@@ -23,6 +23,7 @@ public sealed class WalReceiveCrashTests : IDisposable
     {
         _folder = new WalReceiveFolder(_spool.Path, ReceivedWal.System);
         _folder.Make();
+        _archive.Write($"{ReceivedWal.System}/archive.json", "{}");
         _store = new WatchedStore(new LocalObjectStore(_archive.Path));
         _upload = Upload();
     }

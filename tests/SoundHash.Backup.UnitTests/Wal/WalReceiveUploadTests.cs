@@ -26,6 +26,7 @@ public sealed class WalReceiveUploadTests : IDisposable
         _folder = new WalReceiveFolder(_spool.Path, ReceivedWal.System);
         _folder.Make();
         _folder.RememberBoot();
+        _archive.Write($"{ReceivedWal.System}/archive.json", "{}");
         _store = new LocalObjectStore(_archive.Path);
         _upload = UploadTo(_store);
     }
@@ -137,6 +138,30 @@ public sealed class WalReceiveUploadTests : IDisposable
     }
 
     [Fact]
+    public async Task An_archive_that_has_gone_with_its_disk_is_not_made_anew_and_what_was_received_stays()
+    {
+        Write(ReceivedWal.Segment(5), ReceivedWal.SegmentBytes, isPartial: false);
+        Write(ReceivedWal.Segment(6), 5000, isPartial: true);
+        await _upload.DrainAsync(TestRun.Cancel);
+        Directory.Move(_archive[$"{ReceivedWal.System}"], _spool["elsewhere"]);
+        Write(ReceivedWal.Segment(6), ReceivedWal.SegmentBytes, isPartial: false);
+        Write(ReceivedWal.Segment(7), 5000, isPartial: true);
+        var before = Names();
+
+        foreach (var upload in (Func<CancellationToken, Task>[])[_upload.ArchiveAsync, _upload.DrainAsync, _upload.UploadLeftoversAsync])
+        {
+            var error = await Assert.ThrowsAsync<StorageException>(() => upload(TestRun.Cancel));
+            Assert.Contains("is gone from store", error.Message, StringComparison.Ordinal);
+        }
+
+        Assert.Equal(before, Names());
+        Assert.Empty(_archive.Files());
+        Directory.Move(_spool["elsewhere"], _archive[$"{ReceivedWal.System}"]);
+        await _upload.DrainAsync(TestRun.Cancel);
+        Assert.True(File.Exists(_archive[$"{ReceivedWal.System}/00000001/{ReceivedWal.Segment(6).Name}"]));
+    }
+
+    [Fact]
     public async Task WAL_of_another_cluster_or_under_a_wrong_name_is_never_archived()
     {
         var bytes = ReceivedWal.Bytes(ReceivedWal.Segment(5), _random);
@@ -146,7 +171,7 @@ public sealed class WalReceiveUploadTests : IDisposable
         var error = await Assert.ThrowsAsync<BackupException>(() => _upload.ArchiveAsync(TestRun.Cancel));
 
         Assert.Equal(ErrorKind.Verification, error.Kind);
-        Assert.Empty(_archive.Files());
+        Assert.Equal([$"{ReceivedWal.System}/archive.json"], _archive.Files());
     }
 
     [Fact]

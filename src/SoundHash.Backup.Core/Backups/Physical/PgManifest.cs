@@ -15,33 +15,38 @@ internal static class PgManifest
     // Version 2, which names the cluster, came with 17.
     private const int SecondVersion = 17;
 
-    public static byte[] Make(IEnumerable<StoredFile> files, BackupEnd end, int serverMajor, string systemIdentifier)
+    /// <summary>The file's bytes. It has a line for each file of the cluster, of which there may be hundreds of thousands.</summary>
+    public static MemoryStream Make(IEnumerable<StoredFile> files, BackupEnd end, int serverMajor, string systemIdentifier)
     {
-        var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{{ \"PostgreSQL-Backup-Manifest-Version\": {(serverMajor >= SecondVersion ? 2 : 1)},\n");
+        var text = new MemoryStream();
+        Append(text, $"{{ \"PostgreSQL-Backup-Manifest-Version\": {(serverMajor >= SecondVersion ? 2 : 1)},\n");
         if (serverMajor >= SecondVersion)
         {
-            text.Append(CultureInfo.InvariantCulture, $"\"System-Identifier\": {systemIdentifier},\n");
+            Append(text, $"\"System-Identifier\": {systemIdentifier},\n");
         }
 
-        text.Append("\"Files\": [");
+        Append(text, $"\"Files\": [");
         var separator = "\n";
         foreach (var file in files)
         {
-            text.Append(separator);
-            text.Append(
-                CultureInfo.InvariantCulture,
-                $"{{ \"Path\": \"{JsonEncodedText.Encode(file.Path, JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\", \"Size\": {file.Size}, \"Last-Modified\": \"{file.Modified.UtcDateTime:yyyy-MM-dd HH:mm:ss} GMT\", \"Checksum-Algorithm\": \"CRC32C\", \"Checksum\": \"{file.Crc32C}\" }}");
+            var path = JsonEncodedText.Encode(file.Path, JavaScriptEncoder.UnsafeRelaxedJsonEscaping);
+            Append(
+                text,
+                $"{separator}{{ \"Path\": \"{path}\", \"Size\": {file.Size}, \"Last-Modified\": \"{file.Modified.UtcDateTime:yyyy-MM-dd HH:mm:ss} GMT\", \"Checksum-Algorithm\": \"CRC32C\", \"Checksum\": \"{file.Crc32C}\" }}");
             separator = ",\n";
         }
 
-        text.Append(
-            CultureInfo.InvariantCulture,
+        Append(
+            text,
             $"\n],\n\"WAL-Ranges\": [\n{{ \"Timeline\": {end.Timeline}, \"Start-LSN\": \"{end.Start}\", \"End-LSN\": \"{end.Stop}\" }}\n],\n");
-        var bytes = Encoding.UTF8.GetBytes(text.ToString());
-        var sum = Encoding.ASCII.GetBytes($"\"Manifest-Checksum\": \"{Convert.ToHexStringLower(SHA256.HashData(bytes))}\"}}\n");
-        return [.. bytes, .. sum];
+        var sum = SHA256.HashData(text.GetBuffer().AsSpan(0, (int)text.Length));
+        Append(text, $"\"Manifest-Checksum\": \"{Convert.ToHexStringLower(sum)}\"}}\n");
+        text.Position = 0;
+        return text;
     }
+
+    private static void Append(MemoryStream text, FormattableString line) =>
+        text.Write(Encoding.UTF8.GetBytes(line.ToString(CultureInfo.InvariantCulture)));
 
     /// <summary>A small file of which all bytes are known.</summary>
     public static StoredFile Describe(string path, ReadOnlySpan<byte> bytes, DateTimeOffset modified) => new(

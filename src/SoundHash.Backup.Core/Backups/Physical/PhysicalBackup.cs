@@ -87,27 +87,29 @@ internal sealed class PhysicalBackup(
         var label = Encoding.UTF8.GetBytes(copied.End.Label);
         var control = PgManifest.Describe(ControlFile.RelativePath, copied.ControlFile, now);
         var files = copied.Volumes.SelectMany(static v => v.Files).Append(control).Prepend(PgManifest.Describe("backup_label", label, now));
-        var manifest = PgManifest.Make(files, copied.End, session.ServerMajor, systemIdentifier);
+        using var manifest = PgManifest.Make(files, copied.End, session.ServerMajor, systemIdentifier);
         await using var target = await set.CreateAsync("final.tar", ObjectRole.Final, cancel);
         var tar = new TarWriter(target, TarEntryFormat.Pax, leaveOpen: true);
-        await AddAsync("backup_label", label);
+        await AddBytesAsync("backup_label", label);
         await AddAsync("backup_manifest", manifest);
         foreach (var (path, bytes) in copied.OutsideFiles)
         {
-            await AddAsync($"outside/{path.TrimStart('/')}", bytes);
+            await AddBytesAsync($"outside/{path.TrimStart('/')}", bytes);
         }
 
-        await AddAsync(ControlFile.RelativePath, copied.ControlFile);
+        await AddBytesAsync(ControlFile.RelativePath, copied.ControlFile);
         // Not in a finally: it writes the end of the archive.
         await tar.DisposeAsync();
         await target.CompleteAsync(cancel);
         return (target.Record, control);
 
-        async Task AddAsync(string path, byte[] bytes)
+        async Task AddBytesAsync(string path, byte[] bytes)
         {
             using var content = new MemoryStream(bytes);
-            await tar.WriteEntryAsync(VolumeWriter.EntryOf(path, OwnerOnly, now, content), cancel);
+            await AddAsync(path, content);
         }
+
+        Task AddAsync(string path, MemoryStream content) => tar.WriteEntryAsync(VolumeWriter.EntryOf(path, OwnerOnly, now, content), cancel);
     }
 
     private async Task<ObjectRecord> WriteContentsAsync(SetWriter set, CopiedCluster copied, StoredFile control, CancellationToken cancel)
@@ -121,7 +123,7 @@ internal sealed class PhysicalBackup(
             OutsideFiles = copied.OutsideFiles.Select(static f => f.Path).ToList(),
         };
         await using var target = await set.CreateAsync("contents.json", ObjectRole.Contents, cancel);
-        await target.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(contents, RepositoryJson.Default.PhysicalContents), cancel);
+        await JsonSerializer.SerializeAsync(target, contents, RepositoryJson.Default.PhysicalContents, cancel);
         await target.CompleteAsync(cancel);
         return target.Record;
     }

@@ -27,6 +27,8 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
     /// <summary>The cluster.</summary>
     public ulong SystemIdentifier => systemIdentifier;
 
+    private string RecordKey => $"{WalLayout.SystemFolder(systemIdentifier)}/{WalLayout.ArchiveFile}";
+
     /// <summary>The clusters whose WAL a store holds.</summary>
     public static async Task<IReadOnlyList<ulong>> SystemsAsync(IObjectStore store, CancellationToken cancel)
     {
@@ -67,17 +69,16 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
     /// <exception cref="BackupException">It is gone, or of a newer format.</exception>
     public async Task AdmitAsync(bool hasArchived, DateTimeOffset now, CancellationToken cancel)
     {
-        var key = $"{WalLayout.SystemFolder(systemIdentifier)}/{WalLayout.ArchiveFile}";
-        var isThere = await (hasArchived ? store.StatAsync(key, cancel) : store.ConfirmAsync(key, cancel)) is not null;
-        if (isThere && hasArchived)
+        if (hasArchived)
         {
-            // The format was checked at first use; this runs for every segment.
+            // The format was checked at first use.
+            await EnsureThereAsync(cancel);
             return;
         }
 
-        if (isThere)
+        if (await store.ConfirmAsync(RecordKey, cancel) is not null)
         {
-            var known = await store.ReadJsonAsync(key, RepositoryJson.Default.WalArchiveRecord, cancel);
+            var known = await store.ReadJsonAsync(RecordKey, RepositoryJson.Default.WalArchiveRecord, cancel);
             if (known is null || known.FormatVersion > Format)
             {
                 throw new BackupException(
@@ -89,22 +90,27 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
             return;
         }
 
-        if (hasArchived)
+        try
+        {
+            await store.WriteJsonAsync(
+                RecordKey, new WalArchiveRecord(Format, now), RepositoryJson.Default.WalArchiveRecord, WriteMode.CreateNew, cancel);
+        }
+        catch (ObjectExistsException)
+        {
+            // Another first push was faster.
+        }
+    }
+
+    /// <summary>Makes sure that an archive that was there before still is: for who writes into it, each time before that.</summary>
+    /// <exception cref="StorageException">It is gone.</exception>
+    public async Task EnsureThereAsync(CancellationToken cancel)
+    {
+        if (await store.StatAsync(RecordKey, cancel) is null)
         {
             throw new StorageException(
                 $"the WAL archive of system identifier {systemIdentifier} is gone from store {store.Name}, where it was before",
                 "see whether the disk is mounted and BACKUP_WAL_DIR is right; when it was removed on purpose, remove the file 'archived' "
                 + "in the spool of the data directory (BACKUP_SPOOL_DIR) and take a new physical backup");
-        }
-
-        try
-        {
-            await store.WriteJsonAsync(
-                key, new WalArchiveRecord(Format, now), RepositoryJson.Default.WalArchiveRecord, WriteMode.CreateNew, cancel);
-        }
-        catch (ObjectExistsException)
-        {
-            // Another first push was faster.
         }
     }
 

@@ -83,7 +83,7 @@ public sealed class OldWalTests
             $$"""
             cd /; log='{{lost.Host}}/typescript'; touch "$log"
             code=0
-            { until grep -q 'remove what differs' "$log"; do sleep 0.1; done; cp '{{newest}}' '{{later}}'; echo yes; } |
+            { until grep -qE 'remove what differs|error: ' "$log"; do sleep 0.1; done; cp '{{newest}}' '{{later}}'; echo yes; } |
               script -qefc "'{{Workspace.Executable}}' {{arguments}}" "$log" >/dev/null || code=$?
             echo "exit code $code"; cat "$log"
             """);
