@@ -139,9 +139,9 @@ public class ReceivingCluster : ArchivingCluster
     /// <summary>Ends the server as a crash does.</summary>
     public Task CrashAsync() => Command.ShellAsync($"{Drop} {Bin}/pg_ctl -D '{DataDirectory}' -m immediate -w -s stop", directory: "/");
 
-    /// <summary>Starts it again.</summary>
-    public Task StartAgainAsync() =>
-        Command.ShellAsync($"{Drop} {Bin}/pg_ctl -D '{DataDirectory}' -l '{LogFile}.again' -w -s start", directory: "/");
+    /// <summary>Starts it again; with its socket in another directory where one is given.</summary>
+    public Task StartAgainAsync(string? socket = null) => Command.ShellAsync(
+        $"{Drop} {Bin}/pg_ctl -D '{DataDirectory}' -l '{LogFile}.again' -o \"-c unix_socket_directories='{socket ?? Host}'\" -w -s start", directory: "/");
 
     /// <summary>Lets the server that was ended recover to the end of its own WAL, and go on from there on a new timeline.</summary>
     public async Task RecoverOntoNewTimelineAsync()
