@@ -61,6 +61,22 @@ public sealed class CaredForArchive : IAsyncLifetime
         File.Delete(Path.Combine(Folder, $"{segment}.sha256"));
     }
 
+    /// <summary>Makes files of the first timeline as old as fifty days.</summary>
+    public void MakeOld(Func<string, bool> which)
+    {
+        foreach (var path in Directory.GetFiles(Folder).Where(p => which(Path.GetFileName(p))))
+        {
+            File.SetLastWriteTimeUtc(path, SetEditor.Now.UtcDateTime.AddDays(-50));
+        }
+    }
+
+    /// <summary>Says that a set was made at another time.</summary>
+    public async Task ReDateAsync(string id, DateTimeOffset started) =>
+        await ArchivingCluster.GiveToPostgresAsync(new SetEditor(SetFolder(id)).Date(started).Folder);
+
+    /// <summary>The folder of a set.</summary>
+    public string SetFolder(string id) => Path.Combine(Cluster.Site, "backups", "sets", id);
+
     /// <summary>Adds lines to the settings.</summary>
     public void Set(params string[] lines) => File.AppendAllLines(Cluster.EnvFile, lines);
 

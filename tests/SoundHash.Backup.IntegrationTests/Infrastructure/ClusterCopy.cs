@@ -35,7 +35,10 @@ public sealed class ClusterCopy : IAsyncDisposable
         await File.AppendAllLinesAsync(Path.Combine(DataDirectory, "postgresql.auto.conf"), lines);
         await File.WriteAllTextAsync(Path.Combine(DataDirectory, "recovery.signal"), string.Empty);
         await ArchivingCluster.GiveToPostgresAsync(DataDirectory);
-        await Command.ShellAsync($"{Drop} {Bin}/pg_ctl -D '{DataDirectory}' -l '{_folder["log"]}' -w -t 120 -s start || (cat '{_folder["log"]}' >&2; false)", directory: "/");
+        await Command.ShellAsync(
+            $"{Drop} {Bin}/pg_ctl -D '{DataDirectory}' -l '{_folder["log"]}' -w -t 120 -s start || (cat '{_folder["log"]}' >&2; false)",
+            cluster.ServerEnvironment,
+            "/");
         await Eventually.TrueAsync(async () => await TextAsync("SELECT pg_is_in_recovery()::text") == "false", "the copy has recovered");
     }
 

@@ -19,7 +19,7 @@ public abstract class EncryptedCluster(string method) : LostCluster
     {
         var settings = _keys[$"{keys}.env"];
         var lines = (await File.ReadAllLinesAsync(EnvFile)).Where(static l => !l.StartsWith(Identity, StringComparison.Ordinal));
-        await File.WriteAllLinesAsync(settings, method == "age" && keys != None ? lines.Append($"{Identity}={_keys[keys]}/identity.txt") : lines);
+        await File.WriteAllLinesAsync(settings, method == "age" && keys != None ? lines.Append($"{Identity}={KeyFolder.IdentityIn(_keys[keys])}") : lines);
         await GiveToPostgresAsync(settings);
         return await RunWithAsync(HomeOf(keys), Host, ["restore", "--target-dir", place.Data, "--env-file", settings, .. arguments]);
     }
@@ -29,7 +29,7 @@ public abstract class EncryptedCluster(string method) : LostCluster
     {
         foreach (var keys in (string[])[Own, Foreign, None])
         {
-            await ShellInAsync("/", $"GNUPGHOME='{_keys[keys]}' gpgconf --kill all");
+            await KeyFolder.EndAgentAsync(_keys[keys]);
         }
 
         _keys.Dispose();
@@ -41,28 +41,10 @@ public abstract class EncryptedCluster(string method) : LostCluster
     protected override async Task<string[]> MoreSettingsAsync()
     {
         await Command.ShellAsync($"mkdir -m 700 '{_keys[Own]}' '{_keys[Foreign]}' '{_keys[None]}'");
-        var key = await MakeKeyAsync(Own);
-        await MakeKeyAsync(Foreign);
+        var key = await KeyFolder.MakeAsync(method, _keys[Own]);
+        await KeyFolder.MakeAsync(method, _keys[Foreign]);
         await GiveToPostgresAsync(_keys.Path);
-        return
-        [
-            "BACKUP_ENCRYPTION_ENABLED=true", $"BACKUP_ENCRYPTION_METHOD={method}", $"BACKUP_ENCRYPTION_KEY={key}",
-            .. method == "age" ? [$"{Identity}={_keys[Own]}/identity.txt"] : Array.Empty<string>(),
-        ];
-    }
-
-    private async Task<string> MakeKeyAsync(string whose)
-    {
-        if (method == "age")
-        {
-            await Command.ShellAsync($"age-keygen -o '{_keys[whose]}/identity.txt'");
-            return (await Command.ShellAsync($"age-keygen -y '{_keys[whose]}/identity.txt'")).Output.Trim();
-        }
-
-        var made = await GpgHome.MakeAsync(_keys[whose], $"{whose} <{whose}@example.org>");
-        // An agent of the tester's own can't serve PostgreSQL's user.
-        await Command.ShellAsync("gpgconf --kill all", HomeOf(whose));
-        return made.Fingerprint;
+        return KeyFolder.Settings(method, _keys[Own], key);
     }
 
     private Dictionary<string, string?> HomeOf(string whose) => new() { ["GNUPGHOME"] = _keys[whose] };

@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace SoundHash.Backup.IntegrationTests.Infrastructure;
 
 /// <summary>A cluster whose WAL only a receiver archives. It keeps its segments, to compare with, and can crash and come back.</summary>
-public sealed class ReceivingCluster : ArchivingCluster
+public class ReceivingCluster : ArchivingCluster
 {
     private static readonly string Bin = PostgresPrograms.Directory;
     private static readonly string Drop =
@@ -54,7 +54,7 @@ public sealed class ReceivingCluster : ArchivingCluster
             "--default-signal", .. environment,
             .. Drop.Split(' ', StringSplitOptions.RemoveEmptyEntries), Workspace.Executable, .. arguments,
         ],
-        null,
+        ServerEnvironment,
         "/");
 
     /// <summary>The process ids of programs of a name that work for this cluster's receiver.</summary>
@@ -139,9 +139,9 @@ public sealed class ReceivingCluster : ArchivingCluster
     /// <summary>Ends the server as a crash does.</summary>
     public Task CrashAsync() => Command.ShellAsync($"{Drop} {Bin}/pg_ctl -D '{DataDirectory}' -m immediate -w -s stop", directory: "/");
 
-    /// <summary>Starts it again.</summary>
-    public Task StartAgainAsync() =>
-        Command.ShellAsync($"{Drop} {Bin}/pg_ctl -D '{DataDirectory}' -l '{LogFile}.again' -w -s start", directory: "/");
+    /// <summary>Starts it again; with its socket in another directory where one is given.</summary>
+    public Task StartAgainAsync(string? socket = null) => Command.ShellAsync(
+        $"{Drop} {Bin}/pg_ctl -D '{DataDirectory}' -l '{LogFile}.again' -o \"-c unix_socket_directories='{socket ?? Host}'\" -w -s start", directory: "/");
 
     /// <summary>Lets the server that was ended recover to the end of its own WAL, and go on from there on a new timeline.</summary>
     public async Task RecoverOntoNewTimelineAsync()
@@ -162,6 +162,34 @@ public sealed class ReceivingCluster : ArchivingCluster
         }
 
         await base.DisposeAsync();
+        GC.SuppressFinalize(this);
+    }
+}
+
+/// <summary>A cluster whose receiver encrypts to a key that PostgreSQL's user has.</summary>
+public sealed class EncryptedReceivingCluster(string method) : ReceivingCluster
+{
+    private readonly TempFolder _keys = new("keys");
+
+    /// <inheritdoc/>
+    public override IReadOnlyDictionary<string, string?>? ServerEnvironment => new Dictionary<string, string?> { ["GNUPGHOME"] = _keys["own"] };
+
+    /// <inheritdoc/>
+    public override async ValueTask InitializeAsync()
+    {
+        await base.InitializeAsync();
+        await Command.ShellAsync($"mkdir -m 700 '{_keys["own"]}'");
+        var key = await KeyFolder.MakeAsync(method, _keys["own"]);
+        await GiveToPostgresAsync(_keys.Path);
+        await File.AppendAllLinesAsync(EnvFile, KeyFolder.Settings(method, _keys["own"], key));
+    }
+
+    /// <inheritdoc/>
+    public override async ValueTask DisposeAsync()
+    {
+        await base.DisposeAsync();
+        await KeyFolder.EndAgentAsync(_keys["own"]);
+        _keys.Dispose();
     }
 }
 

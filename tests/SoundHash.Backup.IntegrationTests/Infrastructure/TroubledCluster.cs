@@ -140,8 +140,8 @@ public sealed class TroubledCluster : ArchivingCluster
         }
     }
 
-    /// <summary>Kills a push that PostgreSQL started, a little after it was seen.</summary>
-    public async Task KillPushAsync(TimeSpan after)
+    /// <summary>Kills a push that PostgreSQL started, a little after it was seen; false when it had ended by then.</summary>
+    public async Task<bool> KillPushAsync(TimeSpan after)
     {
         string? push = null;
         var looks = 0;
@@ -157,10 +157,7 @@ public sealed class TroubledCluster : ArchivingCluster
             },
             "PostgreSQL pushes a segment");
         await Task.Delay(after);
-        if (Directory.Exists($"/proc/{push}") && IsPush(push!))
-        {
-            await Command.RunAsync("kill", "-9", push!);
-        }
+        return IsPush(push!) && (await Command.RunAsync("kill", "-9", push!)).ExitCode == 0;
     }
 
     private string PidFile => Path.Combine(DataDirectory, "postmaster.pid");

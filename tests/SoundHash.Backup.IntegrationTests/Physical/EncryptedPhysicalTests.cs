@@ -1,4 +1,3 @@
-using System.Text;
 using SoundHash.Backup.IntegrationTests.Infrastructure;
 
 namespace SoundHash.Backup.IntegrationTests.Physical;
@@ -15,14 +14,14 @@ public sealed class EncryptedPhysicalTests(AgeCluster age, GpgCluster gpg) : ICl
         var set = Path.Combine(cluster.Site, "backups", "sets", cluster.Set);
         foreach (var item in new SetEditor(set).Manifest["objects"]!.AsArray())
         {
-            await EnsureEncryptedAsync(Path.Combine(set, (string)item!["key"]!), method);
+            await EncryptedFile.EnsureAsync(Path.Combine(set, (string)item!["key"]!), method);
         }
 
         var segments = Directory.GetFiles(cluster.Archive, "0000000100000000????????", SearchOption.AllDirectories);
         Assert.True(segments.Length >= 3);
         foreach (var segment in segments)
         {
-            await EnsureEncryptedAsync(segment, method);
+            await EncryptedFile.EnsureAsync(segment, method);
         }
 
         await using var restored = await RestoredServer.PlaceAsync();
@@ -50,15 +49,4 @@ public sealed class EncryptedPhysicalTests(AgeCluster age, GpgCluster gpg) : ICl
     }
 
     private EncryptedCluster Of(string method) => method == "age" ? age : gpg;
-
-    private static async Task EnsureEncryptedAsync(string path, string method)
-    {
-        var begin = new byte[32];
-        await using var file = File.OpenRead(path);
-        await file.ReadExactlyAsync(begin, TestContext.Current.CancellationToken);
-        // gpg's begins with a packet that holds a session key for one public key (RFC 4880, 4.2 and 4.3).
-        var isEncrypted = method == "age" ? Encoding.ASCII.GetString(begin).StartsWith("age-encryption.org/v1", StringComparison.Ordinal)
-            : (begin[0] & 0b1111_1100) == 0b1000_0100 || begin[0] == 0b1100_0001;
-        Assert.True(isEncrypted, $"{path} begins with {Convert.ToHexString(begin)}");
-    }
 }

@@ -15,10 +15,10 @@ public sealed class ArchiveCleanupTests : IAsyncLifetime
     public async Task Cleanup_keeps_what_base_backups_need_and_removes_what_is_older_by_name_and_reason()
     {
         var (second, _) = await HandMadeSet.AddAsync(_site.Cluster, "second", SetEditor.Now.AddDays(-40));
-        await ReDateAsync("base", SetEditor.Now.AddDays(-60));
+        await _site.ReDateAsync("base", SetEditor.Now.AddDays(-60));
         var last = await _site.Cluster.SwitchWalAsync();
         await _site.Cluster.ArchivedAsync(last);
-        MakeOld(name => string.CompareOrdinal(name, second) < 0);
+        _site.MakeOld(name => string.CompareOrdinal(name, second) < 0);
 
         var dry = (await _site.RunAsync("cleanup", "--dry-run")).Expect(0);
         Assert.Contains("would remove", dry.Output, StringComparison.Ordinal);
@@ -40,9 +40,9 @@ public sealed class ArchiveCleanupTests : IAsyncLifetime
     public async Task A_set_and_a_timeline_that_were_moved_to_another_disk_behind_a_link_are_seen_and_nothing_that_the_set_needs_is_removed()
     {
         await HandMadeSet.AddAsync(_site.Cluster, "second", SetEditor.Now.AddDays(-40));
-        await ReDateAsync("base", SetEditor.Now.AddDays(-35));
+        await _site.ReDateAsync("base", SetEditor.Now.AddDays(-35));
         await _site.Cluster.ArchivedAsync(await _site.Cluster.SwitchWalAsync());
-        MakeOld(static _ => true);
+        _site.MakeOld(static _ => true);
         foreach (var folder in (string[])[Path.Combine(_site.Cluster.Site, "backups", "sets", "base"), _site.Folder])
         {
             var moved = Path.Combine(_site.Cluster.Host, $"moved-{Path.GetFileName(folder)}");
@@ -61,9 +61,9 @@ public sealed class ArchiveCleanupTests : IAsyncLifetime
     public async Task Beside_a_physical_backup_that_runs_what_is_older_than_its_start_is_removed()
     {
         await HandMadeSet.AddAsync(_site.Cluster, "second", SetEditor.Now.AddDays(-40));
-        await ReDateAsync("base", SetEditor.Now.AddDays(-35));
+        await _site.ReDateAsync("base", SetEditor.Now.AddDays(-35));
         await _site.Cluster.ArchivedAsync(await _site.Cluster.SwitchWalAsync());
-        MakeOld(static _ => true);
+        _site.MakeOld(static _ => true);
         using var backup = ArchivingCluster.StartIn(
             _site.Cluster.DataDirectory,
             ["BACKUP_RATE_LIMIT=1M"],
@@ -80,22 +80,5 @@ public sealed class ArchiveCleanupTests : IAsyncLifetime
         Assert.False(File.Exists(Path.Combine(_site.Folder, _site.Segments[0])));
         backup.Kill();
         await Command.FinishAsync(backup);
-    }
-
-    private void MakeOld(Func<string, bool> which)
-    {
-        foreach (var path in Directory.GetFiles(_site.Folder).Where(p => which(Path.GetFileName(p))))
-        {
-            File.SetLastWriteTimeUtc(path, SetEditor.Now.UtcDateTime.AddDays(-50));
-        }
-    }
-
-    private async Task ReDateAsync(string id, DateTimeOffset started)
-    {
-        var editor = new SetEditor(Path.Combine(_site.Cluster.Site, "backups", "sets", id));
-        editor.Manifest["started"] = started.ToString("o");
-        editor.Manifest["stopped"] = started.AddMinutes(1).ToString("o");
-        editor.SaveManifest();
-        await ArchivingCluster.GiveToPostgresAsync(editor.Folder);
     }
 }

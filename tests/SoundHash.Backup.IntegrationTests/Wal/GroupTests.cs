@@ -2,7 +2,7 @@ using SoundHash.Backup.IntegrationTests.Infrastructure;
 
 namespace SoundHash.Backup.IntegrationTests.Wal;
 
-/// <summary>BACKUP_GROUP: PostgreSQL's user archives, and another user of the group reads (docs/adr/0008).</summary>
+/// <summary>BACKUP_GROUP: PostgreSQL's user archives, and another user of the group reads (docs/adr/0009).</summary>
 public sealed class GroupTests
 {
     [Fact]

@@ -210,6 +210,30 @@ public sealed class ReceiveTests(ReceivingCluster cluster) : IClassFixture<Recei
     }
 
     [Fact]
+    public async Task Another_server_that_answers_in_the_place_of_the_first_ends_the_receiver_and_nothing_of_it_is_archived()
+    {
+        await using var first = new ReceivingCluster();
+        await first.InitializeAsync();
+        await using var other = new ReceivingCluster();
+        await other.InitializeAsync();
+        await using var receiver = await first.ReceiveAsync();
+        var archive = await first.ArchiveOfClusterAsync();
+        await first.CrashAsync();
+        // It would stream, if it were asked.
+        await other.ExecuteAsync("postgres", "SELECT pg_create_physical_replication_slot('shbackup_wal', true)");
+        await other.CrashAsync();
+        await other.StartAgainAsync(socket: first.Host);
+
+        Assert.Equal(3, await receiver.ExitCodeAsync());
+
+        var system = await first.TextAsync("postgres", "SELECT system_identifier::text FROM pg_control_system()");
+        Assert.NotEqual(Path.GetFileName(archive), system);
+        Assert.Contains($"is system identifier {system}, and this receives WAL of {Path.GetFileName(archive)}", receiver.Said, StringComparison.Ordinal);
+        Assert.Equal([archive], Directory.GetDirectories(first.Archive));
+        Assert.Equal("0", await first.TextAsync("postgres", "SELECT count(*)::text FROM pg_stat_replication"));
+    }
+
+    [Fact]
     public async Task A_role_that_can_not_see_the_stream_is_told_what_to_grant()
     {
         await cluster.ExecuteAsync("postgres", "DROP ROLE IF EXISTS blind; CREATE ROLE blind LOGIN REPLICATION");

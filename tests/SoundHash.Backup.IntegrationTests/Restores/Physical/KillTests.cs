@@ -6,9 +6,11 @@ namespace SoundHash.Backup.IntegrationTests.Restores.Physical;
 /// Whatever is killed at whatever moment, and whatever happens to the archive meanwhile: afterwards everything goes on by itself,
 /// and what the server said was committed is in what is restored. SHBACKUP_KILL_ROUNDS says how often this is tried.
 /// </summary>
-public sealed class KillTests : IAsyncLifetime
+public sealed class KillTests(ITestOutputHelper output) : IAsyncLifetime
 {
     private const int Usually = 4;
+    private const int Soonest = 20; // milliseconds
+    private const int Killed = 128 + 9;
     private const string Marks = "SELECT string_agg(number::text, ',' ORDER BY number) FROM mark";
 
     private static readonly string[] Victims = ["push", "backup", "restore", "server"];
@@ -17,6 +19,8 @@ public sealed class KillTests : IAsyncLifetime
 
     private readonly TroubledCluster _cluster = new();
     private readonly RandomRun _run = RandomRun.Begin();
+    private readonly Dictionary<string, int> _hits = Victims.ToDictionary(static v => v, static _ => 0);
+    private readonly Dictionary<string, int> _latest = new() { ["push"] = 100, ["backup"] = 3000, ["restore"] = 3000 };
 
     public ValueTask InitializeAsync() => _cluster.InitializeAsync();
 
@@ -27,7 +31,8 @@ public sealed class KillTests : IAsyncLifetime
     {
         var first = HistoryCluster.Id(await RunAsync([.. Backup, "--json"]));
         var number = 0;
-        foreach (var (victim, archive) in _run.Deal(Victims).Zip(_run.Deal(Archives)).Take(RandomRun.Rounds("SHBACKUP_KILL_ROUNDS", Usually)))
+        var rounds = Rounds().Take(RandomRun.Rounds("SHBACKUP_KILL_ROUNDS", Usually)).ToList();
+        foreach (var (victim, archive) in rounds)
         {
             await _run.TellAsync($"round {++number}: kill {victim} while the archive is {archive}", async () =>
             {
@@ -38,7 +43,21 @@ public sealed class KillTests : IAsyncLifetime
                 await AllGoesOnAsync(place, first);
             });
         }
+
+        var hits = string.Join(", ", _hits.Select(static h => $"{h.Key} {h.Value}"));
+        output.WriteLine($"{_run}: kills that hit a running process: {hits}");
+        foreach (var (victim, _) in rounds)
+        {
+            Assert.True(_hits[victim] > 0, $"{_run}: no {victim} was running when it was killed ({hits})");
+        }
     }
+
+    // Each victim once and each archive once, again and again. A restore needs an archive that can be read to get as far as to write.
+    private IEnumerable<(string Victim, string Archive)> Rounds() => _run.Deal(Victims).Chunk(Victims.Length).SelectMany(victims =>
+    {
+        var archives = _run.Deal(Archives).Chunk(Archives.Length).First(a => a[Array.IndexOf(victims, "restore")] is "there" or "full");
+        return victims.Zip(archives);
+    });
 
     private async Task KillAsync(string victim, RestoredServer place)
     {
@@ -47,23 +66,43 @@ public sealed class KillTests : IAsyncLifetime
             switch (victim)
             {
                 case "push":
-                    await _cluster.KillPushAsync(TimeSpan.FromMilliseconds(_run.Between(0, 100)));
+                    await KillAsync(victim, 0, _cluster.KillPushAsync);
                     break;
                 case "backup":
-                    await _cluster.RunAndKillAsync(Moment(), [.. Backup, "--env-file", _cluster.EnvFile]);
+                    await KillAsync(victim, Soonest, after => RunAndKillAsync(after, [.. Backup, "--env-file", _cluster.EnvFile]));
                     break;
                 case "restore":
-                    await _cluster.RunAndKillAsync(Moment(), Restore(place));
+                    await KillAsync(victim, Soonest, after => RunAndKillAsync(after, Restore(place)));
                     await NothingHalfAsync(place);
                     break;
                 default:
                     await _cluster.CrashAsync(whole: _run.OneIn(2));
+                    _hits[victim]++;
                     break;
             }
         }
-
-        TimeSpan Moment() => TimeSpan.FromMilliseconds(_run.Between(20, 3000));
     }
+
+    // How long one lives is not the same on all machines: where the kill came too late, the next one comes sooner.
+    private async Task KillAsync(string victim, int soonest, Func<TimeSpan, Task<bool>> isHit)
+    {
+        int moment;
+        do
+        {
+            moment = _run.Between(soonest, _latest[victim]);
+            if (await isHit(TimeSpan.FromMilliseconds(moment)))
+            {
+                _hits[victim]++;
+                return;
+            }
+
+            _latest[victim] = moment;
+        }
+        while (moment > soonest);
+    }
+
+    private async Task<bool> RunAndKillAsync(TimeSpan after, string[] arguments) =>
+        (await _cluster.RunAndKillAsync(after, arguments)).ExitCode == Killed;
 
     // It was killed before pg_control came, or it was done.
     private static async Task NothingHalfAsync(RestoredServer place)
