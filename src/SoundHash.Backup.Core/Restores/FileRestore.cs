@@ -15,17 +15,25 @@ internal sealed class FileRestore(
 {
     private readonly PhaseClock _phases = new(run.Time);
 
-    /// <summary>How many processes load a file into a new database. Several need a path.</summary>
-    public static int Streams(BareFile file, RestoreOptions options) => file switch
+    /// <summary>
+    /// How many processes load a file into a new database. Several need a path, and what pg_restore reads by itself no limit holds
+    /// back: with one, all comes through our hands where it can.
+    /// </summary>
+    public static int Streams(BareFile file, RestoreOptions options, TransferMeter meter) => file switch
     {
         _ when options.Tables.Count > 0 => 1,
         { Kind: BareFileKind.Directory } => options.Jobs,
-        { Kind: BareFileKind.Custom, IsPlainOnDisk: true } => options.Jobs,
+        { Kind: BareFileKind.Custom, IsPlainOnDisk: true } when !meter.IsLimited => options.Jobs,
         _ => 1,
     };
 
     public async Task<RestoreResult> RunAsync(TargetDecision decision, CancellationToken cancel)
     {
+        if (run.Meter.IsLimited && file.Kind == BareFileKind.Directory)
+        {
+            run.Log.Warning("BACKUP_RATE_LIMIT does not hold for {Path}: pg_restore reads a directory by itself", file.Path);
+        }
+
         if (decision.Action == TargetAction.FillExisting)
         {
             var existing = server.SettingsOf(server.Target);
@@ -69,7 +77,7 @@ internal sealed class FileRestore(
         {
             await LoadInTransactionAsync(database, cancel);
         }
-        else if (file.Kind == BareFileKind.Directory || Streams(file, run.Options) > 1)
+        else if (file.Kind == BareFileKind.Directory || Streams(file, run.Options, run.Meter) > 1)
         {
             await loader.LoadFileAsync(file.Path, [], run.Options.Jobs, cancel);
         }
@@ -124,7 +132,7 @@ internal sealed class FileRestore(
         foreach (var table in parts.Chosen)
         {
             // By itself pg_restore seeks to the table; what is fed to it is read to its end.
-            if (file.IsPlainOnDisk)
+            if (file.Kind == BareFileKind.Directory || (file.IsPlainOnDisk && !run.Meter.IsLimited))
             {
                 await loader.ConvertFileAsync(file.Path, table.Selection, script, cancel);
                 continue;

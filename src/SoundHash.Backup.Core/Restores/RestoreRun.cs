@@ -142,7 +142,7 @@ public sealed class RestoreRun(
             list?.Dumped,
             options.Target,
             decision.StateInWords,
-            Steps(refusals, () => RestoreSteps.OfFile(file, FileRestore.Streams(file, options), decision, options)),
+            Steps(refusals, () => RestoreSteps.OfFile(file, FileRestore.Streams(file, options, meter), decision, options)),
             await target.FreeBytesAsync(cancel),
             refusals);
     }
