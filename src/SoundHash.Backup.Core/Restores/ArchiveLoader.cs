@@ -235,7 +235,7 @@ internal sealed class ArchiveLoader(RestoreContext run, ConnectionSettings datab
     private ChildProcess Start(string program, IReadOnlyList<string> arguments, bool mayEndEarly = false) =>
         run.Launcher.Start(new ChildCommand(run.Tools.Path(program), arguments)
         {
-            Environment = database.Environment,
+            Environment = (database with { Options = $"{database.Options} {Timeouts.OffAsOptions(run.ServerMajor)}".TrimStart() }).Environment,
             MayCloseInputEarly = mayEndEarly,
         });
 }

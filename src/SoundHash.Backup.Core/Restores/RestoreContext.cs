@@ -8,7 +8,7 @@ namespace SoundHash.Backup.Restores;
 
 /// <summary>What one restore works with.</summary>
 internal sealed record RestoreContext(
-    ProcessLauncher Launcher, PgTools Tools, RestoreOptions Options, TimeProvider Time, TransferMeter Meter, ILogger Log)
+    ProcessLauncher Launcher, PgTools Tools, int ServerMajor, RestoreOptions Options, TimeProvider Time, TransferMeter Meter, ILogger Log)
 {
     /// <summary>What PostgreSQL's programs said though they succeeded.</summary>
     public ToolWarnings Warnings { get; } = new(Log);

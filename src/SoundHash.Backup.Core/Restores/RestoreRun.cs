@@ -226,7 +226,7 @@ public sealed class RestoreRun(
         int dumpMajor, bool isArchive, TargetServer target, RestoreOptions options, CancellationToken cancel)
     {
         var chosen = await ServerNeeds.ToolsAsync(tools, dumpMajor, target.ServerMajor, isArchive, cancel);
-        return new RestoreContext(launcher, chosen, options, time, meter, log);
+        return new RestoreContext(launcher, chosen, target.ServerMajor, options, time, meter, log);
     }
 
     private async Task<(RestoreContext? Run, BackupException? Problem)> FindToolsAsync(
