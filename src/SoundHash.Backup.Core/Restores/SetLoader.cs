@@ -29,7 +29,12 @@ internal sealed class SetLoader(SetSource source, IReadOnlyList<TableRecord> cho
         }
         else
         {
-            run.Log.Debug("set {Id} is one stream, so that it is restored by one process", source.Manifest.Id);
+            if (Options.Jobs > 1)
+            {
+                run.Log.Information(
+                    "set {Id} was dumped in one stream, so that it is restored in one, whatever --jobs says ({Jobs})", source.Manifest.Id, Options.Jobs);
+            }
+
             await phases.RunAsync("load", () => LoadOneAsync(run.Loader(database), last, views.Selection, cancel));
         }
 
