@@ -32,15 +32,9 @@ internal sealed class RestoreCommand : VerbCommand
         Options.Add(_jobs);
         Validators.Add(result =>
         {
-            if (result.Peek(_plan) && _select.IsFile(result))
-            {
-                result.AddError("--plan needs a set; of a bare file nothing is known before it is read");
-            }
-
             if (_target.NeedsSet(result) && _select.IsFile(result))
             {
-                result.AddError(
-                    "--globals, --table and --data-only need a set; of a bare file nothing is known that could be chosen or checked");
+                result.AddError("--globals needs a set: a bare file has no roles and tablespaces");
             }
 
             if (_target.IsNamed(result) && _select.IsAll(result))
@@ -62,6 +56,7 @@ internal sealed class RestoreCommand : VerbCommand
         "shbackup restore --latest --target-db soundhash_check",
         "shbackup restore --latest --swap --yes",
         "shbackup restore --backup soundhash_backup_20261122_020000 --table public.videos --target-db rescue",
+        "shbackup restore --file ./latest.dump --target-db rescue --plan",
         "shbackup restore --file ./latest.dump --target-db rescue",
         "shbackup restore --target-dir /var/lib/postgresql/15/restored --to-time 2026-11-22T14:29:59Z --plan",
         "shbackup restore --target-dir /var/lib/postgresql/15/restored --to-time 2026-11-22T14:29:59Z --start",
@@ -102,6 +97,11 @@ internal sealed class RestoreCommand : VerbCommand
         var run = new RestoreRun(server, cli.Launcher, tools, cli.Providers(encryption).For, cli.Time, meter, cli.Log);
         RestoreOptions Options(string database) => _target.Read(parse, _target.Name(parse) ?? database, jobs);
         IReadOnlyList<RestoreJob> work;
+        if (repository is null && parse.GetValue(_plan))
+        {
+            return PrintPlan(cli, await run.PlanFileAsync(_select.File(parse)!, Options(server.Database), cancel));
+        }
+
         if (repository is null)
         {
             work = [RestoreJob.OfFile(run, _select.File(parse)!, Options(server.Database))];
@@ -181,6 +181,14 @@ internal sealed class RestoreCommand : VerbCommand
         refusals.ForEach(cli.ReportLines);
         var code = ExitCodes.WorstOf(refusals);
         cli.Print(new PlanDocument(plans, code), ResultJson.Default.PlanDocument, RestoreOutput.Print);
+        return code;
+    }
+
+    private static int PrintPlan(CliSession cli, FilePlan plan)
+    {
+        plan.Refusals.ToList().ForEach(cli.ReportLines);
+        var code = ExitCodes.WorstOf(plan.Refusals);
+        cli.Print(new FilePlanDocument(plan, code), ResultJson.Default.FilePlanDocument, RestoreOutput.Print);
         return code;
     }
 

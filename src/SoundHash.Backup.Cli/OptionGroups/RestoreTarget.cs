@@ -49,8 +49,8 @@ internal sealed class RestoreTarget
 
     public bool IsNamed(CommandResult result) => result.Peek(_targetDb) is not null;
 
-    /// <summary>True when something is asked for that only the contents of a set can tell.</summary>
-    public bool NeedsSet(CommandResult result) => result.Peek(_globals) || result.Peek(_dataOnly) || result.Peek(_table) is { Length: > 0 };
+    /// <summary>True when something is asked for that only a set has.</summary>
+    public bool NeedsSet(CommandResult result) => result.Peek(_globals);
 
     /// <summary>What was given of these options, or null.</summary>
     public string? Given(CommandResult result) => All.FirstOrDefault(o => result.GetResult(o) is { Implicit: false })?.Name;

@@ -15,14 +15,25 @@ internal static class RestoreOutput
             terminal.Line($"database   \"{plan.Database}\"  tier {plan.Tier}  age {Sizes.Age(plan.Age)}  copies {copies}");
             terminal.Line($"target     \"{plan.Target}\", which {Describe(plan.TargetState)}");
             terminal.Line($"size       {Sizes.Bytes(plan.PlainBytes)} to load; {Sizes.Bytes(plan.DatabaseBytes)} on its server");
-            var free = plan.FreeBytes is { } bytes ? Sizes.Bytes(bytes) : "unknown (the server's disk can't be seen from here)";
-            terminal.Line($"free       {free} at the target");
+            terminal.Line($"free       {Free(plan.FreeBytes)} at the target");
             terminal.Line($"expected   {Sizes.Duration(TimeSpan.FromSeconds(plan.ExpectedSeconds))}, going by {plan.ExpectedFrom}");
-            foreach (var (step, number) in plan.Steps.Select(static (s, i) => (s, i + 1)))
-            {
-                terminal.Line(string.Create(CultureInfo.InvariantCulture, $"  {number}. {step}"));
-            }
+            Print(terminal, plan.Steps);
         }
+    }
+
+    public static void Print(Terminal terminal, FilePlanDocument document)
+    {
+        var plan = document.Plan;
+        var around = string.Concat(new[] { plan.Compression, plan.Encryption }.Where(static w => w != "none").Select(static w => $", {w}"));
+        terminal.Line($"file       {plan.File}");
+        terminal.Line($"holds      {(plan.Kind == "script" ? "an SQL script" : $"a pg_dump archive ({plan.Kind})")}{around}");
+        terminal.Line(plan.Database is null
+            ? "database   unknown"
+            : $"database   \"{plan.Database}\" of PostgreSQL {plan.ServerVersion}, dumped {plan.Dumped} by the clock there, by pg_dump {plan.DumpVersion}");
+        terminal.Line($"target     \"{plan.Target}\", which {Describe(plan.TargetState)}");
+        terminal.Line($"size       {Sizes.Bytes(plan.StoredBytes)}, as it is stored");
+        terminal.Line($"free       {Free(plan.FreeBytes)} at the target");
+        Print(terminal, plan.Steps);
     }
 
     public static void Print(Terminal terminal, RestoreDocument document)
@@ -39,6 +50,16 @@ internal static class RestoreOutput
             terminal.Line(Summary(result));
         }
     }
+
+    private static void Print(Terminal terminal, IReadOnlyList<string> steps)
+    {
+        foreach (var (step, number) in steps.Select(static (s, i) => (s, i + 1)))
+        {
+            terminal.Line(string.Create(CultureInfo.InvariantCulture, $"  {number}. {step}"));
+        }
+    }
+
+    private static string Free(long? bytes) => bytes is { } known ? Sizes.Bytes(known) : "unknown (the server's disk can't be seen from here)";
 
     private static string Describe(string state) => state switch
     {

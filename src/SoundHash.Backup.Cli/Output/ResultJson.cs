@@ -125,6 +125,9 @@ internal sealed record ExpireItem(string Id, bool Expires, string Reason);
 /// <summary>The document of <c>restore --plan</c>.</summary>
 internal sealed record PlanDocument(IReadOnlyList<RestorePlan> Plans, int ExitCode);
 
+/// <summary>The document of <c>restore --file --plan</c>.</summary>
+internal sealed record FilePlanDocument(FilePlan Plan, int ExitCode);
+
 /// <summary>The document of <c>restore</c>.</summary>
 internal sealed record RestoreDocument(IReadOnlyList<RestoreItem> Restores, int ExitCode);
 
@@ -167,6 +170,7 @@ internal sealed record ParameterResult(string Name, string Value, string? Curren
 [JsonSerializable(typeof(FileDocument))]
 [JsonSerializable(typeof(PinDocument))]
 [JsonSerializable(typeof(PlanDocument))]
+[JsonSerializable(typeof(FilePlanDocument))]
 [JsonSerializable(typeof(RestoreDocument))]
 [JsonSerializable(typeof(PhysicalRestorePlan))]
 [JsonSerializable(typeof(PhysicalRestoreDocument))]

@@ -16,6 +16,9 @@ public sealed class TransferMeter(TimeProvider time, long? bytesPerSecond = null
     /// <summary>Plain bytes moved so far.</summary>
     public long Bytes => Interlocked.Read(ref _bytes);
 
+    /// <summary>True when bytes are held to a rate, so that all of them have to come by here.</summary>
+    public bool IsLimited => bytesPerSecond is not null;
+
     /// <summary>Time since the meter was made.</summary>
     public TimeSpan Elapsed => time.GetElapsedTime(_started);
 

@@ -53,13 +53,6 @@ internal sealed class ArchiveLoader(RestoreContext run, ConnectionSettings datab
         await RunAloneAsync(child, cancel);
     }
 
-    /// <summary>Loads an archive that pg_restore opens itself, all or nothing.</summary>
-    public async Task LoadFileInTransactionAsync(string path, CancellationToken cancel)
-    {
-        await using var child = Start("pg_restore", [.. IntoDatabase(), "--single-transaction", path]);
-        await RunAloneAsync(child, cancel);
-    }
-
     /// <summary>Turns an archive into SQL that is part of a script's transaction.</summary>
     /// <param name="archive">The archive.</param>
     /// <param name="selection">Arguments that choose a part of it.</param>
@@ -69,11 +62,7 @@ internal sealed class ArchiveLoader(RestoreContext run, ConnectionSettings datab
     public async Task ConvertAsync(
         Stream archive, IReadOnlyList<string> selection, SqlScript target, bool mayEndEarly, CancellationToken cancel)
     {
-        // Without --single-transaction it would put BEGIN and COMMIT of its own around large objects, and so end ours.
-        await using var child = Start(
-            "pg_restore",
-            ["--file=-", "--single-transaction", "--no-password", .. run.Options.PgRestoreArguments(), .. selection],
-            mayEndEarly || run.Options.SchemaOnly);
+        await using var child = Start("pg_restore", [.. IntoScript(), .. selection], mayEndEarly || run.Options.SchemaOnly);
         var writing = CopyOutputAsync(child, target, cancel);
         try
         {
@@ -91,13 +80,36 @@ internal sealed class ArchiveLoader(RestoreContext run, ConnectionSettings datab
         await EnsureSuccessAsync(child, cancel);
     }
 
+    /// <summary>As <see cref="ConvertAsync"/>, for an archive that pg_restore opens itself: a file or a directory.</summary>
+    public async Task ConvertFileAsync(string path, IReadOnlyList<string> selection, SqlScript target, CancellationToken cancel)
+    {
+        await using var child = Start("pg_restore", [.. IntoScript(), .. selection, path]);
+        using var end = cancel.Register(static c => _ = ((ChildProcess)c!).EndAsync(), child);
+        child.CloseInput();
+        await CopyOutputAsync(child, target, cancel);
+        await EnsureSuccessAsync(child, cancel);
+    }
+
+    /// <summary>As <see cref="ReadListAsync"/>, for an archive that pg_restore opens itself.</summary>
+    public async Task<ReadOnlyMemory<byte>> ReadListOfFileAsync(string path, IReadOnlyList<string> selection, CancellationToken cancel)
+    {
+        await using var child = Start("pg_restore", ["--list", .. selection, path]);
+        child.CloseInput();
+        var lines = await child.ReadBytesAsync(MostListBytes, cancel);
+        await EnsureSuccessAsync(child, cancel);
+        return lines;
+    }
+
     /// <summary>
     /// The lines of an archive's table of contents, in its encoding. Reads no further than that, so that nothing is
     /// known of the rest.
     /// </summary>
-    public async Task<ReadOnlyMemory<byte>> ReadListAsync(Stream archive, CancellationToken cancel)
+    /// <param name="archive">The archive.</param>
+    /// <param name="selection">Arguments that choose a part of it.</param>
+    /// <param name="cancel">Cancels.</param>
+    public async Task<ReadOnlyMemory<byte>> ReadListAsync(Stream archive, IReadOnlyList<string> selection, CancellationToken cancel)
     {
-        await using var child = Start("pg_restore", ["--list"], mayEndEarly: true);
+        await using var child = Start("pg_restore", ["--list", .. selection], mayEndEarly: true);
         var reading = child.ReadBytesAsync(MostListBytes, cancel);
         var buffer = GC.AllocateUninitializedArray<byte>(StreamCopy.ChunkBytes);
         int read;
@@ -159,6 +171,10 @@ internal sealed class ArchiveLoader(RestoreContext run, ConnectionSettings datab
     private IEnumerable<string> IntoDatabase() =>
         ["--exit-on-error", "--no-password", $"--dbname={database.DatabaseOnly()}", .. run.Options.PgRestoreArguments()];
 
+    // Without --single-transaction it would put BEGIN and COMMIT of its own around large objects, and so end ours.
+    private IEnumerable<string> IntoScript() =>
+        ["--file=-", "--single-transaction", "--no-password", .. run.Options.PgRestoreArguments()];
+
     // pg_restore chokes on damaged bytes before their hash is known: what is behind them tells whether they were damaged.
     private async Task ToChildAsync(Stream archive, ChildProcess child, CancellationToken cancel)
     {
@@ -219,7 +235,7 @@ internal sealed class ArchiveLoader(RestoreContext run, ConnectionSettings datab
     private ChildProcess Start(string program, IReadOnlyList<string> arguments, bool mayEndEarly = false) =>
         run.Launcher.Start(new ChildCommand(run.Tools.Path(program), arguments)
         {
-            Environment = database.Environment,
+            Environment = (database with { Options = $"{database.Options} {Timeouts.OffAsOptions(run.ServerMajor)}".TrimStart() }).Environment,
             MayCloseInputEarly = mayEndEarly,
         });
 }

@@ -31,12 +31,10 @@ internal sealed class BareFile : IAsyncDisposable
 {
     private const int ProbeBytes = 512;
 
-    private BareFile(string path, BareFileKind kind, Stream? plain, bool isPlainOnDisk, int dumpMajor)
+    private BareFile(string path, BareFileKind kind, int dumpMajor)
     {
         Path = path;
         Kind = kind;
-        Plain = plain;
-        IsPlainOnDisk = isPlainOnDisk;
         DumpMajor = dumpMajor;
     }
 
@@ -45,11 +43,19 @@ internal sealed class BareFile : IAsyncDisposable
 
     public BareFileKind Kind { get; }
 
+    public bool IsScript => Kind == BareFileKind.Script;
+
+    /// <summary>How it is encrypted as a whole.</summary>
+    public EncryptionMethod Encryption { get; private init; } = EncryptionMethod.None;
+
+    /// <summary>How it is compressed as a whole: what compresses the rows in an archive is pg_restore's business.</summary>
+    public CompressionMethod Compression { get; private init; } = CompressionMethod.None;
+
     /// <summary>The plain bytes; null for a directory. Can be read once.</summary>
-    public Stream? Plain { get; }
+    public Stream? Plain { get; private init; }
 
     /// <summary>True when pg_restore can open the file itself, and so use several processes.</summary>
-    public bool IsPlainOnDisk { get; }
+    public bool IsPlainOnDisk => Encryption == EncryptionMethod.None && Compression == CompressionMethod.None;
 
     /// <summary>True for a tar archive, whose last member is a script for people: pg_restore does not read it.</summary>
     public bool HasUnreadTail => Kind == BareFileKind.Tar;
@@ -67,7 +73,7 @@ internal sealed class BareFile : IAsyncDisposable
         if (System.IO.Directory.Exists(full))
         {
             return File.Exists(System.IO.Path.Combine(full, "toc.dat"))
-                ? new BareFile(full, BareFileKind.Directory, null, isPlainOnDisk: true, dumpMajor: 0)
+                ? new BareFile(full, BareFileKind.Directory, dumpMajor: 0)
                 : throw new BackupException(
                     ErrorKind.Usage,
                     $"{full} is a directory and no pg_dump archive (toc.dat is missing)",
@@ -79,11 +85,10 @@ internal sealed class BareFile : IAsyncDisposable
         {
             var (encryption, encrypted) = await PeekStage.ReadAsync(stream, EncryptionFormat.ProbeBytes, EncryptionFormat.Detect, cancel);
             stream = encryption == EncryptionMethod.None ? encrypted : providers(encryption).Decrypt(encrypted, full);
-            var (compression, compressed) = await PeekStage.ReadAsync(stream, 4, Compression.Detect, cancel);
-            stream = Compression.Decompress(compression, compressed, full);
+            var (compression, compressed) = await PeekStage.ReadAsync(stream, 4, Pipelines.Compression.Detect, cancel);
+            stream = Pipelines.Compression.Decompress(compression, compressed, full);
             var (kind, plain) = await PeekStage.ReadAsync(stream, ProbeBytes, b => (Kind: DetectKind(b, full), Major: MajorOf(b)), cancel);
-            return new BareFile(
-                full, kind.Kind, plain, encryption == EncryptionMethod.None && compression == CompressionMethod.None, kind.Major);
+            return new BareFile(full, kind.Kind, kind.Major) { Encryption = encryption, Compression = compression, Plain = plain };
         }
         catch
         {
@@ -108,16 +113,36 @@ internal sealed class BareFile : IAsyncDisposable
         }
 
         await using var second = await OpenAsync(Path, providers, cancel);
-        if (Kind == BareFileKind.Script)
-        {
-            var guarded = new ScriptEndStage(second.Plain!, Path);
-            await StreamCopy.DrainAsync(guarded, meter, cancel);
-        }
-        else
-        {
-            await PgArchive.ListAsync(tools, launcher, second.Plain!, static _ => { }, meter, cancel);
-        }
+        await (IsScript
+            ? second.CheckScriptAsync(meter, cancel)
+            : PgArchive.ListAsync(tools, launcher, second.Plain!, static _ => { }, meter, cancel));
     }
+
+    /// <summary>Reads all of a script, and refuses what a restore would refuse of it. Its bytes are gone then.</summary>
+    public Task CheckScriptAsync(TransferMeter meter, CancellationToken cancel) =>
+        StreamCopy.DrainAsync(new ScriptEndStage(Plain!, Path), meter, cancel);
+
+    /// <summary>What pg_restore says of an archive, of all of it or of a part. Reads the file anew, and no further than it has to.</summary>
+    /// <param name="loader">Starts pg_restore.</param>
+    /// <param name="selection">Arguments that choose a part of it.</param>
+    /// <param name="providers">Makes the provider of a method.</param>
+    /// <param name="cancel">Cancels.</param>
+    public async Task<ArchiveList> ListAsync(
+        ArchiveLoader loader, IReadOnlyList<string> selection, Func<EncryptionMethod, IEncryptionProvider> providers, CancellationToken cancel)
+    {
+        if (Kind == BareFileKind.Directory)
+        {
+            return ArchiveList.Parse((await loader.ReadListOfFileAsync(Path, selection, cancel)).Span);
+        }
+
+        await using var again = await OpenAsync(Path, providers, cancel);
+        return ArchiveList.Parse((await loader.ReadListAsync(again.Plain!, selection, cancel)).Span);
+    }
+
+    /// <summary>What it takes on its disk.</summary>
+    public long StoredBytes() => Kind == BareFileKind.Directory
+        ? new DirectoryInfo(Path).EnumerateFiles().Sum(static f => f.Length)
+        : new FileInfo(Path).Length;
 
     public ValueTask DisposeAsync() => Plain?.DisposeAsync() ?? ValueTask.CompletedTask;
 

@@ -11,13 +11,12 @@ internal static class ExistingTarget
     /// <summary>With data only, every table must be there and empty; else a table that is to be made must not be there.</summary>
     /// <exception cref="BackupException">It is not so; nothing was changed.</exception>
     public static async Task EnsureReadyAsync(
-        ConnectionSettings database, IReadOnlyList<TableRecord> tables, bool dataOnly, CancellationToken cancel)
+        ConnectionSettings database, IReadOnlyList<TableName> tables, bool dataOnly, CancellationToken cancel)
     {
         await using var session = await Session.OpenAsync(database, cancel);
         await session.ExecuteAsync("SET row_security = off", cancel);
-        foreach (var table in tables.Where(static t => t.IsCompared))
+        foreach (var name in tables.Select(static t => t.Sql))
         {
-            var name = SqlText.Identifier(table.Schema, table.Name);
             var exists = await session.TextAsync("SELECT to_regclass($1)::text", cancel, name) is not null;
             if (dataOnly != exists)
             {
@@ -39,11 +38,13 @@ internal static class ExistingTarget
         }
     }
 
-    /// <summary>Schemas that are there.</summary>
-    public static async Task<IReadOnlySet<string>> SchemasAsync(ConnectionSettings database, CancellationToken cancel)
+    /// <summary>SQL that makes the schemas of tables that the database does not have: single tables come without theirs.</summary>
+    public static async Task<string> MakeSchemasAsync(ConnectionSettings database, IEnumerable<TableName> tables, CancellationToken cancel)
     {
         await using var session = await Session.OpenAsync(database, cancel);
-        return (await session.QueryAsync("SELECT nspname::text FROM pg_namespace", static r => r.GetString(0), cancel)).ToHashSet();
+        var schemas = await session.QueryAsync("SELECT nspname::text FROM pg_namespace", static r => r.GetString(0), cancel);
+        return string.Concat(tables.Select(static t => t.Schema).Distinct().Except(schemas)
+            .Select(static s => $"{LoadGuards.InUtf8}CREATE SCHEMA {SqlText.Identifier(s)};\n"));
     }
 
     /// <summary>Says what of the database's own an existing one does not get.</summary>

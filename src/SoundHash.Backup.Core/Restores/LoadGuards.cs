@@ -3,7 +3,6 @@ using Npgsql;
 using Serilog;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
-using SoundHash.Backup.Repository;
 
 namespace SoundHash.Backup.Restores;
 
@@ -73,10 +72,10 @@ internal sealed record LoadGuards(string Before, string After)
     /// <param name="cancel">Cancels.</param>
     /// <exception cref="BackupException">A foreign key is in a state that could not be kept.</exception>
     public static async Task<LoadGuards> ReadAsync(
-        ConnectionSettings database, IEnumerable<TableRecord> tables, bool sequences, ILogger log, CancellationToken cancel)
+        ConnectionSettings database, IReadOnlyList<TableName> tables, bool sequences, ILogger log, CancellationToken cancel)
     {
         await using var session = await Session.OpenAsync(database, cancel);
-        var names = tables.Where(static t => t.IsCompared).Select(static t => SqlText.Identifier(t.Schema, t.Name)).ToList();
+        var names = tables.Select(static t => t.Sql).ToList();
         var oids = await OidsAsync(session, names, cancel);
         var before = new StringBuilder(InUtf8);
         // What is deferred is checked now: ALTER TABLE refuses to work on a table that has such checks before it.

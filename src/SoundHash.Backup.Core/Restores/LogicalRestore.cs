@@ -48,7 +48,7 @@ internal sealed class LogicalRestore(SetSource source, IReadOnlyList<TableRecord
             server.Target);
         if (run.Options.IsPartial)
         {
-            await ExistingTarget.EnsureReadyAsync(database, Compared(), run.Options.DataOnly, cancel);
+            await ExistingTarget.EnsureReadyAsync(database, TableName.Of(Compared()), run.Options.DataOnly, cancel);
         }
         else
         {

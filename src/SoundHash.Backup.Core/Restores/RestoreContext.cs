@@ -8,12 +8,28 @@ namespace SoundHash.Backup.Restores;
 
 /// <summary>What one restore works with.</summary>
 internal sealed record RestoreContext(
-    ProcessLauncher Launcher, PgTools Tools, RestoreOptions Options, TimeProvider Time, TransferMeter Meter, ILogger Log)
+    ProcessLauncher Launcher, PgTools Tools, int ServerMajor, RestoreOptions Options, TimeProvider Time, TransferMeter Meter, ILogger Log)
 {
     /// <summary>What PostgreSQL's programs said though they succeeded.</summary>
     public ToolWarnings Warnings { get; } = new(Log);
 
     public ArchiveLoader Loader(ConnectionSettings database) => new(this, database);
+
+    /// <summary>Says what rows alone, or single tables, leave as it was.</summary>
+    /// <param name="views">There are materialized views.</param>
+    /// <param name="singleTables">Single tables were chosen.</param>
+    public void WarnOfLeftOut(bool views, bool singleTables)
+    {
+        if (Options.DataOnly && views)
+        {
+            Log.Warning("materialized views are as they were: REFRESH those that read the restored rows");
+        }
+
+        if (singleTables)
+        {
+            Log.Warning("sequences are no part of single tables: set those that number new rows (setval), and defaults that use them");
+        }
+    }
 
     /// <summary>ANALYZE; failing is a warning, since statistics are no data: plans may be bad without them, and nothing is lost.</summary>
     public async Task TryAnalyzeAsync(ConnectionSettings database, CancellationToken cancel)

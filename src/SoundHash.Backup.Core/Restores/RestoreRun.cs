@@ -37,7 +37,14 @@ public sealed class RestoreRun(
         var decision = await DecideAsync(manifest, target, options, cancel);
         var source = new SetSource(store, manifest, await SetVerifier.ReadContentsAsync(store, manifest, providers, cancel), providers);
         var missing = await ServerNeeds.FindMissingAsync(source, target, options, options.Globals, cancel);
-        BackupException?[] others = [await FindToolProblemAsync(manifest, target, cancel), decision.Refusal];
+        var tables = source.Choose(options.Tables);
+        var filled = TableName.Of(tables.Count > 0 ? tables : source.Contents.Tables);
+        BackupException?[] others =
+        [
+            (await FindToolsAsync(manifest.DumpMajor, isArchive: true, target, options, cancel)).Problem,
+            decision.Refusal,
+            await TryAsync(() => EnsureReadyAsync(filled, target, decision, options, cancel), cancel),
+        ];
         IReadOnlyList<BackupException> refusals = [.. others.OfType<BackupException>(), .. missing];
         var (seconds, from) = pace.Expect(manifest);
         return new RestorePlan(
@@ -47,10 +54,8 @@ public sealed class RestoreRun(
             time.GetUtcNow() - manifest.Started,
             [store.Name],
             options.Target,
-            decision.State switch { TargetState.Missing => "missing", TargetState.Empty => "empty", TargetState.Template => "template", _ => "has objects" },
-            refusals.Count > 0
-                ? refusals.Select(static r => $"refuse: {r.Message}").ToList()
-                : RestoreSteps.Of(source, source.Choose(options.Tables), decision, options).ToList(),
+            decision.StateInWords,
+            Steps(refusals, () => RestoreSteps.Of(source, tables, decision, options)),
             manifest.PlainBytes,
             manifest.DatabaseBytes,
             await target.FreeBytesAsync(cancel),
@@ -89,28 +94,107 @@ public sealed class RestoreRun(
     /// <exception cref="BackupException">It failed; the message names what is left, if anything.</exception>
     public async Task<RestoreResult> RunFileAsync(string path, RestoreOptions options, Func<string, bool> confirm, CancellationToken cancel)
     {
-        if (options.Globals || options.IsPartial)
-        {
-            throw new BackupException(
-                ErrorKind.Usage,
-                "--globals, --table and --data-only need a set; of a bare file nothing is known that could be chosen or checked",
-                "restore the file beside (--target-db NAME) and take from there what you need");
-        }
-
-        await using var file = await BareFile.OpenAsync(path, providers, cancel);
-        if (file.Kind == BareFileKind.Script && options.PgRestoreArguments().Any())
-        {
-            throw new BackupException(
-                ErrorKind.Usage,
-                $"{path} is SQL: {string.Join(", ", options.PgRestoreArguments())} can't be applied to it",
-                "restore it without these options");
-        }
-
+        await using var file = await OpenFileAsync(path, options, cancel);
         await using var target = await TargetServer.OpenAsync(server, options.Target, log, cancel);
-        var run = await ContextAsync(file.DumpMajor, file.Kind != BareFileKind.Script, target, options, cancel);
+        var run = await ContextAsync(file.DumpMajor, !file.IsScript, target, options, cancel);
         var decision = await TargetDecision.MakeAsync(target, options, cancel);
         await AgreeAsync(decision, options, path, confirm, () => file.VerifyAsync(run.Tools, launcher, meter, providers, cancel));
-        return await new FileRestore(file, target, run).RunAsync(decision, cancel);
+        var parts = options.IsPartial ? await FindPartsAsync(file, target, run, cancel) : FileParts.All;
+        return await new FileRestore(file, parts, providers, target, run).RunAsync(decision, cancel);
+    }
+
+    /// <summary>
+    /// Says what a restore of a bare file would do; changes nothing. Of an archive the list is read, of a script all: only so is it
+    /// known whether it would be refused.
+    /// </summary>
+    /// <exception cref="BackupException">The file is no dump, or can't be read.</exception>
+    public async Task<FilePlan> PlanFileAsync(string path, RestoreOptions options, CancellationToken cancel)
+    {
+        await using var file = await OpenFileAsync(path, options, cancel);
+        await using var target = await TargetServer.OpenAsync(server, options.Target, log, cancel);
+        var decision = await TargetDecision.MakeAsync(target, options, cancel);
+        var (run, problem) = await FindToolsAsync(file.DumpMajor, !file.IsScript, target, options, cancel);
+        ArchiveList? list = null;
+        BackupException? notReady = null;
+        if (file.IsScript)
+        {
+            await file.CheckScriptAsync(meter, cancel);
+        }
+        else if (run is not null)
+        {
+            list = await file.ListAsync(run.Loader(target.MaintenanceSettings), [], providers, cancel);
+            notReady = decision.Refusal is not null || !options.IsPartial ? null : await TryAsync(
+                async () => await EnsureReadyAsync((await FindPartsAsync(file, target, run, cancel)).Filled, target, decision, options, cancel),
+                cancel);
+        }
+
+        BackupException?[] found = [problem, decision.Refusal, notReady];
+        var refusals = found.OfType<BackupException>().ToList();
+        return new FilePlan(
+            file.Path,
+            file.Kind.Word(),
+            file.Encryption.Word(),
+            file.Compression.Word(),
+            file.StoredBytes(),
+            list?.Database,
+            list?.ServerVersion,
+            list?.DumpVersion,
+            list?.Dumped,
+            options.Target,
+            decision.StateInWords,
+            Steps(refusals, () => RestoreSteps.OfFile(file, FileRestore.Streams(file, options, meter), decision, options)),
+            await target.FreeBytesAsync(cancel),
+            refusals);
+    }
+
+    private static List<string> Steps(IReadOnlyList<BackupException> refusals, Func<IEnumerable<string>> steps) =>
+        (refusals.Count > 0 ? refusals.Select(static r => $"refuse: {r.Message}") : steps()).ToList();
+
+    private async Task<BareFile> OpenFileAsync(string path, RestoreOptions options, CancellationToken cancel)
+    {
+        if (options.Globals)
+        {
+            throw new BackupException(
+                ErrorKind.Usage, "--globals needs a set: a bare file has no roles and tablespaces", "make them by hand, or add --no-owner");
+        }
+
+        var file = await BareFile.OpenAsync(path, providers, cancel);
+        IReadOnlyList<string> wishes = [.. options.PgRestoreArguments(), .. options.Tables.Select(static _ => "--table").Distinct()];
+        if (file.IsScript && wishes.Count > 0)
+        {
+            await file.DisposeAsync();
+            throw new BackupException(
+                ErrorKind.Usage, $"{path} is SQL: {string.Join(", ", wishes)} can't be applied to it", "restore it without these options");
+        }
+
+        return file;
+    }
+
+    private Task<FileParts> FindPartsAsync(BareFile file, TargetServer target, RestoreContext run, CancellationToken cancel) => FileParts.FindAsync(
+        selection => file.ListAsync(run.Loader(target.MaintenanceSettings), selection, providers, cancel),
+        file.Path,
+        run.Options,
+        target.SettingsOf(target.Target),
+        cancel);
+
+    // What goes into, or beside, tables that are there.
+    private static Task EnsureReadyAsync(
+        IReadOnlyList<TableName> filled, TargetServer target, TargetDecision decision, RestoreOptions options, CancellationToken cancel) =>
+        decision is { Action: TargetAction.FillExisting, Refusal: null } && options.IsPartial
+            ? ExistingTarget.EnsureReadyAsync(target.SettingsOf(target.Target), filled, options.DataOnly, cancel)
+            : Task.CompletedTask;
+
+    private static async Task<BackupException?> TryAsync(Func<Task> look, CancellationToken cancel)
+    {
+        try
+        {
+            await look();
+            return null;
+        }
+        catch (BackupException e) when (!cancel.IsCancellationRequested)
+        {
+            return e;
+        }
     }
 
     private static async Task<TargetDecision> DecideAsync(
@@ -142,20 +226,15 @@ public sealed class RestoreRun(
         int dumpMajor, bool isArchive, TargetServer target, RestoreOptions options, CancellationToken cancel)
     {
         var chosen = await ServerNeeds.ToolsAsync(tools, dumpMajor, target.ServerMajor, isArchive, cancel);
-        return new RestoreContext(launcher, chosen, options, time, meter, log);
+        return new RestoreContext(launcher, chosen, target.ServerMajor, options, time, meter, log);
     }
 
-    private async Task<BackupException?> FindToolProblemAsync(Manifest manifest, TargetServer target, CancellationToken cancel)
+    private async Task<(RestoreContext? Run, BackupException? Problem)> FindToolsAsync(
+        int dumpMajor, bool isArchive, TargetServer target, RestoreOptions options, CancellationToken cancel)
     {
-        try
-        {
-            _ = await ServerNeeds.ToolsAsync(tools, manifest.DumpMajor, target.ServerMajor, isArchive: true, cancel);
-            return null;
-        }
-        catch (BackupException e) when (!cancel.IsCancellationRequested)
-        {
-            return e;
-        }
+        RestoreContext? run = null;
+        var problem = await TryAsync(async () => run = await ContextAsync(dumpMajor, isArchive, target, options, cancel), cancel);
+        return (run, problem);
     }
 
     private static void Confirm(Func<string, bool> confirm, RestoreOptions options, string from)

@@ -29,7 +29,12 @@ internal sealed class SetLoader(SetSource source, IReadOnlyList<TableRecord> cho
         }
         else
         {
-            run.Log.Debug("set {Id} is one stream, so that it is restored by one process", source.Manifest.Id);
+            if (Options.Jobs > 1)
+            {
+                run.Log.Information(
+                    "set {Id} was dumped in one stream, so that it is restored in one, whatever --jobs says ({Jobs})", source.Manifest.Id, Options.Jobs);
+            }
+
             await phases.RunAsync("load", () => LoadOneAsync(run.Loader(database), last, views.Selection, cancel));
         }
 
@@ -48,23 +53,15 @@ internal sealed class SetLoader(SetSource source, IReadOnlyList<TableRecord> cho
             await WriteAsync(database, views, script, cancel);
             await script.FinishAsync(cancel);
         });
-        if (Options.DataOnly && source.Contents.Tables.Any(static t => t.Kind == RelationKind.MaterializedView))
-        {
-            run.Log.Warning("materialized views are as they were: REFRESH those that read the restored rows");
-        }
-
-        if (chosen.Count > 0)
-        {
-            run.Log.Warning("sequences are no part of single tables: set those that number new rows (setval), and defaults that use them");
-        }
-
+        run.WarnOfLeftOut(views: source.Contents.Tables.Any(static t => t.Kind == RelationKind.MaterializedView), singleTables: chosen.Count > 0);
         return views;
     }
 
     private async Task WriteAsync(ConnectionSettings database, MaterializedViews views, SqlScript script, CancellationToken cancel)
     {
         var guards = Options.DataOnly
-            ? await LoadGuards.ReadAsync(database, chosen.Count > 0 ? chosen : source.Contents.Tables, chosen.Count == 0, run.Log, cancel)
+            ? await LoadGuards.ReadAsync(
+                database, TableName.Of(chosen.Count > 0 ? chosen : source.Contents.Tables), chosen.Count == 0, run.Log, cancel)
             : LoadGuards.None;
         await script.WriteAsync(guards.Before, cancel);
         if (chosen.Count == 0)
@@ -90,16 +87,14 @@ internal sealed class SetLoader(SetSource source, IReadOnlyList<TableRecord> cho
 
     private async Task WriteTablesAsync(ConnectionSettings database, SqlScript script, CancellationToken cancel)
     {
-        var schemas = await ExistingTarget.SchemasAsync(database, cancel);
-        foreach (var schema in Options.DataOnly ? [] : chosen.Select(static t => t.Schema).Distinct().Except(schemas))
+        if (!Options.DataOnly)
         {
-            await script.WriteAsync($"{LoadGuards.InUtf8}CREATE SCHEMA {SqlText.Identifier(schema)};\n", cancel);
+            await script.WriteAsync(await ExistingTarget.MakeSchemasAsync(database, TableName.Of(chosen), cancel), cancel);
         }
 
         foreach (var table in chosen)
         {
-            // pg_restore compares these two literally: they are names, never patterns.
-            string[] only = [$"--schema={table.Schema}", $"--table={table.Name}"];
+            var only = new TableName(table.Schema, table.Name).Selection;
             var (definition, rows) = source.ArchivesOf(table);
             if (definition != rows && !Options.DataOnly)
             {
@@ -153,6 +148,6 @@ internal sealed class SetLoader(SetSource source, IReadOnlyList<TableRecord> cho
         }
 
         await using var archive = await source.OpenAsync(item, cancel);
-        return MaterializedViews.Of((await run.Loader(database).ReadListAsync(archive, cancel)).Span, source.Contents.Tables);
+        return MaterializedViews.Of((await run.Loader(database).ReadListAsync(archive, [], cancel)).Span, source.Contents.Tables);
     }
 }

@@ -44,6 +44,15 @@ internal sealed record TargetDecision(TargetState State, TargetAction Action, Ba
     /// <summary>True when a person has to agree first.</summary>
     public bool NeedsConsent => State == TargetState.HasObjects && Action is TargetAction.DropFirst or TargetAction.SwapIn;
 
+    /// <summary>What is there, for a plan.</summary>
+    public string StateInWords => State switch
+    {
+        TargetState.Missing => "missing",
+        TargetState.Empty => "empty",
+        TargetState.Template => "template",
+        _ => "has objects",
+    };
+
     /// <summary>Looks at the target and decides.</summary>
     public static async Task<TargetDecision> MakeAsync(TargetServer server, RestoreOptions options, CancellationToken cancel)
     {

@@ -7,10 +7,11 @@ public sealed class KilledBackupTests(PostgresCluster cluster, ITestOutputHelper
 {
     // Guards against this: SIGTERM left a partial dump under its final name.
     [Theory]
-    [InlineData(Moment.BeforeDump)]
-    [InlineData(Moment.InTheMiddle)]
-    [InlineData(Moment.AfterDump)]
-    public async Task A_terminated_backup_exits_130_and_leaves_no_file_and_no_process(Moment moment)
+    [InlineData(Moment.BeforeDump, "TERM")]
+    [InlineData(Moment.InTheMiddle, "TERM")]
+    [InlineData(Moment.InTheMiddle, "INT")]
+    [InlineData(Moment.AfterDump, "TERM")]
+    public async Task A_terminated_backup_exits_130_and_leaves_no_file_and_no_process(Moment moment, string signal)
     {
         var database = await cluster.CreateDatabaseAsync(BackupProbe.FewMegabytes);
         using var work = new Workspace(cluster, database);
@@ -21,7 +22,7 @@ public sealed class KilledBackupTests(PostgresCluster cluster, ITestOutputHelper
             using var backup = work.Start("backup");
             await gate.ReachedAsync(backup);
 
-            (await backup.EndAsync("TERM")).Expect(130).Says("cancelled");
+            (await backup.EndAsync(signal)).Expect(130).Says("cancelled");
         }
 
         Assert.Empty(work.SetFiles());
@@ -121,6 +122,69 @@ public sealed class KilledBackupTests(PostgresCluster cluster, ITestOutputHelper
 
         Assert.Equal([id], await work.ListedAsync());
         Assert.All(work.SetFiles(), f => Assert.StartsWith(work.SetFolder(id), f, StringComparison.Ordinal));
+    }
+
+    // At a rate, so that a round has some seconds in which it can be ended.
+    [Fact]
+    public async Task A_split_backup_terminated_at_any_moment_is_whole_or_leaves_nothing()
+    {
+        var chance = RandomRun.Begin();
+        var database = await cluster.CreateDatabaseAsync(BackupProbe.TwoBigTables);
+        using var work = new Workspace(cluster, database);
+        await work.UseAgeAsync();
+        work.Set("BACKUP_RATE_LIMIT", "8M");
+        var mark = work.Mark();
+        var whole = new List<string>();
+        for (var round = 0; round < 4; round++)
+        {
+            await chance.TellAsync($"round {round}", async () =>
+            {
+                using var backup = work.Start("backup", "--jobs", "3", "--json");
+                await Eventually.TrueAsync(() => work.SetFiles().Any(f => !whole.Contains(Path.GetFileName(Path.GetDirectoryName(f)!))), "it began");
+                await Task.Delay(chance.Between(0, 2500), TestContext.Current.CancellationToken);
+                // It may have ended by itself.
+                _ = await Command.RunAsync("kill", "-TERM", backup.Id.ToString(System.Globalization.CultureInfo.InvariantCulture));
+                var result = await Command.FinishAsync(backup);
+                if (result.ExitCode == 0)
+                {
+                    using var document = System.Text.Json.JsonDocument.Parse(result.Output);
+                    whole.Add(document.RootElement.GetProperty("databases")[0].GetProperty("set").GetProperty("id").GetString()!);
+                }
+                else
+                {
+                    result.Expect(130).Says("cancelled");
+                }
+
+                Assert.Equal(whole.Order(), (await work.ListedAsync()).Order());
+                Assert.Equal(whole.Order(), work.SetFiles().Select(static f => Path.GetFileName(Path.GetDirectoryName(f)!)).Distinct().Order());
+                Assert.Empty(BackupProbe.ProcessesOf(mark));
+            });
+        }
+
+        await work.Unset("BACKUP_RATE_LIMIT").BackupAsync("--jobs", "3");
+        (await work.RunAsync("backup", "verify", "--all", "--deep")).Expect(0);
+    }
+
+    [Fact]
+    public async Task A_killed_pg_dump_of_one_stream_fails_the_backup_and_the_others_leave_nothing()
+    {
+        var database = await cluster.CreateDatabaseAsync(BackupProbe.TwoBigTables);
+        using var work = new Workspace(cluster, database);
+        var mark = work.Mark();
+        // So slow that the others would take minutes to their end.
+        work.Set("BACKUP_RATE_LIMIT", "100K");
+        using var backup = work.Start("backup", "--jobs", "3");
+        await Eventually.TrueAsync(
+            () => work.SetFiles().Count(static f => f.Contains(".writing-", StringComparison.Ordinal)) == 3
+                && BackupProbe.ProcessesOf(mark).Count(static p => p.Name == "pg_dump") == 3,
+            "three streams are written at once");
+        await BackupProbe.SignalAsync(await BackupProbe.ProcessAsync(mark, "pg_dump"), "KILL");
+
+        (await Command.FinishAsync(backup)).Expect(5).Says("pg_dump was ended by signal 9");
+
+        Assert.Empty(work.SetFiles());
+        Assert.Empty(await work.ListedAsync());
+        Assert.Empty(BackupProbe.ProcessesOf(mark));
     }
 
     [Fact]

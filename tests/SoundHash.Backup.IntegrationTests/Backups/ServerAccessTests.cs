@@ -278,4 +278,38 @@ public sealed class ServerAccessTests(PostgresCluster cluster, PasswordCluster t
         result.Expect(4).Says("the program age was not found").Says("apt-get install age");
         Assert.Empty(work.SetFiles());
     }
+
+    [Fact]
+    public async Task Without_libzstd_gzip_is_used_and_what_zstd_compressed_says_what_to_install()
+    {
+        var database = await cluster.CreateDatabaseAsync("CREATE TABLE t AS SELECT generate_series(1, 1000) AS id");
+        using var work = new Workspace(cluster, database);
+        var zstd = await work.BackupAsync("--name", "with");
+        // PostgreSQL's programs may need it for themselves: they have a copy.
+        var copy = Directory.CreateDirectory(Path.Combine(work.Folder, "lib")).FullName;
+        work.FakePrograms(["pg_dump", "pg_dumpall", "pg_restore", "psql", "vacuumdb"], $"LD_LIBRARY_PATH='{copy}' exec \"$REAL\" \"$@\"");
+        const string Find = "$(ldconfig -p | awk '$1 == \"libzstd.so.1\" { print $NF }')";
+        await Command.ShellAsync($"cp -L {Find} '{copy}/libzstd.so.1'");
+        async Task<CommandResult> WithoutAsync(params string[] arguments)
+        {
+            (await work.RunAsync("--version")).Expect(0);
+            return await Command.RunAsync(
+                "unshare",
+                ["--mount", "sh", "-ec", $"mount --bind /dev/null \"$(readlink -f {Find})\"; exec \"$@\"", "sh", Workspace.Executable, .. arguments],
+                work.CleanEnvironment(),
+                work.Folder);
+        }
+
+        (await WithoutAsync("backup", "--name", "without")).Expect(0);
+        (await WithoutAsync("restore", "--latest", "--target-db", RestoreHelp.NewName())).Expect(0);
+        (await WithoutAsync("restore", "--backup", zstd, "--target-db", RestoreHelp.NewName())).Expect(4).Says("libzstd.so.1 is missing").Says("apt-get install libzstd1");
+        (await WithoutAsync("backup", "verify", zstd, "--deep")).Expect(4);
+        work.Set("BACKUP_COMPRESSION", "zstd");
+        (await WithoutAsync("backup")).Expect(3).Says("BACKUP_COMPRESSION").Says("libzstd.so.1");
+
+        var made = (await work.ListedAsync()).Single(id => id != zstd);
+        var objects = work.SetFiles().Where(f => f.StartsWith(work.SetFolder(made), StringComparison.Ordinal)).Select(Path.GetFileName).ToList();
+        Assert.Contains("database.dump.gz", objects);
+        Assert.DoesNotContain(objects, static f => f!.EndsWith(".zst", StringComparison.Ordinal));
+    }
 }

@@ -336,18 +336,21 @@ public sealed class FileEncryptionTests(PostgresCluster cluster)
         }
 
         work.Environment["PATH"] = $"{bin}:/usr/bin:/bin";
-        work.FakePrograms("pg_restore", $"echo pg_restore \"$@\" >>'{log}'\nexec \"$REAL\" \"$@\"");
+        string[] programs = ["pg_dump", "pg_dumpall", "pg_restore", "psql", "vacuumdb"];
+        work.FakePrograms(programs, $"echo \"$(basename \"$0\")\" \"$@\" >>'{log}'\nexec \"$REAL\" \"$@\"");
         (await work.RunAsync("encrypt", "plain", "--key", recipient)).Expect(0);
         (await work.RunAsync("decrypt", "plain.age", "--force")).Expect(0);
         (await work.RunAsync("encrypt", "plain", "--method", "gpg", "--key", "backup@example.org")).Expect(0);
         (await work.RunAsync("decrypt", "plain.gpg", "--force")).Expect(0);
         await work.BackupAsync();
         (await work.RunAsync("restore", "--latest", "--target-db", RestoreHelp.NewName())).Expect(0);
+        // Into what exists it goes through psql.
+        (await work.RunAsync("restore", "--latest", "--target-db", await cluster.CreateDatabaseAsync("SELECT 1"))).Expect(0);
 
         var arguments = await ReadAsync(work, "arguments");
         Assert.Contains("age --decrypt --identity", arguments, StringComparison.Ordinal);
-        Assert.Contains("gpg", arguments, StringComparison.Ordinal);
-        Assert.Contains("pg_restore", arguments, StringComparison.Ordinal);
+        // More than the question for its version.
+        Assert.All(["gpg", .. programs], p => Assert.Matches($"(?m)^{p} (?!--version)", arguments));
         Assert.DoesNotContain("hunter", arguments, StringComparison.Ordinal);
         Assert.DoesNotContain("AGE-SECRET-KEY", arguments, StringComparison.Ordinal);
     }

@@ -46,7 +46,10 @@ public static class RestoreHelp
     /// Makes a PG_BIN_DIR in which one program is a script of the test. Its other programs are the real ones, and
     /// <c>$REAL</c> in the script is the real program.
     /// </summary>
-    public static string FakePrograms(this Workspace work, string program, string script)
+    public static string FakePrograms(this Workspace work, string program, string script) => work.FakePrograms([program], script);
+
+    /// <summary>As <see cref="FakePrograms(Workspace, string, string)"/>, with the same script in the place of several.</summary>
+    public static string FakePrograms(this Workspace work, IEnumerable<string> programs, string script)
     {
         var real = PostgresPrograms.Directory;
         var folder = Path.Combine(work.Folder, "fakebin");
@@ -56,10 +59,14 @@ public static class RestoreHelp
             File.CreateSymbolicLink(Path.Combine(folder, Path.GetFileName(file)), file);
         }
 
-        var path = Path.Combine(folder, program);
-        File.Delete(path);
-        File.WriteAllText(path, $"#!/bin/sh\nREAL={real}/{program}\n{script}\n");
-        File.SetUnixFileMode(path, (UnixFileMode)0b111_101_101);
+        foreach (var program in programs)
+        {
+            var path = Path.Combine(folder, program);
+            File.Delete(path);
+            File.WriteAllText(path, $"#!/bin/sh\nREAL={real}/{program}\n{script}\n");
+            File.SetUnixFileMode(path, (UnixFileMode)0b111_101_101);
+        }
+
         work.Set("PG_BIN_DIR", folder);
         return folder;
     }

@@ -134,8 +134,9 @@ public sealed class PhysicalContentTests(ScriptArchivingCluster cluster) : IClas
         (await work.RunAsync(PhysicalProbe.Arguments)).Expect(3).Says("REPLICATION");
         await own.ExecuteAsync("postgres", "ALTER ROLE streamer REPLICATION");
 
-        var id = await work.BackupPhysicalAsync();
+        (await work.RunAsync(PhysicalProbe.Arguments)).Expect(0).Says("configuration outside the data directory").Says("role \"streamer\" may not know of it");
 
+        var id = (await work.JsonAsync(0, "backup", "list")).GetProperty("sets")[0].GetProperty("id").GetString()!;
         (await work.RunAsync("backup", "verify", id, "--deep")).Expect(0);
         await own.ExecuteAsync("postgres", "INSERT INTO rows VALUES (0)");
         await own.ArchiveAllAsync();

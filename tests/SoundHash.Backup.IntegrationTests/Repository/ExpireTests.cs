@@ -84,7 +84,6 @@ public sealed class ExpireTests(PostgresCluster cluster, Samples samples)
         Assert.False(Directory.Exists(work.SetFolder(old)));
     }
 
-    // Guards against this: clean-up deleted the last backup.
     [Theory]
     [InlineData]
     [InlineData("--dry-run")]
@@ -103,6 +102,7 @@ public sealed class ExpireTests(PostgresCluster cluster, Samples samples)
         (await work.RunAsync(["wal-archive", "cleanup", .. option])).Expect(0);
     }
 
+    // Guards against this: clean-up deleted the last backup.
     [Fact]
     public async Task The_newest_set_of_a_database_never_expires()
     {

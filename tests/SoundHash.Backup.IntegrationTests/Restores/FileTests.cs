@@ -5,8 +5,6 @@ namespace SoundHash.Backup.IntegrationTests.Restores;
 /// <summary>restore --file: a dump or script at any path, in any wrapping, whatever it is called.</summary>
 public sealed class FileTests(PostgresCluster cluster, Samples samples)
 {
-    private static readonly string Bin = PostgresPrograms.Directory;
-
     public static TheoryData<string, string> Forms => new()
     {
         { "x.dump", "cp $D $F" },
@@ -224,7 +222,6 @@ public sealed class FileTests(PostgresCluster cluster, Samples samples)
     [InlineData("--no-owner")]
     [InlineData("--table=x")]
     [InlineData("--globals")]
-    [InlineData("--plan")]
     public async Task A_wish_that_can_not_be_met_for_a_script_is_refused_and_not_ignored(string option)
     {
         using var work = await WorkAsync();
@@ -268,28 +265,7 @@ public sealed class FileTests(PostgresCluster cluster, Samples samples)
         await cluster.NothingIsLeftAsync(target);
     }
 
-    private async Task<Workspace> WorkAsync()
-    {
-        using var sample = await samples.SmallAsync(cluster);
-        using var keys = await samples.SmallAsync(cluster, "gpg");
-        var work = new Workspace(cluster, Samples.SmallDatabase);
-        work.Environment["AGE"] = await work.UseAgeAsync();
-        work.Environment["GNUPGHOME"] = keys.Work.Environment["GNUPGHOME"];
-        work.Environment["GPG"] = "backup@example.org";
-        work.Environment["PGDATABASE"] = Samples.SmallDatabase;
-        return work;
-    }
+    private Task<Workspace> WorkAsync() => DumpFiles.WorkAsync(cluster, samples);
 
-    private static Task<CommandResult> MakeAsync(Workspace work, string name, string make)
-    {
-        var environment = work.CleanEnvironment();
-        environment["PGHOST"] = work.Cluster.Host;
-        environment["PGUSER"] = "postgres";
-        environment["PGRESTORE_SOURCE"] = Bin;
-        environment["FILE"] = Path.Combine(work.Folder, name);
-        environment["DUMP"] = Path.Combine(work.Folder, "made.dump");
-        var script = make.Replace("$F", "\"$FILE\"", StringComparison.Ordinal).Replace("$D", "\"$DUMP\"", StringComparison.Ordinal);
-        // A program that is cut off by head ends with SIGPIPE: that is meant here.
-        return Command.ShellAsync($"set +o pipefail\n{Bin}/pg_dump -Fc -Z0 -f \"$DUMP\"\n{script}", environment, work.Folder);
-    }
+    private static Task<CommandResult> MakeAsync(Workspace work, string name, string make) => work.MakeDumpAsync(name, make);
 }

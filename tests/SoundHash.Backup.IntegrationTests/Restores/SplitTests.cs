@@ -25,6 +25,18 @@ public sealed class SplitTests(PostgresCluster cluster, Samples samples)
     }
 
     [Fact]
+    public async Task A_set_of_one_stream_says_that_more_jobs_do_not_make_it_faster()
+    {
+        using var sample = await samples.SmallAsync(cluster);
+        const string Told = "was dumped in one stream";
+
+        (await sample.Work.RunAsync("restore", "--latest", "--target-db", RestoreHelp.NewName(), "--jobs", "2")).Expect(0).Says(Told);
+        var alone = (await sample.Work.RunAsync("restore", "--latest", "--target-db", RestoreHelp.NewName(), "--jobs", "1")).Expect(0);
+
+        Assert.DoesNotContain(Told, alone.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_split_set_fills_an_existing_empty_database_in_one_transaction()
     {
         using var sample = await samples.SplitAsync(cluster);

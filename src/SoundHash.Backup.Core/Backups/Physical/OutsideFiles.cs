@@ -40,6 +40,14 @@ internal sealed partial class OutsideFiles(Session session, ClusterFacts facts, 
     /// <summary>As <see cref="ReadAsync"/>, through the server, where its files are not at hand. Only who may read server files can.</summary>
     public async Task<IReadOnlyList<(string Path, byte[] Bytes)>> ReadThroughServerAsync(CancellationToken cancel)
     {
+        if (facts.ConfigurationFiles.Count == 0)
+        {
+            log.Warning(
+                "configuration outside the data directory, where there is some, is not kept: role \"{Role:l}\" may not know of it",
+                session.Settings.User);
+            return [];
+        }
+
         try
         {
             var told = facts.ConfigurationFiles.Concat(await SourcesAsync(cancel)).Where(f => !IsInside(facts.DataDirectory ?? "/", f)).ToHashSet();
