@@ -60,8 +60,10 @@ public sealed class AgeEncryption(ProcessLauncher launcher, EncryptionSettings s
         return new DecryptStage(child, source, subject, HintFor);
     }
 
-    // age looks for the identity's part of the header first, and reads the content with the key in there.
-    private string HintFor(string stderr) => stderr.Contains("passphrase-encrypted", StringComparison.Ordinal)
+    // age looks for the identity's part of the header first, and reads the content with the key in there. Without a passphrase,
+    // age 1.0 says what it could not read.
+    private string HintFor(string stderr) =>
+        stderr.Contains("passphrase-encrypted", StringComparison.Ordinal) || stderr.Contains("could not read passphrase", StringComparison.Ordinal)
         ? "age asks for a passphrase on a terminal only: age --decrypt FILE there; what is encrypted to a key (age-keygen) opens without one"
         : IsDamage(stderr)
         ? "use another copy: this one is cut or damaged"
