@@ -36,7 +36,7 @@ public sealed class TimeoutTests(PostgresCluster cluster)
                 $"""
                 DO $$ DECLARE name text; BEGIN
                   FOR name IN SELECT s.name FROM pg_settings s WHERE s.name IN ('statement_timeout', 'lock_timeout', 'transaction_timeout',
-                      'idle_in_transaction_session_timeout', 'idle_session_timeout') LOOP
+                      'idle_in_transaction_session_timeout') LOOP
                     EXECUTE format('ALTER {subject} SET %I = %L', name, '{Timeout}');
                   END LOOP;
                 END $$
