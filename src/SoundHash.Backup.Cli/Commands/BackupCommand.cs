@@ -122,18 +122,26 @@ internal sealed class BackupCommand : VerbCommand
         var setup = Read(parse, cli, physical);
         var databases = physical ? [] : await _select.DatabasesAsync(parse, setup.Server, cli.Log, cancel);
         return parse.GetValue(_dryRun)
-            ? await PreviewAsync(cli, setup, databases, cancel)
+            ? await PreviewAsync(cli, setup, databases, ScopeOf(parse, setup), cancel)
             : await BackUpAsync(parse, cli, setup, databases, cancel);
     }
 
-    // What a run would fail at before it reads the first row, a preview fails at too.
-    private static async Task<int> PreviewAsync(CliSession cli, Setup setup, IReadOnlyList<string> databases, CancellationToken cancel)
+    private BackupScope ScopeOf(ParseResult parse, Setup setup) => new(
+        setup.Server,
+        setup.Repository.StateDirectory,
+        TimeSpan.FromSeconds(parse.GetValue(_lockWait) ?? 0),
+        parse.GetValue(_newSystem));
+
+    // Most of what a run would fail at before it reads the first row; what can be known by writing only is left out.
+    private static async Task<int> PreviewAsync(
+        CliSession cli, Setup setup, IReadOnlyList<string> databases, BackupScope scope, CancellationToken cancel)
     {
         _ = await cli.Providers(setup.Encryption).ForWritingAsync(cancel);
         var isPhysical = setup.Wal is not null;
-        var bytes = isPhysical
-            ? await PhysicalRun(cli, setup).ProbeAsync(setup.Server, cancel)
-            : await LogicalRun(cli, setup).ProbeAsync(databases, setup.Server, cancel);
+        var store = RepositoryAccess.OpenForReading(setup.Repository);
+        var bytes = setup.Wal is { } wal
+            ? await PhysicalRun(cli, setup).ProbeAsync(store, scope, Places(setup.Repository, wal), cancel)
+            : await LogicalRun(cli, setup).ProbeAsync(store, databases, scope, cancel);
         var plan = new BackupPlanDocument(
             isPhysical ? "physical" : "logical",
             databases,
@@ -206,8 +214,7 @@ internal sealed class BackupCommand : VerbCommand
             new Seal(setup.Compression, provider, recipients),
             setup.Retention,
             PrintVersion.Version);
-        var lockWait = TimeSpan.FromSeconds(parse.GetValue(_lockWait) ?? 0);
-        var scope = new BackupScope(setup.Server, setup.Repository.StateDirectory, lockWait, parse.GetValue(_newSystem));
+        var scope = ScopeOf(parse, setup);
         IReadOnlyList<BackupOutcome> outcomes = [];
         var code = await setup.Hooks.RunAsync(
             [("DATABASES", string.Join(' ', databases)), ("RUN_ID", options.RunId)],
@@ -249,19 +256,19 @@ internal sealed class BackupCommand : VerbCommand
         BackupOptions options,
         CancellationToken cancel)
     {
-        var repository = setup.Repository;
-        (string, string)[] places =
-        [
-            ("BACKUP_DIR", repository.Directory), ("BACKUP_STATE_DIR", repository.StateDirectory),
-            ("BACKUP_WAL_DIR", wal.Directory), ("BACKUP_SPOOL_DIR", wal.SpoolDirectory),
-        ];
         var run = PhysicalRun(cli, setup);
         var timeout = TimeSpan.FromSeconds(parse.GetValue(_archiveTimeout) ?? DefaultArchiveTimeout);
         await using (new ProgressReporter(cli, "backup", setup.Meter, () => run.ExpectedBytes))
         {
-            return await run.RunAsync(scope, new WalScope(RepositoryAccess.OpenWal(wal), timeout), places, options, cancel);
+            return await run.RunAsync(scope, new WalScope(RepositoryAccess.OpenWal(wal), timeout), Places(setup.Repository, wal), options, cancel);
         }
     }
+
+    private static (string Setting, string Directory)[] Places(RepositoryConfiguration repository, WalConfiguration wal) =>
+    [
+        ("BACKUP_DIR", repository.Directory), ("BACKUP_STATE_DIR", repository.StateDirectory),
+        ("BACKUP_WAL_DIR", wal.Directory), ("BACKUP_SPOOL_DIR", wal.SpoolDirectory),
+    ];
 
     private sealed record Setup(
         ConnectionSettings Server,

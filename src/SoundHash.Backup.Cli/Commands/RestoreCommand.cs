@@ -4,7 +4,6 @@ using SoundHash.Backup.Cli.OptionGroups;
 using SoundHash.Backup.Cli.Output;
 using SoundHash.Backup.Configuration;
 using SoundHash.Backup.Errors;
-using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
 using SoundHash.Backup.Restores;
@@ -89,7 +88,7 @@ internal sealed class RestoreCommand : VerbCommand
         var encryption = EncryptionConfiguration.ReadForDecryption(settings);
         var repository = _select.File(parse) is null ? RepositoryConfiguration.Read(settings) : null;
         var jobs = RunConfiguration.ReadJobs(settings);
-        var meter = parse.GetValue(_plan) ? new TransferMeter(cli.Time) : cli.Meter(settings);
+        var meter = cli.Meter(settings);
         var tools = cli.Tools(settings);
         var hooks = new HookScope(cli, settings, "restore");
         settings.ThrowIfInvalid();

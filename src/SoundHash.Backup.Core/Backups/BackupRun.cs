@@ -75,16 +75,21 @@ public sealed class BackupRun(
             : throw new BackupException(ErrorKind.Usage, $"every database of {server.Server} is excluded: nothing would be backed up");
     }
 
-    /// <summary>Looks whether each database could be backed up, as far as that is seen before its dump; changes nothing.</summary>
+    /// <summary>
+    /// Looks whether each database could be backed up: that it is there, its server's programs, and whose the repository is. Changes
+    /// nothing, so that whether the repository can be written is not known.
+    /// </summary>
     /// <returns>The databases' size on disk, in bytes.</returns>
-    /// <exception cref="BackupException">One can't be reached, or the programs for its server are missing.</exception>
-    public async Task<long> ProbeAsync(IReadOnlyList<string> databases, ConnectionSettings server, CancellationToken cancel)
+    /// <exception cref="BackupException">One can't be.</exception>
+    public async Task<long> ProbeAsync(IObjectStore store, IReadOnlyList<string> databases, BackupScope scope, CancellationToken cancel)
     {
         var bytes = 0L;
         foreach (var database in databases)
         {
-            await using var session = await Session.OpenAsync(server with { Database = database }, cancel);
+            await using var session = await Session.OpenAsync(scope.Server with { Database = database }, cancel);
             _ = await ToolsAsync(session, cancel);
+            var system = await ServerFacts.SystemIdentifierAsync(session, log, cancel);
+            await new RepositoryGuard(store, time, log).EnsureAdmitsAsync(system, scope.AllowNewSystem, cancel);
             bytes += await DatabaseInspector.ReadSizeAsync(session, cancel);
         }
 

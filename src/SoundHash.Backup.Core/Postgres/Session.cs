@@ -169,9 +169,8 @@ public sealed class Session : IAsyncDisposable
         await _source.DisposeAsync();
     }
 
-    // One statement each: settings that a version does not know are set where pg_settings has them.
     private Task PrepareAsync(CancellationToken cancel) => ExecuteAsync(
-        """
+        $"""
         SET search_path = pg_catalog;
         SET datestyle = 'ISO, YMD';
         SET intervalstyle = 'postgres';
@@ -180,11 +179,7 @@ public sealed class Session : IAsyncDisposable
         SET bytea_output = 'hex';
         SET xmlbinary = 'base64';
         SET lc_monetary = 'C';
-        SET statement_timeout = 0;
-        SET lock_timeout = 0;
-        SET idle_in_transaction_session_timeout = 0;
-        SELECT pg_catalog.set_config(name, '0', false) FROM pg_catalog.pg_settings
-        WHERE name IN ('idle_session_timeout', 'transaction_timeout');
+        {Timeouts.OffAsSql}
         """,
         cancel);
 }

@@ -36,25 +36,10 @@ public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogg
             return;
         }
 
-        if (known.FormatVersion > Format)
-        {
-            throw new BackupException(
-                ErrorKind.Configuration,
-                $"the repository has format version {known.FormatVersion}; this shbackup knows {Format}",
-                "use the newer shbackup that made it");
-        }
-
+        EnsureAdmits(known, systemIdentifier, allowNew);
         if (systemIdentifier is null || known.Systems.Any(s => s.SystemIdentifier == systemIdentifier))
         {
             return;
-        }
-
-        if (known.Systems.Count > 0 && !allowNew)
-        {
-            throw new BackupException(
-                ErrorKind.Configuration,
-                $"this repository holds backups of system identifier {known.Systems[^1].SystemIdentifier}, and the server is {systemIdentifier}",
-                "give each cluster its own BACKUP_CLUSTER; after pg_upgrade or a new initdb, run once with --new-system");
         }
 
         log.Information("the repository now also belongs to system identifier {System}", systemIdentifier);
@@ -64,6 +49,36 @@ public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogg
             RepositoryJson.Default.RepositoryRecord,
             WriteMode.Replace,
             cancel);
+    }
+
+    /// <summary>As <see cref="AdmitAsync"/>, and writes nothing.</summary>
+    /// <exception cref="BackupException">The repository is of a newer format, or belongs to another cluster.</exception>
+    public async Task EnsureAdmitsAsync(string? systemIdentifier, bool allowNew, CancellationToken cancel)
+    {
+        if (await store.ReadJsonAsync(RepositoryLayout.RepositoryFile, RepositoryJson.Default.RepositoryRecord, cancel) is { } known)
+        {
+            EnsureAdmits(known, systemIdentifier, allowNew);
+        }
+    }
+
+    private static void EnsureAdmits(RepositoryRecord known, string? systemIdentifier, bool allowNew)
+    {
+        if (known.FormatVersion > Format)
+        {
+            throw new BackupException(
+                ErrorKind.Configuration,
+                $"the repository has format version {known.FormatVersion}; this shbackup knows {Format}",
+                "use the newer shbackup that made it");
+        }
+
+        if (systemIdentifier is not null
+            && known.Systems.Count > 0 && known.Systems.All(s => s.SystemIdentifier != systemIdentifier) && !allowNew)
+        {
+            throw new BackupException(
+                ErrorKind.Configuration,
+                $"this repository holds backups of system identifier {known.Systems[^1].SystemIdentifier}, and the server is {systemIdentifier}",
+                "give each cluster its own BACKUP_CLUSTER; after pg_upgrade or a new initdb, run once with --new-system");
+        }
     }
 
     /// <summary>

@@ -10,6 +10,7 @@ namespace SoundHash.Backup.Restores;
 /// <param name="Dumped">When, by the clock of the machine that made it, whose zone the archive does not say.</param>
 /// <param name="Tables">What follows TABLE in its lines: schema, name and owner, as they are, with spaces between.</param>
 /// <param name="Rows">The same of TABLE DATA.</param>
+/// <param name="Sequences">The same of SEQUENCE SET.</param>
 /// <param name="HasViews">It refreshes materialized views.</param>
 internal sealed partial record ArchiveList(
     string? Database,
@@ -18,6 +19,7 @@ internal sealed partial record ArchiveList(
     string? Dumped,
     IReadOnlyList<string> Tables,
     IReadOnlyList<string> Rows,
+    IReadOnlyList<string> Sequences,
     bool HasViews)
 {
     /// <param name="listing">The lines, in the encoding of the database. What is no UTF-8 becomes U+FFFD, and is no name then.</param>
@@ -35,12 +37,13 @@ internal sealed partial record ArchiveList(
             Told("; Archive created at ") is { Length: > 19 } made ? made[..19] : null,
             entries["TABLE"].ToList(),
             entries["TABLE DATA"].ToList(),
+            entries["SEQUENCE SET"].ToList(),
             entries["MATERIALIZED VIEW DATA"].Any());
     }
 
     // src/bin/pg_dump/pg_backup_archiver.c, PrintTOCSummary.
     [GeneratedRegex(
-        @"^\d+; \d+ \d+ (?<kind>TABLE DATA|TABLE ATTACH|MATERIALIZED VIEW DATA|TABLE) (?<rest>.+)$",
+        @"^\d+; \d+ \d+ (?<kind>TABLE DATA|TABLE ATTACH|SEQUENCE SET|MATERIALIZED VIEW DATA|TABLE) (?<rest>.+)$",
         RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture,
         1000)]
     private static partial Regex Entry();

@@ -135,7 +135,9 @@ internal sealed class ArchiveLoader(RestoreContext run, ConnectionSettings datab
     /// <summary>ANALYZE of the whole database: without it the first queries after a restore are planned blindly.</summary>
     public async Task AnalyzeAsync(int jobs, CancellationToken cancel)
     {
+        var patient = await Timeouts.OffAsync(database, run.ServerMajor, cancel);
         await using var child = Start(
+            patient,
             Analyzer,
             ["--analyze-only", "--quiet", "--no-password", Jobs(jobs), $"--dbname={database.DatabaseOnly()}"]);
         await RunAloneAsync(child, cancel);
@@ -233,9 +235,12 @@ internal sealed class ArchiveLoader(RestoreContext run, ConnectionSettings datab
     });
 
     private ChildProcess Start(string program, IReadOnlyList<string> arguments, bool mayEndEarly = false) =>
+        Start(database, program, arguments, mayEndEarly);
+
+    private ChildProcess Start(ConnectionSettings connection, string program, IReadOnlyList<string> arguments, bool mayEndEarly = false) =>
         run.Launcher.Start(new ChildCommand(run.Tools.Path(program), arguments)
         {
-            Environment = (database with { Options = $"{database.Options} {Timeouts.OffAsOptions(run.ServerMajor)}".TrimStart() }).Environment,
+            Environment = connection.Environment,
             MayCloseInputEarly = mayEndEarly,
         });
 }

@@ -17,7 +17,18 @@ internal sealed record FileParts(IReadOnlyList<TableName> Chosen, IReadOnlyList<
         """
         SELECT n.nspname::text, c.relname::text,
                EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p', 'f')
+        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p')
+        """;
+
+    // A partitioned table has no rows of its own to look at, and its partitions are looked at.
+    private const string SequencesQuery =
+        """
+        SELECT n.nspname::text, s.relname::text, tn.nspname::text, t.relname::text
+        FROM pg_class s JOIN pg_namespace n ON n.oid = s.relnamespace
+            JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = s.oid AND d.deptype IN ('a', 'i')
+                AND d.refclassid = 'pg_class'::regclass
+            JOIN pg_class t ON t.oid = d.refobjid JOIN pg_namespace tn ON tn.oid = t.relnamespace
+        WHERE s.relkind = 'S' AND t.relkind <> 'p'
         """;
 
     /// <summary>All of a file.</summary>
@@ -56,23 +67,43 @@ internal sealed record FileParts(IReadOnlyList<TableName> Chosen, IReadOnlyList<
     {
         var found = new HashSet<TableName>();
         var withoutRows = false;
-        async Task AddAsync(string[] selection, Func<string, TableName?> read)
+        async Task<IReadOnlyList<string>> LinesAsync(string[] selection)
         {
             var part = await list(selection);
-            found.UnionWith((schemaOnly ? part.Tables : part.Rows).Select(read).OfType<TableName>());
             withoutRows |= part.Tables.Count > 0;
+            return schemaOnly ? part.Tables : part.Rows;
+        }
+
+        // What a line may mean is asked of pg_restore: it alone knows the names.
+        async Task<bool> AddAsync(TableName table)
+        {
+            var isThere = (await LinesAsync(table.Selection)).Count > 0;
+            return isThere && (found.Add(table) || true);
         }
 
         // Both names may have dots.
-        for (var dot = name.IndexOf('.', 1); dot > 0 && dot < name.Length - 1; dot = name.IndexOf('.', dot + 1))
+        foreach (var dot in Positions(name, ".").Where(dot => dot < name.Length - 1))
         {
-            var table = new TableName(name[..dot], name[(dot + 1)..]);
-            await AddAsync(table.Selection, _ => table);
+            await AddAsync(new TableName(name[..dot], name[(dot + 1)..]));
         }
 
-        await AddAsync(
-            [$"--table={name}"],
-            line => line.IndexOf($" {name} ", StringComparison.Ordinal) is > 0 and var end ? new TableName(line[..end], name) : null);
+        foreach (var line in await LinesAsync([$"--table={name}"]))
+        {
+            var isKnown = false;
+            foreach (var end in Positions(line, $" {name} "))
+            {
+                isKnown |= await AddAsync(new TableName(line[..end], name));
+            }
+
+            if (!isKnown)
+            {
+                throw new BackupException(
+                    ErrorKind.Usage,
+                    $"which schema of {path} has '{name}' can't be told (schema, name and owner: {line})",
+                    "give it as schema.name; where a name is not in UTF-8, restore the file beside (--target-db NAME) and take the table from there");
+            }
+        }
+
         return found.ToList() switch
         {
             [var one] => one,
@@ -92,6 +123,12 @@ internal sealed record FileParts(IReadOnlyList<TableName> Chosen, IReadOnlyList<
     // Where a line fits two tables, as those of schema a, "b" and "b c", both have to be ready.
     private static async Task<IReadOnlyList<TableName>> FilledAsync(ArchiveList all, ConnectionSettings target, CancellationToken cancel)
     {
+        if (all.Rows.Count == 0)
+        {
+            throw new BackupException(
+                ErrorKind.Usage, "the file has no rows of any table, so that --data-only restores nothing", "restore it without --data-only");
+        }
+
         await using var session = await Session.OpenAsync(target, cancel);
         var there = (await session.QueryAsync(
             TablesQuery, static r => (Table: new TableName(r.GetString(0), r.GetString(1)), OfExtension: r.GetBoolean(2)), cancel))
@@ -99,12 +136,13 @@ internal sealed record FileParts(IReadOnlyList<TableName> Chosen, IReadOnlyList<
         var filled = new HashSet<TableName>();
         foreach (var line in all.Rows)
         {
-            var fitting = Beginnings(line).SelectMany(b => there[b]).ToList();
+            // A name that is not in UTF-8 may be the longer one of two that the line fits.
+            var fitting = line.Contains('\uFFFD', StringComparison.Ordinal) ? [] : Beginnings(line).SelectMany(b => there[b]).ToList();
             if (fitting.Count == 0)
             {
                 throw new BackupException(
                     ErrorKind.Failed,
-                    $"the file has rows of a table that is not in database \"{target.Database}\" (its schema, name and owner: {line}); nothing was changed",
+                    $"the file has rows of a table that is no ordinary one of database \"{target.Database}\" (its schema, name and owner: {line}); nothing was changed",
                     "restore without --data-only, or single tables (--table)");
             }
 
@@ -112,14 +150,37 @@ internal sealed record FileParts(IReadOnlyList<TableName> Chosen, IReadOnlyList<
             filled.UnionWith(fitting.Where(static t => !t.OfExtension).Select(static t => t.Table));
         }
 
+        await EnsureSequencesAsync(all, filled, session, cancel);
         return filled.ToList();
     }
 
-    private static IEnumerable<string> Beginnings(string line)
+    // It would go back to where it was, below the rows that its table has by now.
+    private static async Task EnsureSequencesAsync(ArchiveList all, HashSet<TableName> filled, Session session, CancellationToken cancel)
     {
-        for (var end = line.IndexOf(' ', StringComparison.Ordinal); end > 0; end = line.IndexOf(' ', end + 1))
+        var owned = (await session.QueryAsync(
+            SequencesQuery,
+            static r => (Sequence: $"{r.GetString(0)} {r.GetString(1)}", Table: new TableName(r.GetString(2), r.GetString(3))),
+            cancel)).ToLookup(static s => s.Sequence.Replace('\n', ' ').Replace('\r', ' '), static s => s.Table);
+        foreach (var line in all.Sequences)
         {
-            yield return line[..end];
+            if (Beginnings(line).SelectMany(b => owned[b]).Where(t => !filled.Contains(t)).Select(static t => t.Sql).FirstOrDefault() is { } table)
+            {
+                throw new BackupException(
+                    ErrorKind.Failed,
+                    $"the file sets a sequence of {table}, whose rows it does not have (the sequence's schema, name and owner: {line}); nothing was changed",
+                    "restore single tables (--table), which leaves sequences alone");
+            }
+        }
+    }
+
+    private static IEnumerable<string> Beginnings(string line) => Positions(line, " ").Select(end => line[..end]);
+
+    // A name has at least one character.
+    private static IEnumerable<int> Positions(string line, string mark)
+    {
+        for (var at = line.IndexOf(mark, 1, StringComparison.Ordinal); at > 0; at = line.IndexOf(mark, at + 1, StringComparison.Ordinal))
+        {
+            yield return at;
         }
     }
 }

@@ -141,6 +141,13 @@ internal sealed class FileRestore(
             await using var again = await BareFile.OpenAsync(file.Path, providers, cancel);
             await loader.ConvertAsync(again.Plain!, table.Selection, script, mayEndEarly: true, cancel);
         }
+
+        // pg_restore that finds nothing to restore says nothing and succeeds.
+        await script.WriteAsync(LoadGuards.InUtf8, cancel);
+        foreach (var table in parts.Chosen)
+        {
+            await script.WriteAsync($"DO {SqlText.Literal($"BEGIN PERFORM {SqlText.Literal(table.Sql)}::pg_catalog.regclass; END")};\n", cancel);
+        }
     }
 
     private async Task RunScriptAsync(ArchiveLoader loader, bool transaction, CancellationToken cancel)

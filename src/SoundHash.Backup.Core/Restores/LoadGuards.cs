@@ -92,8 +92,8 @@ internal sealed record LoadGuards(string Before, string After)
         {
             var message = SqlText.Literal($"table {name} is not empty");
             before.Append($"LOCK TABLE ONLY {name} IN SHARE ROW EXCLUSIVE MODE;\n");
-            before.Append($"DO $shbackup$ BEGIN IF EXISTS (SELECT FROM ONLY {name}) THEN ");
-            before.Append($"RAISE EXCEPTION USING MESSAGE = {message}; END IF; END $shbackup$;\n");
+            var check = $"BEGIN IF EXISTS (SELECT FROM ONLY {name}) THEN RAISE EXCEPTION USING MESSAGE = {message}; END IF; END";
+            before.Append($"DO {SqlText.Literal(check)};\n");
         }
 
         return new LoadGuards(before.ToString(), after.ToString());

@@ -178,11 +178,22 @@ public sealed class RestoreRun(
         cancel);
 
     // What goes into, or beside, tables that are there.
-    private static Task EnsureReadyAsync(
-        IReadOnlyList<TableName> filled, TargetServer target, TargetDecision decision, RestoreOptions options, CancellationToken cancel) =>
-        decision is { Action: TargetAction.FillExisting, Refusal: null } && options.IsPartial
-            ? ExistingTarget.EnsureReadyAsync(target.SettingsOf(target.Target), filled, options.DataOnly, cancel)
-            : Task.CompletedTask;
+    private static async Task EnsureReadyAsync(
+        IReadOnlyList<TableName> filled, TargetServer target, TargetDecision decision, RestoreOptions options, CancellationToken cancel)
+    {
+        if (decision is not { Action: TargetAction.FillExisting, Refusal: null } || !options.IsPartial)
+        {
+            return;
+        }
+
+        var database = target.SettingsOf(target.Target);
+        await ExistingTarget.EnsureReadyAsync(database, filled, options.DataOnly, cancel);
+        if (options.DataOnly)
+        {
+            // For its refusals.
+            _ = await LoadGuards.ReadAsync(database, filled, sequences: true, Serilog.Core.Logger.None, cancel);
+        }
+    }
 
     private static async Task<BackupException?> TryAsync(Func<Task> look, CancellationToken cancel)
     {

@@ -33,6 +33,7 @@ internal sealed class SqlScript : IAsyncDisposable
         if (!_begun)
         {
             _begun = true;
+            await _psql.WriteInputAsync(Encoding.UTF8.GetBytes(Timeouts.OffAsSql), cancel);
             if (_transaction)
             {
                 await _psql.WriteInputAsync("BEGIN;\n"u8.ToArray(), cancel);

@@ -87,6 +87,7 @@ internal sealed class WalReceiveUpload(
             await archive.EnsureThereAsync(cancel);
             // It stays: pg_receivewal would only ask for it again, and it says whose descendant a segment is.
             await archive.PutAsync(await WalSource.ReadAsync(history.Name, history.Path, cancel), seal, null, cancel);
+            await archive.EnsureThereAsync(cancel);
             _archived.Add(history.Name.Name);
         }
 
@@ -97,6 +98,14 @@ internal sealed class WalReceiveUpload(
             var alone = some.Length == 1 ? seal : seal with { Compression = seal.Compression with { Workers = 0 } };
             var parallel = new ParallelOptions { MaxDegreeOfParallelism = jobs, CancellationToken = cancel };
             await Parallel.ForEachAsync(some, parallel, async (f, stop) => await ArchiveAsync(f, alone, stop));
+            // Where the disk went in the middle, they are on the one below it.
+            await archive.EnsureThereAsync(cancel);
+            foreach (var file in some)
+            {
+                await pieces.DeleteAsync(file.Name, cancel);
+                folder.RemovePutAside(file.Name);
+            }
+
             _archived.UnionWith(some.Select(static f => f.Name.Name));
             progress.Archived(some[^1].Segment!.Value.End);
         }
@@ -109,8 +118,6 @@ internal sealed class WalReceiveUpload(
         var source = await WalSource.ReadAsync(file.Name, file.Path, cancel);
         EnsureGenuine(source.Name, source.First.Span, source.Length);
         await archive.PutAsync(source, with, null, cancel);
-        await pieces.DeleteAsync(file.Name, cancel);
-        folder.RemovePutAside(file.Name);
         log.Debug("{Segment} is archived", file.Name.Name);
     }
 
@@ -236,6 +243,7 @@ internal sealed class WalReceiveUpload(
         {
             var piece = new WalPiece(file.Name, end, Math.Min(last, end + MostPieceBytes));
             await pieces.PutAsync(piece, Read(open, piece.From, (int)(piece.To - piece.From)), seal, cancel);
+            await archive.EnsureThereAsync(cancel);
             log.Debug("piece {Piece} is stored", piece.Name);
             _ends[file.Name.Name] = end = piece.To;
         }

@@ -35,14 +35,29 @@ public sealed class PhysicalBackupRun(
     /// <summary>Bytes that the run will read, or 0 while that is unknown.</summary>
     public long ExpectedBytes => Interlocked.Read(ref _expected);
 
-    /// <summary>Looks whether the cluster could be backed up, as far as that is seen before its files are read; changes nothing.</summary>
+    /// <summary>
+    /// Looks whether the cluster could be backed up: its WAL, the way to its files, and whose the repository is. Changes nothing, so that
+    /// whether the repository can be written is not known.
+    /// </summary>
     /// <returns>The size of its databases on disk, in bytes.</returns>
-    /// <exception cref="BackupException">It can't be reached, or nobody archives its WAL.</exception>
-    public async Task<long> ProbeAsync(ConnectionSettings server, CancellationToken cancel)
+    /// <exception cref="BackupException">It can't be.</exception>
+    public async Task<long> ProbeAsync(
+        IObjectStore store, BackupScope scope, IReadOnlyList<(string Setting, string Directory)> places, CancellationToken cancel)
     {
-        await using var session = await Session.OpenAnyAsync(server, cancel);
+        await EnsureApartAsync(scope.Server, places, cancel);
+        await using var session = await Session.OpenAnyAsync(scope.Server, cancel);
         await PoolerCheck.EnsureDirectAsync(session, cancel);
-        await ArchiveWait.EnsureArchivingAsync(await ClusterFacts.ReadAsync(session, cancel), session, log, cancel);
+        var facts = await ClusterFacts.ReadAsync(session, cancel);
+        await ArchiveWait.EnsureArchivingAsync(facts, session, log, cancel);
+        var system = await SystemAsync(session, cancel);
+        await new RepositoryGuard(store, time, log).EnsureAdmitsAsync(
+            system.ToString(CultureInfo.InvariantCulture), scope.AllowNewSystem, cancel);
+        if (facts.DataDirectory is not { } path || await OpenIfOursAsync(session, path, system, log, cancel) is null)
+        {
+            await StreamedCopy.EnsurePossibleAsync(session, cancel);
+            _ = await tools.ForServerAsync(session.ServerMajor, cancel);
+        }
+
         return await DatabaseInspector.ReadSizeOfAllAsync(session, cancel);
     }
 
