@@ -11,21 +11,23 @@ public sealed class PhysicalLockTests(ArchivedCluster cluster) : IClassFixture<A
     [Fact]
     public async Task A_second_physical_backup_is_refused_with_9_and_names_the_holder_and_with_lock_wait_it_follows_the_first()
     {
-        var gate = await CloseArchiveAsync();
+        using var gate = await ArchiveGate.CloseAsync(cluster);
         // It ends no sooner than its WAL is archived.
         using var first = Start();
         await HeldLock.ByAsync(first, cluster.Site);
 
-        (await cluster.RunAsync(Backup)).Expect(9)
+        // One that is not refused would wait for the archive, for minutes.
+        string[] other = [.. Backup, "--archive-timeout", "1"];
+        (await cluster.RunAsync(other)).Expect(9)
             .Says("another backup of \"the whole cluster\" is running").Says($"pid {first.Id} on {Environment.MachineName}, since 20").Says("--lock-wait");
-        (await cluster.RunAsync([.. Backup, "--lock-wait", "1"])).Expect(9).Says($"pid {first.Id} on");
+        (await cluster.RunAsync([.. other, "--lock-wait", "1"])).Expect(9).Says($"pid {first.Id} on");
         using var second = Start("--lock-wait", "300");
         await Eventually.TrueAsync(
             () => PhysicalProbe.OpenFiles(second).Any(static f => f.EndsWith(".lock", StringComparison.Ordinal)), "the second run looks at the lock");
         Assert.False(first.HasExited);
         Assert.False(second.HasExited);
 
-        File.Delete(gate);
+        gate.Open();
         (await Command.FinishAsync(first)).Expect(0);
         (await Command.FinishAsync(second)).Expect(0);
 
@@ -35,15 +37,4 @@ public sealed class PhysicalLockTests(ArchivedCluster cluster) : IClassFixture<A
 
     private Process Start(params string[] more) =>
         ArchivingCluster.StartIn(cluster.DataDirectory, [], [Workspace.Executable, .. Backup, .. more]);
-
-    // PostgreSQL archives nothing while a file is there; its path.
-    private async Task<string> CloseArchiveAsync()
-    {
-        var (gate, reached) = (Path.Combine(cluster.Host, "gate"), Path.Combine(cluster.Host, "reached"));
-        await File.WriteAllTextAsync(gate, string.Empty, TestContext.Current.CancellationToken);
-        var command = await cluster.TextAsync("postgres", "SHOW archive_command");
-        await cluster.SetArchiveCommandAsync($"touch {reached}; while [ -e {gate} ]; do sleep 0.02; done; {command}");
-        await cluster.SwitchUntilAsync(() => File.Exists(reached), "PostgreSQL's archiver stands at the gate");
-        return gate;
-    }
 }
