@@ -93,6 +93,61 @@ public sealed class FilePartsTests(PostgresCluster cluster, Samples samples)
             "SELECT concat_ws(' ', (SELECT x FROM \"a b\".c), (SELECT x FROM a.\"b c\"), (SELECT x FROM a.\"b.c\"), (SELECT x FROM \"a.b\".c), (SELECT x FROM \"Größe TABLE DATA\"))"));
     }
 
+    // A line of the list fits what is not there as well: to take that for granted would restore nothing, as a success.
+    [Fact]
+    public async Task A_name_that_a_line_of_the_list_may_mean_in_two_ways_is_the_table_that_is_there()
+    {
+        var source = await cluster.CreateDatabaseAsync(
+            """
+            CREATE SCHEMA "old orders"; CREATE TABLE "old orders".orders AS SELECT 1 AS x;
+            CREATE SCHEMA a; CREATE SCHEMA "a b"; CREATE TABLE a.b AS SELECT 2 AS x; CREATE TABLE "a b".b AS SELECT 3 AS x;
+            """);
+        using var work = new Workspace(cluster, source);
+        work.Environment["PGDATABASE"] = source;
+        await work.MakeDumpAsync("file", "cp $D $F");
+        var target = RestoreHelp.NewName();
+
+        (await work.RunAsync("restore", "--file", "file", "--target-db", target, "--table", "orders")).Expect(0);
+        (await work.RunAsync("restore", "--file", "file", "--target-db", target, "--table", "b")).Expect(2).Says("several schemas: a, a b");
+
+        Assert.Equal("1", await cluster.TextAsync(target, "SELECT x FROM \"old orders\".orders"));
+    }
+
+    [Fact]
+    public async Task Rows_alone_of_a_file_that_has_none_or_whose_names_are_not_known_are_refused()
+    {
+        using var work = await DumpFiles.WorkAsync(cluster, samples);
+        await work.MakeDumpAsync("file", "$PGRESTORE_SOURCE/pg_dump -Fc --schema-only -f $F");
+        var target = RestoreHelp.NewName();
+        (await work.RunAsync("restore", "--file", "file", "--target-db", target)).Expect(0);
+        (await work.RunAsync("restore", "--file", "file", "--target-db", target, "--data-only")).Expect(2).Says("no rows of any table");
+
+        work.Environment["PGDATABASE"] = await cluster.CreateDatabaseAsync("CREATE TABLE alt (x int); CREATE TABLE \"alt größe\" AS SELECT 1 AS x");
+        await work.MakeDumpAsync("latin", "$PGRESTORE_SOURCE/pg_dump -Fc --encoding=LATIN1 -f $F");
+        // One of the two readings of its line is there, and empty.
+        var other = await cluster.CreateDatabaseAsync("CREATE TABLE alt (x int)");
+        (await work.RunAsync("restore", "--file", "latin", "--target-db", other, "--data-only")).Expect(1).Says("is no ordinary one of database");
+    }
+
+    [Fact]
+    public async Task A_sequence_of_a_table_whose_rows_the_file_does_not_have_is_never_set_back()
+    {
+        const string Tables = "CREATE TABLE big (id serial, x int); CREATE TABLE small (x int);";
+        var source = await cluster.CreateDatabaseAsync($"{Tables} INSERT INTO big (x) VALUES (1); INSERT INTO small VALUES (1)");
+        var target = await cluster.CreateDatabaseAsync($"{Tables} INSERT INTO big (x) SELECT generate_series(1, 50)");
+        using var work = new Workspace(cluster, source);
+        work.Environment["PGDATABASE"] = source;
+        await work.MakeDumpAsync("file", "$PGRESTORE_SOURCE/pg_dump -Fc --exclude-table-data=big -f $F");
+        string[] restore = ["restore", "--file", "file", "--target-db", target, "--data-only"];
+
+        (await work.RunAsync([.. restore, "--plan"])).Expect(1).Says("sets a sequence of \"public\".\"big\"");
+        (await work.RunAsync(restore)).Expect(1).Says("--table");
+        (await work.RunAsync([.. restore, "--table", "small"])).Expect(0);
+
+        Assert.Equal("50 1", await cluster.TextAsync(
+            target, "SELECT (SELECT last_value FROM big_id_seq) || ' ' || (SELECT count(*) FROM small)"));
+    }
+
     [Fact]
     public async Task Rows_that_a_key_does_not_allow_are_refused_as_a_whole()
     {
