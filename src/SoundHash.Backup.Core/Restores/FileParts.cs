@@ -77,8 +77,13 @@ internal sealed record FileParts(IReadOnlyList<TableName> Chosen, IReadOnlyList<
         // What a line may mean is asked of pg_restore: it alone knows the names.
         async Task<bool> AddAsync(TableName table)
         {
-            var isThere = (await LinesAsync(table.Selection)).Count > 0;
-            return isThere && (found.Add(table) || true);
+            if ((await LinesAsync(table.Selection)).Count == 0)
+            {
+                return false;
+            }
+
+            found.Add(table);
+            return true;
         }
 
         // Both names may have dots.

@@ -33,7 +33,7 @@ public sealed class NeededSettingsTests(PostgresCluster cluster, Samples samples
         { "backup keep SET", Store + "BACKUP_GROUP" },
         { "backup unkeep SET", Store + "BACKUP_GROUP" },
         { "restore --list", Store + Retention },
-        { "restore --latest --plan --target-db NEW", Server + Store + Keys + "BACKUP_JOBS PG_BIN_DIR" },
+        { "restore --latest --plan --target-db NEW", Server + Store + Keys + "BACKUP_JOBS PG_BIN_DIR BACKUP_RATE_LIMIT" },
         { "restore --latest --target-db NEW", Server + Store + Keys + Work + AfterRestore },
         { "restore --file DUMP --target-db NEW", Server + Keys + Work + AfterRestore },
         { "encrypt FILE --key KEY", "BACKUP_RATE_LIMIT" },

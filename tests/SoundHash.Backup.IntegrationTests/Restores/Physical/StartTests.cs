@@ -176,6 +176,7 @@ public sealed class StartTests(SettledLostCluster cluster) : IClassFixture<Settl
         var environment = new Dictionary<string, string?>
         {
             ["SHELL"] = "/bin/sh",
+            ["TERM"] = "xterm",
             ["PROGRAM"] = Workspace.Executable,
             ["DATA"] = restored.Data,
             ["SETTINGS"] = cluster.EnvFile,
