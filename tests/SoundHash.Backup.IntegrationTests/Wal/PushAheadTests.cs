@@ -25,7 +25,7 @@ public sealed class PushAheadTests(ArchivedCluster cluster) : IClassFixture<Arch
         try
         {
             await cluster.SetArchiveCommandAsync(command.Replace(Workspace.Executable, folder["shbackup"], StringComparison.Ordinal));
-            await cluster.SwitchUntilAsync(() => File.Exists(folder["started"]), "a push begins");
+            await cluster.SwitchUntilAsync(() => File.Exists(folder["started"]) && Started().Length > 0, "a push begins");
             var asked = Assert.Single(Started());
             while (Ready().Length < 9)
             {
