@@ -51,7 +51,8 @@ public sealed class AllDatabasesTests(ManyDatabasesCluster cluster) : IClassFixt
     public async Task Excluded_databases_are_left_out_and_an_unknown_one_is_a_mistake()
     {
         using var work = new Workspace(cluster, "postgres");
-        await cluster.CreateDatabaseAsync("CREATE TABLE t (id int)", "kept");
+        // Without a table: before PostgreSQL 14 the role of the other test could not read it.
+        await cluster.CreateDatabaseAsync("SELECT 1", "kept");
 
         var plan = await work.JsonAsync(0, "backup", "--all-databases", "--dry-run", "--exclude-database", "postgres");
         var names = plan.GetProperty("databases").EnumerateArray().Select(static d => d.GetString()!).ToList();

@@ -67,7 +67,7 @@ public sealed class StreamedCopyTests
         {
             await Eventually.TrueAsync(
                 () => Directory.Exists(work.Repository) && new DirectoryInfo(work.Repository)
-                    .EnumerateFiles(".writing-*", SearchOption.AllDirectories).Any(static f => f.Length > 50_000),
+                    .EnumerateFiles(".writing-*", SearchOption.AllDirectories).Any(static f => f.Exists && f.Length > 50_000),
                 "a volume is being written");
             await Command.ShellAsync(victim == "server"
                 ? $"kill -KILL {postmaster} $(cat /proc/{postmaster}/task/*/children)"
