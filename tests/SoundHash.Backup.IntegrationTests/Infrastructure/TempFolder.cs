@@ -1,3 +1,5 @@
+using System.Diagnostics;
+
 namespace SoundHash.Backup.IntegrationTests.Infrastructure;
 
 /// <summary>A folder that is gone when the test is over.</summary>
@@ -9,11 +11,20 @@ public sealed class TempFolder : IDisposable
 
     public string this[string name] => System.IO.Path.Combine(Path, name);
 
+    /// <summary>A run that reads WAL ahead goes on in the background after its command ended, and may write into the folder while it is removed.</summary>
     public void Dispose()
     {
-        if (Directory.Exists(Path))
+        var patience = Stopwatch.StartNew();
+        while (Directory.Exists(Path))
         {
-            Directory.Delete(Path, recursive: true);
+            try
+            {
+                Directory.Delete(Path, recursive: true);
+            }
+            catch (IOException) when (patience.Elapsed < TimeSpan.FromSeconds(30))
+            {
+                Thread.Yield();
+            }
         }
     }
 }
