@@ -11,7 +11,8 @@ namespace SoundHash.Backup.Storage;
 /// - When a commit has returned, the object survives a crash of the machine (durable).
 /// - Errors are BackupExceptions of kind Storage; a missing object is null from <see cref="StatAsync"/> and
 ///   <see cref="ObjectMissingException"/> from <see cref="OpenReadAsync"/>.
-/// All members may be used from several threads at once. Retries are the caller's decorator's, never the store's own.
+/// All members may be used from several threads at once. A store that is not on this machine tries what may pass again itself
+/// (<see cref="StoreRetry"/>): only it knows what it can send once more, a part and not the object. So an error is final.
 /// </summary>
 public interface IObjectStore
 {
@@ -24,7 +25,7 @@ public interface IObjectStore
     /// With <see cref="WriteMode.CreateNew"/>, completing throws <see cref="ObjectExistsException"/> when the key exists.
     /// What else completing promises: <see cref="ObjectWriter"/>.
     /// </summary>
-    Task<ObjectWriter> OpenWriteAsync(string key, WriteMode mode, CancellationToken cancel);
+    Task<ObjectWriter> OpenWriteAsync(string key, WriteMode mode, ObjectAttributes attributes, CancellationToken cancel);
 
     /// <summary>Opens an object for reading, forwards only, from an offset in bytes to its end.</summary>
     Task<Stream> OpenReadAsync(string key, long offset, CancellationToken cancel);
@@ -45,8 +46,17 @@ public interface IObjectStore
     /// </summary>
     IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, CancellationToken cancel);
 
-    /// <summary>Deletes an object; deleting one that is not there is no error.</summary>
+    /// <summary>
+    /// Deletes an object; deleting one that is not there is no error. One that the store keeps locked is not touched:
+    /// <see cref="ObjectLockedException"/>.
+    /// </summary>
     Task DeleteAsync(string key, CancellationToken cancel);
+
+    /// <summary>
+    /// Sees to it that nobody can delete or replace an object before a time; never shortens what it is locked for already. Does
+    /// nothing in a store that is not set up to lock objects.
+    /// </summary>
+    Task RetainAsync(string key, DateTimeOffset until, CancellationToken cancel);
 
     /// <summary>
     /// Removes what writers that never committed have left under a key prefix and last touched before a time. Only
@@ -56,4 +66,12 @@ public interface IObjectStore
 
     /// <summary>Bytes that can still be written, or null where there is no limit to be seen.</summary>
     Task<long?> FreeBytesAsync(CancellationToken cancel);
+}
+
+/// <summary>Calls of a store in a shorter form.</summary>
+public static class ObjectStoreCalls
+{
+    /// <summary>Begins an object that the store is to be told nothing about.</summary>
+    public static Task<ObjectWriter> OpenWriteAsync(this IObjectStore store, string key, WriteMode mode, CancellationToken cancel) =>
+        store.OpenWriteAsync(key, mode, ObjectAttributes.None, cancel);
 }

@@ -20,10 +20,10 @@ internal sealed class WatchedStore(IObjectStore store) : IObjectStore
 
     public string Name => store.Name;
 
-    public async Task<ObjectWriter> OpenWriteAsync(string key, WriteMode mode, CancellationToken cancel)
+    public async Task<ObjectWriter> OpenWriteAsync(string key, WriteMode mode, ObjectAttributes attributes, CancellationToken cancel)
     {
         await BeforeWrite(key);
-        return await store.OpenWriteAsync(key, mode, cancel);
+        return await store.OpenWriteAsync(key, mode, attributes, cancel);
     }
 
     public async Task<Stream> OpenReadAsync(string key, long offset, CancellationToken cancel)
@@ -55,6 +55,8 @@ internal sealed class WatchedStore(IObjectStore store) : IObjectStore
         Deleted.Add(key);
         await store.DeleteAsync(key, cancel);
     }
+
+    public Task RetainAsync(string key, DateTimeOffset until, CancellationToken cancel) => store.RetainAsync(key, until, cancel);
 
     public Task RemoveAbandonedWritesAsync(string prefix, DateTimeOffset olderThan, CancellationToken cancel) =>
         store.RemoveAbandonedWritesAsync(prefix, olderThan, cancel);

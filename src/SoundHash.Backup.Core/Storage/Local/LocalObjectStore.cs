@@ -52,7 +52,7 @@ public sealed class LocalObjectStore : IObjectStore
     }
 
     /// <inheritdoc/>
-    public Task<ObjectWriter> OpenWriteAsync(string key, WriteMode mode, CancellationToken cancel)
+    public Task<ObjectWriter> OpenWriteAsync(string key, WriteMode mode, ObjectAttributes attributes, CancellationToken cancel)
     {
         cancel.ThrowIfCancellationRequested();
         var path = PathOf(key);
@@ -172,6 +172,9 @@ public sealed class LocalObjectStore : IObjectStore
 
         return Task.CompletedTask;
     }
+
+    /// <inheritdoc/>
+    public Task RetainAsync(string key, DateTimeOffset until, CancellationToken cancel) => Task.CompletedTask;
 
     /// <inheritdoc/>
     public Task RemoveAbandonedWritesAsync(string prefix, DateTimeOffset olderThan, CancellationToken cancel)
