@@ -10,12 +10,12 @@ using SoundHash.Backup.Restores.Physical;
 namespace SoundHash.Backup.Cli;
 
 /// <summary>A physical restore between the hooks, from the settings to the printed result. No server is asked.</summary>
-internal sealed class PhysicalRestoreJob(CliSession cli, ParseResult parse, PhysicalTarget target, string? setId, bool planOnly, Func<string, bool> confirm)
+internal sealed class PhysicalRestoreJob(CliSession cli, ParseResult parse, PhysicalTarget target, string? setId, StoreChoice from, bool planOnly, Func<string, bool> confirm)
 {
     /// <summary>Restores, or only says what would be done, and returns the exit code.</summary>
     public async Task<int> RunAsync(SettingsReader settings, CancellationToken cancel)
     {
-        var repository = RepositoryConfiguration.Read(settings);
+        var repository = RepositoryConfiguration.Read(settings, from);
         var wal = WalConfiguration.Read(settings);
         var encryption = EncryptionConfiguration.ReadForDecryption(settings);
         var jobs = RunConfiguration.ReadJobs(settings);
@@ -25,16 +25,16 @@ internal sealed class PhysicalRestoreJob(CliSession cli, ParseResult parse, Phys
         var hooks = new HookScope(cli, settings, "restore");
         settings.ThrowIfInvalid();
 
-        var own = new OwnDirectories(repository.Directory, wal.Directory, repository.StateDirectory, wal.SpoolDirectory);
+        var own = new OwnDirectories(repository.Directories, wal.Directory, repository.StateDirectory, wal.SpoolDirectory);
         var options = target.Read(parse, setId, own, role, settings.EnvFilePath, jobs) with { KeyFiles = encryption.IdentityFiles };
         if (settings.EnvFilePath is null)
         {
             cli.Log.Warning("no .env file is in use: PostgreSQL runs restore_command without your environment; add --env-file FILE");
         }
 
-        var store = RepositoryAccess.OpenForReading(repository);
+        var copies = await RepositoryAccess.LoadForRestoreAsync(cli, repository, cancel);
         var run = new PhysicalRestoreRun(
-            store, RepositoryAccess.OpenWal(wal), cli.Launcher, tools, cli.Providers(encryption).For, cli.Time, meter, cli.Log);
+            copies, SetListing.Place(repository), RepositoryAccess.OpenWal(wal), cli.Launcher, tools, cli.Providers(encryption).For, cli.Time, meter, cli.Log);
         var ready = await run.PrepareAsync(options, cancel);
         var pace = new RestorePace(repository.StateDirectory);
         if (planOnly)
@@ -48,7 +48,7 @@ internal sealed class PhysicalRestoreJob(CliSession cli, ParseResult parse, Phys
             throw new BackupException(ErrorKind.Cancelled, "not confirmed; nothing was changed");
         }
 
-        var reading = new SetReading(store, repository.StateDirectory, reason => cli.Log.Warning("{Reason:l}", reason), cli.Time);
+        var reading = new SetReading(copies.Reader, repository.StateDirectory, reason => cli.Log.Warning("{Reason:l}", reason), cli.Time);
         PhysicalRestoreResult? result = null;
         var code = await hooks.RunAsync(
             [("FROM", ready.Set.Id), ("TARGETS", ready.TargetDirectory)],

@@ -1,5 +1,6 @@
 using SoundHash.Backup.Configuration;
 using SoundHash.Backup.Errors;
+using SoundHash.Backup.Repository.Copies;
 using SoundHash.Backup.Storage;
 using SoundHash.Backup.Storage.Local;
 
@@ -8,12 +9,51 @@ namespace SoundHash.Backup.Cli;
 /// <summary>Opens the configured stores.</summary>
 internal static class RepositoryAccess
 {
-    /// <summary>For a verb that only reads.</summary>
-    public static IObjectStore OpenForReading(RepositoryConfiguration configuration) => new LocalObjectStore(configuration.Directory);
+    /// <summary>The stores of the sets, the nearest first. Nothing is asked of them yet, nor made.</summary>
+    public static IReadOnlyList<IObjectStore> Open(RepositoryConfiguration configuration) => configuration.Stores.Select(Open).ToList();
 
-    /// <summary>For a verb that changes what is there.</summary>
-    public static IObjectStore Open(RepositoryConfiguration configuration) =>
-        new LocalObjectStore(configuration.Directory, configuration.Group);
+    /// <summary>One store.</summary>
+    public static IObjectStore Open(StoreSettings settings) => settings switch
+    {
+        LocalStoreSettings local => new LocalObjectStore(local.Directory, local.Group, local.Name),
+        _ => throw new InvalidOperationException($"store {settings.Name} is of no known type"),
+    };
+
+    /// <summary>As <see cref="Open(RepositoryConfiguration)"/>, for a verb that makes the repository where it is not there.</summary>
+    public static IReadOnlyList<IObjectStore> Make(RepositoryConfiguration configuration)
+    {
+        var stores = Open(configuration);
+        foreach (var local in stores.OfType<LocalObjectStore>())
+        {
+            local.MakeRoot();
+        }
+
+        return stores;
+    }
+
+    /// <summary>What the stores hold. One that can't be read is left out, and is among the problems; none at all is an error.</summary>
+    public static Task<AllCopies> LoadAsync(CliSession cli, RepositoryConfiguration configuration, CancellationToken cancel) =>
+        AllCopies.LoadAsync(Open(configuration), cli.Log, cancel);
+
+    /// <summary>As <see cref="LoadAsync"/>, for a restore: a store that can't be read must not stop it, and is only warned of.</summary>
+    public static async Task<AllCopies> LoadForRestoreAsync(CliSession cli, RepositoryConfiguration configuration, CancellationToken cancel)
+    {
+        var copies = await LoadAsync(cli, configuration, cancel);
+        foreach (var problem in copies.Problems)
+        {
+            cli.Log.Warning("{Message:l}; what is there is not seen", problem.Message);
+        }
+
+        return copies;
+    }
+
+    /// <summary>As <see cref="LoadAsync"/>, for who must know of every set that there is.</summary>
+    /// <exception cref="BackupException">A store can't be read.</exception>
+    public static async Task<AllCopies> LoadWholeAsync(CliSession cli, RepositoryConfiguration configuration, CancellationToken cancel)
+    {
+        var copies = await LoadAsync(cli, configuration, cancel);
+        return copies.Views.Select(static v => v.Problem).OfType<BackupException>().FirstOrDefault() is { } unseen ? throw unseen : copies;
+    }
 
     /// <summary>The archive of WAL.</summary>
     public static IObjectStore OpenWal(WalConfiguration configuration) => new LocalObjectStore(configuration.Directory, configuration.Group);
@@ -31,13 +71,5 @@ internal static class RepositoryAccess
                 $"{directory} does not exist, so that there is nothing to clean up",
                 $"check that its disk is mounted (findmnt -T {directory}), and {setting} and BACKUP_CLUSTER");
         }
-    }
-
-    /// <summary>As <see cref="Open"/>, for a verb that makes the repository when it is not there.</summary>
-    public static IObjectStore Make(RepositoryConfiguration configuration)
-    {
-        var store = new LocalObjectStore(configuration.Directory, configuration.Group);
-        store.MakeRoot();
-        return store;
     }
 }

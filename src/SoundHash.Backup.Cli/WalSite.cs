@@ -81,7 +81,7 @@ internal sealed class WalSite
 
     public static async Task<WalSite> OpenAsync(CliSession cli, WalSiteSettings settings, bool askServer, CancellationToken cancel)
     {
-        var catalogue = await Catalogue.LoadAsync(RepositoryAccess.OpenForReading(settings.Repository), cancel);
+        var catalogue = (await RepositoryAccess.LoadForRestoreAsync(cli, settings.Repository, cancel)).Catalogue;
         var (server, problem) = askServer ? await AskServerAsync(cli, cancel) : (null, null);
         return new WalSite(cli, settings, catalogue, server, problem);
     }

@@ -62,6 +62,14 @@ internal sealed class BackupCommand : VerbCommand
         Description = "Accept a cluster that this repository does not know (after pg_upgrade or initdb)",
     };
 
+    private readonly Option<string[]> _to = new("--to")
+    {
+        Description = "Back up to this store in place of those that are enabled: local, s3, or the name of a further one; may be repeated",
+        HelpName = "STORE",
+    };
+
+    private readonly Option<bool> _s3 = new("--s3") { Description = "Back up to S3 too, whatever BACKUP_S3_ENABLED says" };
+
     private readonly Option<bool> _dryRun = new("--dry-run") { Description = "Show what would be backed up and where to; write nothing" };
 
     public BackupCommand(CommonOptions common)
@@ -73,7 +81,7 @@ internal sealed class BackupCommand : VerbCommand
         _kind.AcceptOnlyFromAmong("logical", "physical");
         foreach (var option in new Option[]
         {
-            _kind, _name, _tier, _jobs, _fingerprint, _noEncrypt, _lockWait, _archiveTimeout, _newSystem, _dryRun,
+            _kind, _name, _tier, _jobs, _fingerprint, _noEncrypt, _lockWait, _to, _s3, _archiveTimeout, _newSystem, _dryRun,
         })
         {
             Options.Add(option);
@@ -107,6 +115,8 @@ internal sealed class BackupCommand : VerbCommand
         "shbackup backup --name weekly_backup --fingerprint",
         "shbackup backup --all-databases --exclude-database scratch --jobs 4",
         "shbackup backup --kind physical --jobs 4",
+        "shbackup backup --to local --to second-disk",
+        "shbackup backup --s3",
         "shbackup backup list",
         "shbackup backup verify --all --deep",
     ];
@@ -114,6 +124,7 @@ internal sealed class BackupCommand : VerbCommand
     public override IReadOnlyList<ErrorKind> Failures { get; } =
     [
         ErrorKind.ToolMissing, ErrorKind.ChildFailed, ErrorKind.Storage, ErrorKind.Encryption, ErrorKind.Verification, ErrorKind.Locked,
+        ErrorKind.Partial,
     ];
 
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
@@ -130,7 +141,8 @@ internal sealed class BackupCommand : VerbCommand
         setup.Server,
         setup.Repository.StateDirectory,
         TimeSpan.FromSeconds(parse.GetValue(_lockWait) ?? 0),
-        parse.GetValue(_newSystem));
+        parse.GetValue(_newSystem),
+        setup.Repository.RequiredCopies);
 
     // Most of what a run would fail at before it reads the first row; what can be known by writing only is left out.
     private static async Task<int> PreviewAsync(
@@ -138,15 +150,15 @@ internal sealed class BackupCommand : VerbCommand
     {
         _ = await cli.Providers(setup.Encryption).ForWritingAsync(cancel);
         var isPhysical = setup.Wal is not null;
-        var store = RepositoryAccess.OpenForReading(setup.Repository);
+        var stores = RepositoryAccess.Open(setup.Repository);
         var bytes = setup.Wal is { } wal
-            ? await PhysicalRun(cli, setup).ProbeAsync(store, scope, Places(setup.Repository, wal), cancel)
-            : await LogicalRun(cli, setup).ProbeAsync(store, databases, scope, cancel);
+            ? await PhysicalRun(cli, setup).ProbeAsync(stores, scope, Places(setup.Repository, wal), cancel)
+            : await LogicalRun(cli, setup).ProbeAsync(stores, databases, scope, cancel);
         var plan = new BackupPlanDocument(
             isPhysical ? "physical" : "logical",
             databases,
             bytes,
-            setup.Repository.Directory,
+            setup.Repository.Places,
             setup.Encryption.Method.Word(),
             setup.Compression.Method.Word(),
             setup.Jobs,
@@ -168,7 +180,7 @@ internal sealed class BackupCommand : VerbCommand
             new SettingFlag("BACKUP_ENCRYPTION_ENABLED", _noEncrypt.Name, parse.GetValue(_noEncrypt) ? "false" : null));
         var setup = new Setup(
             DatabaseConfiguration.Read(settings),
-            RepositoryConfiguration.ReadForBackup(settings),
+            RepositoryConfiguration.ReadForBackup(settings, new StoreChoice(parse.GetValue(_to) ?? [], parse.GetValue(_s3))),
             EncryptionConfiguration.Read(settings),
             physical ? RunConfiguration.ReadPageCompression(settings) : RunConfiguration.ReadCompression(settings),
             RetentionConfiguration.Read(settings),
@@ -213,7 +225,8 @@ internal sealed class BackupCommand : VerbCommand
             parse.GetValue(_fingerprint),
             new Seal(setup.Compression, provider, recipients),
             setup.Retention,
-            PrintVersion.Version);
+            PrintVersion.Version,
+            setup.Repository.Cluster);
         var scope = ScopeOf(parse, setup);
         IReadOnlyList<BackupOutcome> outcomes = [];
         var code = await setup.Hooks.RunAsync(
@@ -266,7 +279,7 @@ internal sealed class BackupCommand : VerbCommand
 
     private static (string Setting, string Directory)[] Places(RepositoryConfiguration repository, WalConfiguration wal) =>
     [
-        ("BACKUP_DIR", repository.Directory), ("BACKUP_STATE_DIR", repository.StateDirectory),
+        .. repository.Directories, ("BACKUP_STATE_DIR", repository.StateDirectory),
         ("BACKUP_WAL_DIR", wal.Directory), ("BACKUP_SPOOL_DIR", wal.SpoolDirectory),
     ];
 

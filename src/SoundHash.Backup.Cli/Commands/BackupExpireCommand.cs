@@ -34,37 +34,52 @@ internal sealed class BackupExpireCommand : VerbCommand
         settings.ThrowIfInvalid();
 
         // Before the lock and the probe of the clock, which would make a store of a mistyped BACKUP_DIR.
-        RepositoryAccess.EnsureThere(repository.Directory, "BACKUP_DIR");
-        var store = RepositoryAccess.Open(repository);
-        using var held = await RunLock.TakeAsync(repository.StateDirectory, "expire", null, TimeSpan.Zero, cli.Time, cancel);
-        var consistency = new ConsistencyCheck(RepositoryAccess.OpenWal(wal), cli.Providers(encryption).For);
-        var expiry = new Expiry(store, new SetVerifier(store, cli.Launcher, meter), jobs, cli.Time, cli.Log, consistency);
-        var dryRun = parse.GetValue(_dryRun);
-        IReadOnlyList<RetentionDecision> decisions;
-        await using (new ProgressReporter(cli, "verify", meter, static () => 0))
+        foreach (var (setting, directory) in repository.Directories)
         {
-            decisions = await expiry.RunAsync(retention, held, dryRun, cancel);
+            RepositoryAccess.EnsureThere(directory, setting);
         }
 
-        var problems = decisions.SelectMany(static d => new[] { d.Damage, d.Problem }).OfType<BackupException>().ToList();
+        using var held = await RunLock.TakeAsync(repository.StateDirectory, "expire", null, TimeSpan.Zero, cli.Time, cancel);
+        var consistency = new ConsistencyCheck(RepositoryAccess.OpenWal(wal), cli.Providers(encryption).For);
+        var dryRun = parse.GetValue(_dryRun);
+        var items = new List<ExpireItem>();
+        var problems = new List<BackupException>();
+        await using (new ProgressReporter(cli, "verify", meter, static () => 0))
+        {
+            foreach (var store in RepositoryAccess.Open(repository))
+            {
+                var expiry = new Expiry(store, new SetVerifier(store, cli.Launcher, meter), jobs, cli.Time, cli.Log, consistency);
+                try
+                {
+                    var decisions = await expiry.RunAsync(retention, held, dryRun, cancel);
+                    problems.AddRange(decisions.SelectMany(static d => new[] { d.Damage, d.Problem }).OfType<BackupException>());
+                    items.AddRange(decisions.Select(d => new ExpireItem(d.Set.Id, d.Expires, d.Reason) { Store = repository.Stores.Count > 1 ? store.Name : null }));
+                }
+                catch (BackupException e) when (repository.Stores.Count > 1 && !cancel.IsCancellationRequested)
+                {
+                    // What is wrong in one store is no reason to keep everything in the others.
+                    problems.Add(e);
+                }
+            }
+        }
+
         problems.ForEach(cli.ReportLines);
         var code = ExitCodes.WorstOf(problems);
-        var items = decisions.Select(static d => new ExpireItem(d.Set.Id, d.Expires, d.Reason)).ToList();
-        cli.Print(new ExpireDocument(items, dryRun, code), ResultJson.Default.ExpireDocument, (terminal, d) => Print(terminal, d, repository.Directory));
+        cli.Print(new ExpireDocument(items, dryRun, code), ResultJson.Default.ExpireDocument, (terminal, d) => Print(terminal, d, repository));
         return code;
     }
 
-    private static void Print(Terminal terminal, ExpireDocument document, string directory)
+    private static void Print(Terminal terminal, ExpireDocument document, RepositoryConfiguration repository)
     {
         if (document.Sets.Count == 0)
         {
-            terminal.Line(SetListing.None(directory, broken: 0));
+            terminal.Line(SetListing.None(repository, broken: 0));
         }
 
         foreach (var item in document.Sets)
         {
             var what = item.Expires ? document.DryRun ? "would remove" : "removed" : "kept";
-            terminal.Line($"{what,-12}  {item.Id}  {item.Reason}");
+            terminal.Line($"{what,-12}  {item.Id}  {(item.Store is { } store ? $"{store}  " : string.Empty)}{item.Reason}");
         }
     }
 }

@@ -31,9 +31,14 @@ internal sealed class BackupKeepCommand : VerbCommand
         var repository = RepositoryConfiguration.ReadForWriting(settings);
         settings.ThrowIfInvalid();
 
-        var store = RepositoryAccess.Open(repository);
-        var manifest = (await Catalogue.LoadAsync(store, cancel)).Find(parse.GetRequiredValue(_id));
-        await SetPin.SetAsync(store, manifest.Id, _pin, cli.Time, cancel);
+        var copies = await RepositoryAccess.LoadWholeAsync(cli, repository, cancel);
+        var manifest = copies.Catalogue.Find(parse.GetRequiredValue(_id));
+        // Each copy expires by itself.
+        foreach (var copy in copies.CopiesOf(manifest.Id).Where(static c => c.Entry is not null))
+        {
+            await SetPin.SetAsync(copy.Store, manifest.Id, _pin, cli.Time, cancel);
+        }
+
         cli.Print(
             new PinDocument(manifest.Id, _pin),
             ResultJson.Default.PinDocument,

@@ -3,38 +3,43 @@ using SoundHash.Backup.Cli.OptionGroups;
 using SoundHash.Backup.Cli.Output;
 using SoundHash.Backup.Configuration;
 using SoundHash.Backup.Errors;
-using SoundHash.Backup.Repository;
 
 namespace SoundHash.Backup.Cli.Commands;
 
 /// <summary>shbackup backup list</summary>
-internal sealed class BackupListCommand(CommonOptions common)
-    : VerbCommand("list", "List the sets, newest first", common)
+internal sealed class BackupListCommand : VerbCommand
 {
-    public override IReadOnlyList<string> Examples { get; } = ["shbackup backup list", "shbackup backup list --json"];
+    private readonly StoreFrom _from = new();
+
+    public BackupListCommand(CommonOptions common)
+        : base("list", "List the sets, newest first, and where their copies are", common) => _from.AddTo(this);
+
+    public override IReadOnlyList<string> Examples { get; } =
+        ["shbackup backup list", "shbackup backup list --json", "shbackup backup list --from s3"];
 
     public override IReadOnlyList<ErrorKind> Failures { get; } = [ErrorKind.Storage, ErrorKind.Verification];
 
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {
         var settings = cli.Settings();
-        var repository = RepositoryConfiguration.Read(settings);
+        var repository = RepositoryConfiguration.Read(settings, _from.Choice(parse));
         var retention = RetentionConfiguration.Read(settings);
         settings.ThrowIfInvalid();
 
-        if (!Directory.Exists(repository.Directory))
+        foreach (var (setting, directory) in repository.Directories.Where(static d => !Directory.Exists(d.Directory)))
         {
             cli.Log.Warning(
-                "there is no repository at {Directory:l} yet; if there should be, check that its disk is mounted, and BACKUP_DIR and BACKUP_CLUSTER",
-                repository.Directory);
+                "there is no repository at {Directory:l} yet; if there should be, check that its disk is mounted, and {Setting:l} and BACKUP_CLUSTER",
+                directory,
+                setting);
         }
 
-        var catalogue = await Catalogue.LoadAsync(RepositoryAccess.OpenForReading(repository), cancel);
-        var document = SetListing.Of(catalogue, retention);
+        var copies = await RepositoryAccess.LoadAsync(cli, repository, cancel);
+        var document = SetListing.Of(copies, retention);
         cli.Print(
             document,
             ResultJson.Default.ListDocument,
-            (terminal, list) => SetListing.Print(terminal, list, repository.Directory, cli.Time.GetUtcNow()));
-        return SetListing.ReportBroken(cli, document);
+            (terminal, list) => SetListing.Print(terminal, list, repository, cli.Time.GetUtcNow()));
+        return SetListing.ReportBroken(cli, document, copies);
     }
 }

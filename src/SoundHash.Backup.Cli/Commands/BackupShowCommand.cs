@@ -12,28 +12,35 @@ namespace SoundHash.Backup.Cli.Commands;
 internal sealed class BackupShowCommand : VerbCommand
 {
     private readonly Argument<string> _id = new("ID") { Description = "The set, or the beginning of its id" };
+    private readonly StoreFrom _from = new();
 
     public BackupShowCommand(CommonOptions common)
-        : base("show", "Show one set with its objects", common) => Arguments.Add(_id);
+        : base("show", "Show one set with its objects", common)
+    {
+        Arguments.Add(_id);
+        _from.AddTo(this);
+    }
 
-    public override IReadOnlyList<string> Examples { get; } = ["shbackup backup show soundhash_backup_20261122_020000"];
+    public override IReadOnlyList<string> Examples { get; } =
+        ["shbackup backup show soundhash_backup_20261122_020000", "shbackup backup show soundhash_backup_20261122_020000 --from s3"];
 
     public override IReadOnlyList<ErrorKind> Failures { get; } = [ErrorKind.Storage, ErrorKind.Verification];
 
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {
         var settings = cli.Settings();
-        var repository = RepositoryConfiguration.Read(settings);
+        var repository = RepositoryConfiguration.Read(settings, _from.Choice(parse));
         var retention = RetentionConfiguration.Read(settings);
         settings.ThrowIfInvalid();
 
-        var catalogue = await Catalogue.LoadAsync(RepositoryAccess.OpenForReading(repository), cancel);
+        var copies = await RepositoryAccess.LoadForRestoreAsync(cli, repository, cancel);
+        var catalogue = copies.Catalogue;
         var manifest = catalogue.Find(parse.GetRequiredValue(_id));
         var entry = catalogue.Sets.First(s => s.Id == manifest.Id);
         // As it is written, with fields that a later version added.
         using var written = JsonDocument.Parse(ManifestFormat.Write(manifest));
-        var set = SetResult.Of(manifest, retention.ExpiryOf(manifest.Tier, manifest.Started), entry);
-        var document = new ShowDocument(written.RootElement, set.Expires, set.Pinned, set.DamagedObjects);
+        var set = SetResult.Of(manifest, retention.ExpiryOf(manifest.Tier, manifest.Started), entry) with { Copies = CopyResult.Of(copies, manifest.Id) };
+        var document = new ShowDocument(written.RootElement, set.Expires, set.Pinned, set.DamagedObjects, set.Copies);
         cli.Print(document, ResultJson.Default.ShowDocument, (terminal, d) => SetDetails.Print(terminal, manifest, d));
         return SetListing.ReportDamage(cli, set);
     }

@@ -14,12 +14,15 @@ internal sealed class BackupVerifyCommand : VerbCommand
     private readonly Option<bool> _all = new("--all") { Description = "Verify every set" };
     private readonly Option<bool> _deep = new("--deep") { Description = "Also decrypt, decompress and read each archive: its table of contents, or every file of a physical set (needs the key)" };
 
+    private readonly StoreFrom _from = new();
+
     public BackupVerifyCommand(CommonOptions common)
         : base("verify", "Read sets back and compare them with their recorded hashes", common)
     {
         Arguments.Add(_id);
         Options.Add(_all);
         Options.Add(_deep);
+        _from.AddTo(this);
         Validators.Add(result =>
         {
             if (result.Peek(_all) == (result.Peek(_id) is not null))
@@ -34,6 +37,7 @@ internal sealed class BackupVerifyCommand : VerbCommand
         "shbackup backup verify soundhash_backup_20261122_020000",
         "shbackup backup verify --all",
         "shbackup backup verify --all --deep",
+        "shbackup backup verify --all --from s3",
     ];
 
     public override IReadOnlyList<ErrorKind> Failures { get; } =
@@ -42,7 +46,7 @@ internal sealed class BackupVerifyCommand : VerbCommand
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {
         var settings = cli.Settings();
-        var repository = RepositoryConfiguration.Read(settings);
+        var repository = RepositoryConfiguration.Read(settings, _from.Choice(parse));
         var encryption = EncryptionConfiguration.ReadForDecryption(settings);
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = cli.Meter(settings);
@@ -50,84 +54,59 @@ internal sealed class BackupVerifyCommand : VerbCommand
         var wal = WalConfiguration.Read(settings);
         settings.ThrowIfInvalid();
 
-        var store = RepositoryAccess.OpenForReading(repository);
-        var catalogue = await Catalogue.LoadAsync(store, cancel);
+        var copies = await RepositoryAccess.LoadAsync(cli, repository, cancel);
         var all = parse.GetValue(_all);
-        var chosen = all
-            ? catalogue.Sets.Select(static s => s.Manifest).OfType<Manifest>().ToList()
-            : [catalogue.Find(parse.GetValue(_id)!)];
-        var unusable = all
-            ? catalogue.Sets.Select(static s => s.Problem).Concat(catalogue.Leftovers.Select(static l => l.Problem)).OfType<BackupException>().ToList()
-            : [];
-        SetListing.ReportUnfinished(cli, all ? UnfinishedSet.Of(catalogue) : []);
-        if (chosen.Count + unusable.Count == 0)
-        {
-            throw new BackupException(ErrorKind.Verification, $"{SetListing.None(repository.Directory, broken: 0)}, so that nothing was verified", "shbackup backup");
-        }
-
+        var id = all ? null : copies.Catalogue.Find(parse.GetValue(_id)!).Id;
+        var errors = copies.Problems.ToList();
+        SetListing.ReportUnfinished(cli, all ? UnfinishedSet.Of(copies.Catalogue) : []);
         var deep = parse.GetValue(_deep);
-        var verifier = new SetVerifier(store, cli.Launcher, meter);
         var providers = cli.Providers(encryption);
         var consistency = new ConsistencyCheck(RepositoryAccess.OpenWal(wal), providers.For);
-        var lacking = chosen.Exists(static m => m.Kind == SetKind.Physical)
-            ? await consistency.LackingAsync(catalogue, cancel)
-            : new Dictionary<string, BackupException>();
-        async Task<VerificationResult> VerifyAsync(Manifest manifest) => (deep, manifest.Kind) switch
-        {
-            (false, _) => await verifier.VerifyStoredAsync(manifest, jobs, cancel),
-            (true, SetKind.Physical) => await verifier.VerifyDeepPhysicalAsync(manifest, providers.For, jobs, cancel),
-            _ => await verifier.VerifyDeepAsync(
-                manifest, await tools.ForRestoreAsync(manifest.DumpMajor, 0, cancel), providers.For, jobs, cancel),
-        };
-        var results = new List<VerificationResult>();
-        var expected = chosen.Sum(m => m.Objects.Sum(o => deep ? o.PlainBytes : o.StoredBytes));
+        var results = new List<VerifiedSet>();
+        var readable = copies.Views.Where(static v => v.Catalogue is not null).ToList();
+        var expected = readable.Sum(v => ChosenOf(v.Catalogue!, id).Sum(m => m.Objects.Sum(o => deep ? o.PlainBytes : o.StoredBytes)));
         await using (new ProgressReporter(cli, "verify", meter, () => expected))
         {
-            foreach (var manifest in chosen)
+            foreach (var (store, catalogue) in readable.Select(static v => (v.Store, v.Catalogue!)))
             {
-                var result = await OneAsync(manifest, async () =>
+                errors.AddRange(UnusableOf(catalogue, id));
+                var check = new CopyCheck(cli, store, repository.StateDirectory, tools, providers, consistency, meter, jobs, deep);
+                foreach (var result in await check.RunAsync(catalogue, ChosenOf(catalogue, id), cancel))
                 {
-                    using var use = await SetUse.BeginAsync(
-                        repository.StateDirectory, store, manifest.Id, reason => cli.Log.Debug("{Reason:l}", reason), cli.Time, cancel);
-                    return await VerifyAsync(manifest);
-                });
-                var ofWal = lacking.GetValueOrDefault(manifest.Id) is { } lack ? [lack] : await consistency.DamageAsync(manifest, meter, cancel);
-                results.Add(result with { Findings = [.. result.Findings, .. ofWal] });
-                cancel.ThrowIfCancellationRequested();
+                    errors.AddRange(result.Findings);
+                    results.Add(VerifiedSet.Of(result) with { Store = copies.Views.Count > 1 ? store.Name : null });
+                }
             }
         }
 
-        var errors = unusable.Concat(results.SelectMany(static r => r.Findings)).ToList();
+        if (results.Count + errors.Count == 0)
+        {
+            throw new BackupException(ErrorKind.Verification, $"{SetListing.None(repository, broken: 0)}, so that nothing was verified", "shbackup backup");
+        }
+
         errors.ForEach(cli.ReportLines);
         var code = ExitCodes.WorstOf(errors);
-        cli.Print(new VerifyDocument(results.ConvertAll(VerifiedSet.Of), all ? BrokenSet.Of(catalogue) : [], deep, code), ResultJson.Default.VerifyDocument, Print);
+        cli.Print(new VerifyDocument(results, all ? BrokenSet.Of(copies.Catalogue) : [], deep, code), ResultJson.Default.VerifyDocument, Print);
         return code;
     }
 
-    // A set that can't be decrypted or read at all must not keep the others from being looked at.
-    private static async Task<VerificationResult> OneAsync(Manifest manifest, Func<Task<VerificationResult>> verify)
-    {
-        try
-        {
-            return await verify();
-        }
-        catch (BackupException e)
-        {
-            return new VerificationResult(manifest.Id, 0, [e]) { IsSealed = e.Kind == ErrorKind.Encryption };
-        }
-    }
+    private static List<Manifest> ChosenOf(Catalogue catalogue, string? id) =>
+        catalogue.Sets.Where(s => id is null || s.Id == id).Select(static s => s.Manifest).OfType<Manifest>().ToList();
+
+    private static IEnumerable<BackupException> UnusableOf(Catalogue catalogue, string? id) => catalogue.Sets.Where(s => id is null || s.Id == id).Select(static s => s.Problem)
+        .Concat(catalogue.Leftovers.Where(l => id is null || l.Id == id).Select(static l => l.Problem)).OfType<BackupException>();
 
     private static void Print(Terminal terminal, VerifyDocument document)
     {
         foreach (var result in document.Sets)
         {
-            terminal.Line($"{result.SetId}  {StateOf(result)}");
+            terminal.Line($"{result.SetId}  {(result.Store is { } store ? $"{store}  " : string.Empty)}{StateOf(result)}");
         }
 
         var good = document.Sets.Count(static s => s.Problems.Count == 0);
         var notChecked = document.Sets.Count(static s => s.NotChecked);
         terminal.Line(
-            $"{good} of {document.Sets.Count + document.Broken.Count} sets are as they were written{(document.Deep ? ", decoded and readable" : string.Empty)}"
+            $"{good} of {document.Sets.Count + document.Broken.Count} {(document.Sets.Any(static s => s.Store is not null) ? "copies" : "sets")} are as they were written{(document.Deep ? ", decoded and readable" : string.Empty)}"
             + (notChecked > 0 ? $"; {notChecked} not checked" : string.Empty));
     }
 

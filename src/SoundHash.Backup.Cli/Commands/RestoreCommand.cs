@@ -16,6 +16,7 @@ internal sealed class RestoreCommand : VerbCommand
     private readonly RestoreSelection _select = new();
     private readonly RestoreTarget _target = new();
     private readonly PhysicalTarget _physical = new();
+    private readonly StoreFrom _from = new();
     private readonly Option<bool> _plan = new("--plan") { Description = "Show what would be done; change nothing. The exit code of a refusal is that of the restore" };
     private readonly Option<bool> _yes = new("--yes", "-y") { Description = "Replace what is there without asking: an existing database, or with --delta a data directory" };
     private readonly Option<int?> _jobs = WholeNumber.Jobs("Processes at once");
@@ -26,6 +27,7 @@ internal sealed class RestoreCommand : VerbCommand
         _select.AddTo(this, isSelected: _physical.IsGiven);
         _target.AddTo(this);
         _physical.AddTo(this);
+        _from.AddTo(this);
         Options.Add(_plan);
         Options.Add(_yes);
         Options.Add(_jobs);
@@ -34,6 +36,11 @@ internal sealed class RestoreCommand : VerbCommand
             if (_target.NeedsSet(result) && _select.IsFile(result))
             {
                 result.AddError("--globals needs a set: a bare file has no roles and tablespaces");
+            }
+
+            if (_from.IsGiven(result) && _select.IsFile(result))
+            {
+                result.AddError($"{_from.OptionName} chooses among stores, and --file is in none");
             }
 
             if (_target.IsNamed(result) && _select.IsAll(result))
@@ -54,6 +61,7 @@ internal sealed class RestoreCommand : VerbCommand
         "shbackup restore --latest --plan",
         "shbackup restore --latest --target-db soundhash_check",
         "shbackup restore --latest --swap --yes",
+        "shbackup restore --latest --from s3 --target-db soundhash_check",
         "shbackup restore --backup soundhash_backup_20261122_020000 --table public.videos --target-db rescue",
         "shbackup restore --file ./latest.dump --target-db rescue --plan",
         "shbackup restore --file ./latest.dump --target-db rescue",
@@ -72,7 +80,7 @@ internal sealed class RestoreCommand : VerbCommand
     {
         if (_select.List(parse))
         {
-            return await ListAsync(cli, cancel);
+            return await ListAsync(cli, _from.Choice(parse), cancel);
         }
 
         var settings = cli.Settings(
@@ -80,13 +88,13 @@ internal sealed class RestoreCommand : VerbCommand
         if (_physical.IsGiven(parse))
         {
             var job = new PhysicalRestoreJob(
-                cli, parse, _physical, _select.Id(parse), parse.GetValue(_plan), question => Confirm(parse, cli, question));
+                cli, parse, _physical, _select.Id(parse), _from.Choice(parse), parse.GetValue(_plan), question => Confirm(parse, cli, question));
             return await job.RunAsync(settings, cancel);
         }
 
         var server = DatabaseConfiguration.Read(settings);
         var encryption = EncryptionConfiguration.ReadForDecryption(settings);
-        var repository = _select.File(parse) is null ? RepositoryConfiguration.Read(settings) : null;
+        var repository = _select.File(parse) is null ? RepositoryConfiguration.Read(settings, _from.Choice(parse)) : null;
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = cli.Meter(settings);
         var tools = cli.Tools(settings);
@@ -107,10 +115,11 @@ internal sealed class RestoreCommand : VerbCommand
         }
         else
         {
-            var store = RepositoryAccess.OpenForReading(repository);
+            var copies = await RepositoryAccess.LoadForRestoreAsync(cli, repository, cancel);
+            var store = copies.Reader;
             var pace = new RestorePace(repository.StateDirectory);
             void Warn(string words) => cli.Log.Warning("{Words:l}", words);
-            var sets = _select.Choose(parse, await Catalogue.LoadAsync(store, cancel), server.Database, repository.Directory, Warn);
+            var sets = _select.Choose(parse, copies.Catalogue, server.Database, repository, Warn);
             if (parse.GetValue(_plan))
             {
                 return await PlanAsync(cli, sets, set => run.PlanAsync(store, set, Options(set.Database), pace, cancel));
@@ -128,28 +137,27 @@ internal sealed class RestoreCommand : VerbCommand
         options.Globals ? sets.OrderByDescending(static s => s.Started) : sets;
 
     // For somebody who has to decide quickly: the server need not be there, and what is wrong with its settings stops nothing.
-    private static async Task<int> ListAsync(CliSession cli, CancellationToken cancel)
+    private static async Task<int> ListAsync(CliSession cli, StoreChoice choice, CancellationToken cancel)
     {
         var settings = cli.Settings();
-        var repository = RepositoryConfiguration.Read(settings);
+        var repository = RepositoryConfiguration.Read(settings, choice);
         var retention = RetentionConfiguration.Read(settings);
         settings.ThrowIfInvalid();
 
-        var store = RepositoryAccess.OpenForReading(repository);
-        var catalogue = await Catalogue.LoadAsync(store, cancel);
+        var copies = await RepositoryAccess.LoadAsync(cli, repository, cancel);
         var pace = new RestorePace(repository.StateDirectory);
-        var list = SetListing.Of(catalogue, retention);
+        var list = SetListing.Of(copies, retention);
         var sets = list.Sets.Select(set =>
         {
-            var (seconds, from) = pace.Expect(catalogue.Find(set.Id));
-            return new RestorableSet(set, [store.Name], seconds, from);
+            var (seconds, from) = pace.Expect(copies.Catalogue.Find(set.Id));
+            return new RestorableSet(set, copies.CopiesOf(set.Id).Where(static c => c.Belongs).Select(static c => c.Store.Name).ToList(), seconds, from);
         }).ToList();
         var document = new RestoreListDocument(sets, list.Broken, list.Unfinished, await FreeBytesAsync(cli, settings, cancel));
         cli.Print(
             document,
             ResultJson.Default.RestoreListDocument,
-            (terminal, d) => RestoreListing.Print(terminal, d, repository.Directory, cli.Time.GetUtcNow()));
-        return SetListing.ReportBroken(cli, list);
+            (terminal, d) => RestoreListing.Print(terminal, d, repository, cli.Time.GetUtcNow()));
+        return SetListing.ReportBroken(cli, list, copies);
     }
 
     private static async Task<long?> FreeBytesAsync(CliSession cli, SettingsReader settings, CancellationToken cancel)

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using SoundHash.Backup.Cli.Output;
+using SoundHash.Backup.Configuration;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Repository;
 
@@ -85,7 +86,7 @@ internal sealed class RestoreSelection
 
     /// <summary>The sets that were asked for.</summary>
     public IReadOnlyList<Manifest> Choose(
-        ParseResult parse, Catalogue catalogue, string configuredDatabase, string directory, Action<string> warn)
+        ParseResult parse, Catalogue catalogue, string configuredDatabase, RepositoryConfiguration repository, Action<string> warn)
     {
         if (parse.GetValue(_backup) is { } id)
         {
@@ -94,7 +95,7 @@ internal sealed class RestoreSelection
 
         if (!parse.GetValue(_all))
         {
-            return [Latest(catalogue, parse.GetValue(_database) ?? configuredDatabase, directory, warn)];
+            return [Latest(catalogue, parse.GetValue(_database) ?? configuredDatabase, repository, warn)];
         }
 
         var databases = catalogue.Sets.Select(static s => s.Manifest).OfType<Manifest>()
@@ -106,11 +107,11 @@ internal sealed class RestoreSelection
 
         return databases.Count > 0
             ? databases.ConvertAll(d => catalogue.Latest(d, warn))
-            : throw new BackupException(ErrorKind.Failed, $"there are no sets of databases that can be used in {SetListing.Place(directory)}", "shbackup backup list shows what there is");
+            : throw new BackupException(ErrorKind.Failed, $"there are no sets of databases that can be used in {SetListing.Place(repository)}", "shbackup backup list shows what there is");
     }
 
     // Of a mistyped BACKUP_DIR, only the place itself tells.
-    private static Manifest Latest(Catalogue catalogue, string database, string directory, Action<string> warn)
+    private static Manifest Latest(Catalogue catalogue, string database, RepositoryConfiguration repository, Action<string> warn)
     {
         try
         {
@@ -118,7 +119,7 @@ internal sealed class RestoreSelection
         }
         catch (BackupException e) when (e.Kind == ErrorKind.Failed)
         {
-            throw new BackupException(e.Kind, $"{e.Message} in {SetListing.Place(directory)}", e.Hint, e);
+            throw new BackupException(e.Kind, $"{e.Message} in {SetListing.Place(repository)}", e.Hint, e);
         }
     }
 

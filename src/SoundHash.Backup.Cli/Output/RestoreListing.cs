@@ -1,13 +1,15 @@
+using SoundHash.Backup.Configuration;
+
 namespace SoundHash.Backup.Cli.Output;
 
 /// <summary>`restore --list` as text.</summary>
 internal static class RestoreListing
 {
-    public static void Print(Terminal terminal, RestoreListDocument document, string directory, DateTimeOffset now)
+    public static void Print(Terminal terminal, RestoreListDocument document, RepositoryConfiguration repository, DateTimeOffset now)
     {
         if (document.Sets.Count == 0)
         {
-            terminal.Line(SetListing.None(directory, document.Broken.Count));
+            terminal.Line(SetListing.None(repository, document.Broken.Count));
             return;
         }
 

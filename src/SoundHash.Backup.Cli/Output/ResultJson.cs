@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Copies;
 using SoundHash.Backup.Restores;
 using SoundHash.Backup.Restores.Physical;
 
@@ -37,6 +38,9 @@ internal sealed record SetResult(
     string? SystemIdentifier,
     PhysicalResult? Physical)
 {
+    /// <summary>Where it is; null with a single store.</summary>
+    public IReadOnlyList<CopyResult>? Copies { get; init; }
+
     public static SetResult Of(Manifest manifest, DateTimeOffset expires, CatalogueEntry? entry) => new(
         manifest.Id,
         manifest.Kind.Word(),
@@ -55,6 +59,27 @@ internal sealed record SetResult(
         manifest.DumpVersion,
         manifest.SystemIdentifier,
         manifest.Physical is { } physical ? PhysicalResult.Of(physical) : null);
+}
+
+/// <summary>The copy of a set in one store, as a list of the store tells.</summary>
+internal sealed record CopyResult(string Store, string State)
+{
+    /// <summary>Those of a set; null with a single store.</summary>
+    public static IReadOnlyList<CopyResult>? Of(AllCopies copies, string id) => copies.Views.Count == 1
+        ? null
+        : copies.CopiesOf(id).Select(static c => new CopyResult(c.Store.Name, c.State.Word())).ToList();
+}
+
+/// <summary>What became of the copy of a new set in one store.</summary>
+internal sealed record WrittenCopy(string Store, string State, long StoredBytes, double Seconds, double BytesPerSecond, ErrorResult? Error)
+{
+    public static WrittenCopy Of(CopyOutcome outcome) => new(
+        outcome.Store,
+        outcome.State.Word(),
+        outcome.Bytes,
+        outcome.Seconds,
+        outcome.Seconds > 0 ? outcome.Bytes / outcome.Seconds : 0,
+        outcome.Error is null ? null : ErrorResult.Of(outcome.Error));
 }
 
 /// <summary>What a physical set has beyond others: the WAL that it needs, and what was damaged on the server.</summary>
@@ -76,7 +101,7 @@ internal sealed record PhysicalResult(
 internal sealed record BackupDocument(IReadOnlyList<BackupDocumentItem> Databases, double Seconds, int ExitCode);
 
 /// <summary>One database of a backup run.</summary>
-internal sealed record BackupDocumentItem(string Database, SetResult? Set, ErrorResult? Error);
+internal sealed record BackupDocumentItem(string Database, SetResult? Set, IReadOnlyList<WrittenCopy>? Copies, ErrorResult? Error);
 
 /// <summary>The document of a dry run of <c>backup</c>.</summary>
 internal sealed record BackupPlanDocument(
@@ -105,14 +130,20 @@ internal sealed record BrokenSet(string Id, string Problem, string? Hint = null)
 }
 
 /// <summary>The document of <c>backup show</c>: the manifest, and what is not in it since it changes.</summary>
-internal sealed record ShowDocument(JsonElement Manifest, DateTimeOffset Expires, bool Pinned, IReadOnlyList<string> DamagedObjects);
+internal sealed record ShowDocument(
+    JsonElement Manifest, DateTimeOffset Expires, bool Pinned, IReadOnlyList<string> DamagedObjects, IReadOnlyList<CopyResult>? Copies);
 
 /// <summary>The document of <c>backup verify</c>.</summary>
 internal sealed record VerifyDocument(IReadOnlyList<VerifiedSet> Sets, IReadOnlyList<BrokenSet> Broken, bool Deep, int ExitCode);
 
-/// <summary>What verifying one set found: what is wrong, one line each; and whether no key opened it, so that little is known.</summary>
+/// <summary>
+/// What verifying one set found: what is wrong, one line each; and whether no key opened it, so that little is known. The store is
+/// named when there are several, each with a copy of its own.
+/// </summary>
 internal sealed record VerifiedSet(string SetId, long StoredBytes, IReadOnlyList<string> Problems, bool NotChecked)
 {
+    public string? Store { get; init; }
+
     public static VerifiedSet Of(VerificationResult result) => new(result.SetId, result.StoredBytes, result.Problems, result.IsSealed);
 }
 
@@ -120,7 +151,11 @@ internal sealed record VerifiedSet(string SetId, long StoredBytes, IReadOnlyList
 internal sealed record ExpireDocument(IReadOnlyList<ExpireItem> Sets, bool DryRun, int ExitCode);
 
 /// <summary>What becomes of one set.</summary>
-internal sealed record ExpireItem(string Id, bool Expires, string Reason);
+internal sealed record ExpireItem(string Id, bool Expires, string Reason)
+{
+    /// <summary>Which copy, when there are several stores.</summary>
+    public string? Store { get; init; }
+}
 
 /// <summary>The document of <c>restore --plan</c>.</summary>
 internal sealed record PlanDocument(IReadOnlyList<RestorePlan> Plans, int ExitCode);

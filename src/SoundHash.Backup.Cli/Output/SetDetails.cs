@@ -46,6 +46,7 @@ internal static class SetDetails
             ("system identifier", manifest.SystemIdentifier ?? "unknown"),
             ("shbackup", manifest.ToolVersion),
             ("size", $"{Sizes.Bytes(manifest.StoredBytes)} stored, {plain} plain, {Sizes.Bytes(manifest.DatabaseBytes)} on the server"),
+            .. document.Copies is { } copies ? [("copies", string.Join(", ", copies.Select(static c => $"{c.Store} {c.State}")))] : Array.Empty<(string, string)>(),
             ("recipients", string.Join(", ", manifest.Objects.SelectMany(static o => o.Recipients).Distinct())),
             .. manifest.Physical is { } physical ? Facts(physical) : [],
         ];

@@ -1,27 +1,31 @@
+using SoundHash.Backup.Configuration;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Copies;
 
 namespace SoundHash.Backup.Cli.Output;
 
 /// <summary>The sets of a store, as `backup list` and `restore --list` show them.</summary>
 internal static class SetListing
 {
-    public static ListDocument Of(Catalogue catalogue, RetentionDays retention) => new(
-        catalogue.Sets.Where(static s => s.Manifest is not null)
-            .Select(s => SetResult.Of(s.Manifest!, retention.ExpiryOf(s.Manifest!.Tier, s.Manifest.Started), s)).ToList(),
-        BrokenSet.Of(catalogue),
-        UnfinishedSet.Of(catalogue));
+    public static ListDocument Of(AllCopies copies, RetentionDays retention) => new(
+        copies.Catalogue.Sets.Where(static s => s.Manifest is not null)
+            .Select(s => SetResult.Of(s.Manifest!, retention.ExpiryOf(s.Manifest!.Tier, s.Manifest.Started), s) with { Copies = CopyResult.Of(copies, s.Id) })
+            .ToList(),
+        BrokenSet.Of(copies.Catalogue),
+        UnfinishedSet.Of(copies.Catalogue));
 
-    public static void Print(Terminal terminal, ListDocument list, string directory, DateTimeOffset now)
+    public static void Print(Terminal terminal, ListDocument list, RepositoryConfiguration repository, DateTimeOffset now)
     {
         if (list.Sets.Count == 0)
         {
-            terminal.Line(None(directory, list.Broken.Count));
+            terminal.Line(None(repository, list.Broken.Count));
             return;
         }
 
-        var rows = list.Sets.Select(s => new[]
-        {
+        var several = repository.Stores.Count > 1;
+        var rows = list.Sets.Select(s => (string[])
+        [
             s.Id,
             s.Physical is null ? s.Database : "(cluster)",
             s.Kind,
@@ -30,14 +34,19 @@ internal static class SetListing
             Sizes.Bytes(s.StoredBytes),
             s.Encryption,
             s.Pinned ? "pinned" : Sizes.Time(s.Expires)[..10],
+            .. several ? (string[])[CopiesOf(s)] : [],
             StateOf(s),
-        });
-        string[] header = ["ID", "DATABASE", "KIND", "TIER", "AGE", "STORED", "ENCRYPTION", "EXPIRES", "STATE"];
+        ]);
+        string[] header = ["ID", "DATABASE", "KIND", "TIER", "AGE", "STORED", "ENCRYPTION", "EXPIRES", .. several ? (string[])["COPIES"] : [], "STATE"];
         foreach (var line in TextTable.Lines(header, rows))
         {
             terminal.Line(line);
         }
     }
+
+    // A good copy by its store alone; any other with its state.
+    private static string CopiesOf(SetResult set) =>
+        string.Join(',', (set.Copies ?? []).Select(static c => c.State == SetCopyState.Ok.Word() ? c.Store : $"{c.Store}:{c.State}"));
 
     /// <summary>Whether a set is good, in a word or a few.</summary>
     public static string StateOf(SetResult set) => set switch
@@ -51,32 +60,43 @@ internal static class SetListing
     /// Says where it looked: neither a mistyped BACKUP_DIR nor sets whose manifests can't be used may pass for a store without
     /// sets.
     /// </summary>
-    public static string None(string directory, int broken)
+    public static string None(RepositoryConfiguration repository, int broken)
     {
         if (broken > 0)
         {
-            return $"none of the sets in {directory} can be used: there is an error for each of {broken}";
+            return $"none of the sets in {repository.Places} can be used: there is an error for each of {broken}";
         }
 
-        return $"there are no sets in {Place(directory)}";
+        return $"there are no sets in {Place(repository)}";
     }
 
-    /// <summary>A directory, and that it is missing when it is.</summary>
-    public static string Place(string directory) =>
-        Directory.Exists(directory) ? directory : $"{directory}, which does not exist (BACKUP_DIR, BACKUP_CLUSTER)";
+    /// <summary>Where the sets are, and which directories are missing.</summary>
+    public static string Place(RepositoryConfiguration repository) => string.Join(" and ", repository.Stores.Select(static s =>
+        s is LocalStoreSettings local && !Directory.Exists(local.Directory) ? $"{s.Place}, which does not exist ({s.Setting}, BACKUP_CLUSTER)" : s.Place));
 
-    /// <summary>Says what could not be listed as it should; a damaged set makes exit code 8.</summary>
-    public static int ReportBroken(CliSession cli, ListDocument list)
+    /// <summary>Says what could not be listed as it should; a damaged set or copy makes exit code 8, an unread store 6.</summary>
+    public static int ReportBroken(CliSession cli, ListDocument list, AllCopies copies)
     {
         ReportUnfinished(cli, list.Unfinished);
+        var problems = copies.Problems.Concat(list.Sets.SelectMany(s => copies.CopiesOf(s.Id).Select(c => ProblemOf(s, c)).OfType<BackupException>())).ToList();
+        problems.ForEach(cli.ReportLines);
         foreach (var broken in list.Broken)
         {
             cli.Terminal.ReportLines(broken.Problem, broken.Hint);
         }
 
         var codes = list.Sets.Select(s => ReportDamage(cli, s)).ToList();
-        return ExitCodes.Worst([list.Broken.Count > 0 ? ExitCodes.For(ErrorKind.Verification) : ExitCodes.Success, .. codes]);
+        return ExitCodes.Worst(
+            [list.Broken.Count > 0 ? ExitCodes.For(ErrorKind.Verification) : ExitCodes.Success, ExitCodes.WorstOf(problems), .. codes]);
     }
+
+    // Of a set that is whole all the same, by its other copies.
+    private static BackupException? ProblemOf(SetResult set, SetCopy copy) =>
+        set.Copies is null || !set.Complete || copy.State is not (SetCopyState.Damaged or SetCopyState.Broken) ? null : new BackupException(
+            ErrorKind.Verification,
+            $"the copy of set {set.Id} in store {copy.Store.Name} is {copy.State.Word()}"
+            + (copy.Entry?.Problem is { } why ? $": {why.Message}" : $": {string.Join(", ", copy.Entry?.DamagedObjects.Append("manifest.json").Take(1) ?? ["manifest.json"])}"),
+            $"another copy is whole; to read them all: shbackup backup verify {set.Id}");
 
     /// <summary>Says what is no set yet, or no more: no error, since a backup may be running.</summary>
     public static void ReportUnfinished(CliSession cli, IReadOnlyList<UnfinishedSet> unfinished)

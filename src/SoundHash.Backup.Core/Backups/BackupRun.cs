@@ -5,31 +5,37 @@ using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Processes;
 using SoundHash.Backup.Repository;
 using SoundHash.Backup.Storage;
+using SoundHash.Backup.Storage.FanOut;
 
 namespace SoundHash.Backup.Backups;
 
-/// <summary>What became of one database of a run: a set, or an error.</summary>
+/// <summary>What became of one database of a run: a set, or an error, or a set that is not all it should be and an error.</summary>
 /// <param name="Database">The database.</param>
-/// <param name="Set">The manifest of the new set, or null.</param>
+/// <param name="Written">The new set with its copies, or null.</param>
 /// <param name="Error">What went wrong, or null.</param>
-public sealed record BackupOutcome(string Database, Manifest? Set, BackupException? Error);
+public sealed record BackupOutcome(string Database, WrittenSet? Written, BackupException? Error)
+{
+    /// <summary>The manifest of the new set, or null.</summary>
+    public Manifest? Set => Written?.Manifest;
+}
 
 /// <summary>Where and how a run works.</summary>
 /// <param name="Server">The server; its database is the first to connect to.</param>
 /// <param name="StateDirectory">For locks.</param>
 /// <param name="LockWait">How long to wait for another run of the same database.</param>
 /// <param name="AllowNewSystem">Admits a cluster that the repository does not know.</param>
-public sealed record BackupScope(ConnectionSettings Server, string StateDirectory, TimeSpan LockWait, bool AllowNewSystem);
+/// <param name="RequiredCopies">How many stores must have a set for it to count as done; at least 1.</param>
+public sealed record BackupScope(ConnectionSettings Server, string StateDirectory, TimeSpan LockWait, bool AllowNewSystem, int RequiredCopies);
 
 /// <summary>Backs up databases of one server, each into a set of its own; one failure does not stop the rest.</summary>
-/// <param name="open">Opens the store, which makes its root.</param>
+/// <param name="open">Opens the stores, which makes their roots.</param>
 /// <param name="launcher">Starts programs.</param>
 /// <param name="tools">Finds PostgreSQL's.</param>
 /// <param name="time">The clock.</param>
 /// <param name="meter">Counts.</param>
 /// <param name="log">For people.</param>
 public sealed class BackupRun(
-    Func<IObjectStore> open, ProcessLauncher launcher, PgToolFinder tools, TimeProvider time, TransferMeter meter, ILogger log)
+    Func<IReadOnlyList<IObjectStore>> open, ProcessLauncher launcher, PgToolFinder tools, TimeProvider time, TransferMeter meter, ILogger log)
 {
     private const string Template1 = "template1";
 
@@ -81,7 +87,7 @@ public sealed class BackupRun(
     /// </summary>
     /// <returns>The databases' size on disk, in bytes.</returns>
     /// <exception cref="BackupException">One can't be.</exception>
-    public async Task<long> ProbeAsync(IObjectStore store, IReadOnlyList<string> databases, BackupScope scope, CancellationToken cancel)
+    public async Task<long> ProbeAsync(IReadOnlyList<IObjectStore> stores, IReadOnlyList<string> databases, BackupScope scope, CancellationToken cancel)
     {
         var bytes = 0L;
         foreach (var database in databases)
@@ -89,7 +95,11 @@ public sealed class BackupRun(
             await using var session = await Session.OpenAsync(scope.Server with { Database = database }, cancel);
             _ = await ToolsAsync(session, cancel);
             var system = await ServerFacts.SystemIdentifierAsync(session, log, cancel);
-            await new RepositoryGuard(store, time, log).EnsureAdmitsAsync(system, scope.AllowNewSystem, cancel);
+            foreach (var store in stores)
+            {
+                await new RepositoryGuard(store, time, log).EnsureAdmitsAsync(system, scope.AllowNewSystem, cancel);
+            }
+
             bytes += await DatabaseInspector.ReadSizeAsync(session, cancel);
         }
 
@@ -105,7 +115,7 @@ public sealed class BackupRun(
         IReadOnlyList<string> databases, BackupScope scope, BackupOptions options, CancellationToken cancel)
     {
         var outcomes = new List<BackupOutcome>();
-        var store = open();
+        var stores = open();
         var globals = new RunGlobals(launcher, log);
         foreach (var database in databases)
         {
@@ -115,10 +125,12 @@ public sealed class BackupRun(
                 var session = await Session.OpenAsync(scope.Server with { Database = database }, cancel);
                 await using (session)
                 {
-                    var chosen = await PrepareAsync(store, session, database, scope, held, cancel);
-                    var backup = new LogicalBackup(store, launcher, options, time, meter, log);
-                    outcomes.Add(new BackupOutcome(
-                        database, await backup.RunAsync(session, chosen.Tools, globals, chosen.System, held, cancel), null));
+                    // Anew for each: one that failed may have come back.
+                    var group = new StoreGroup(stores, time, log);
+                    var chosen = await PrepareAsync(group, session, database, scope, held, cancel);
+                    var backup = new LogicalBackup(group, launcher, options, time, meter, log);
+                    var written = await backup.RunAsync(session, chosen.Tools, globals, chosen.System, held, cancel);
+                    outcomes.Add(new BackupOutcome(database, written, written.Lack(scope.RequiredCopies)));
                 }
             }
             catch (BackupException e) when (!cancel.IsCancellationRequested)
@@ -181,16 +193,15 @@ public sealed class BackupRun(
     }
 
     private async Task<(PgTools Tools, string? System)> PrepareAsync(
-        IObjectStore store, Session session, string database, BackupScope scope, RunLock held, CancellationToken cancel)
+        StoreGroup stores, Session session, string database, BackupScope scope, RunLock held, CancellationToken cancel)
     {
         var chosen = await ToolsAsync(session, cancel);
         var system = await ServerFacts.SystemIdentifierAsync(session, log, cancel);
-        var guard = new RepositoryGuard(store, time, log);
-        await guard.AdmitAsync(system, scope.AllowNewSystem, cancel);
-        var catalogue = await Catalogue.LoadAsync(store, cancel);
-        await guard.RemoveLeftoversAsync(catalogue, held, dryRun: false, cancel);
-        RepositoryGuard.EnsureClockMovesOn(catalogue, SetKind.Logical, database, await ServerFacts.ClockAsync(session, cancel));
-        await guard.WarnOfSpaceAsync(catalogue, SetKind.Logical, database, cancel);
+        var clock = await ServerFacts.ClockAsync(session, cancel);
+        var subject = new SetSubject(system, SetKind.Logical, database);
+        await stores.EachAsync(
+            (destination, token) => new RepositoryGuard(destination.Store, time, log).PrepareAsync(subject, scope.AllowNewSystem, held, clock, token),
+            cancel);
         Interlocked.Add(ref _expected, await DatabaseInspector.ReadSizeAsync(session, cancel));
         return (chosen, system);
     }

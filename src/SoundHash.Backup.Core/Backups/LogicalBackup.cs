@@ -5,6 +5,7 @@ using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Processes;
 using SoundHash.Backup.Repository;
 using SoundHash.Backup.Storage;
+using SoundHash.Backup.Storage.FanOut;
 
 namespace SoundHash.Backup.Backups;
 
@@ -17,20 +18,26 @@ namespace SoundHash.Backup.Backups;
 /// <param name="Seal">How objects are compressed and encrypted.</param>
 /// <param name="Retention">For the recorded expiry.</param>
 /// <param name="ToolVersion">The version of shbackup.</param>
+/// <param name="Cluster">BACKUP_CLUSTER, or null.</param>
 public sealed record BackupOptions(
-    string RunId, string? Name, Tier Tier, int Jobs, bool Fingerprint, Seal Seal, RetentionDays Retention, string ToolVersion);
+    string RunId, string? Name, Tier Tier, int Jobs, bool Fingerprint, Seal Seal, RetentionDays Retention, string ToolVersion, string? Cluster)
+{
+    /// <summary>What stores are told of the objects of a set.</summary>
+    internal ObjectAttributes AttributesOf(SetKind kind, DateTimeOffset started) =>
+        new(Tier.Word(), kind.Word(), Cluster, Retention.ExpiryOf(Tier, started));
+}
 
 /// <summary>Backs up one database into one set.</summary>
 internal sealed class LogicalBackup(
-    IObjectStore store, ProcessLauncher launcher, BackupOptions options, TimeProvider time, TransferMeter meter, ILogger log)
+    StoreGroup stores, ProcessLauncher launcher, BackupOptions options, TimeProvider time, TransferMeter meter, ILogger log)
 {
     private static readonly TimeSpan MostForCause = TimeSpan.FromSeconds(30);
 
     // What pg_dump hears of a snapshot whose session is gone (src/backend/utils/time/snapmgr.c, storage/ipc/procarray.c).
     private static readonly string[] LostSnapshot = ["could not import the requested snapshot", "invalid snapshot identifier", "snapshot \""];
 
-    /// <summary>Runs it; when it returns, the set exists and is whole.</summary>
-    public async Task<Manifest> RunAsync(
+    /// <summary>Runs it; when it returns, the set exists and is whole, in one store at least.</summary>
+    public async Task<WrittenSet> RunAsync(
         Session session, PgTools tools, RunGlobals runGlobals, string? systemIdentifier, RunLock held, CancellationToken cancel)
     {
         var settings = session.Settings;
@@ -44,7 +51,8 @@ internal sealed class LogicalBackup(
         var name = options.Name ?? SetId.DefaultName(settings.Database);
         var plan = DumpPlan.Make(snapshot, described.Database.Encoding, options.Jobs);
         var seal = ShareThreads(options.Seal, Math.Min(plan.Count, options.Jobs));
-        await using var set = await SetWriter.BeginAsync(store, name, snapshot.Started, held, seal, time, log, cancel);
+        await using var set = await SetWriter.BeginAsync(
+            stores, name, snapshot.Started, held, seal, options.AttributesOf(SetKind.Logical, snapshot.Started), time, log, cancel);
         await set.SayWalFromAsync(IntentRecord.NoWal, cancel);
         log.Information("backing up database \"{Database}\" as set {Id}", settings.Database, set.Id);
         var warnings = new ToolWarnings(log);
@@ -95,8 +103,7 @@ internal sealed class LogicalBackup(
             DatabaseBytes = databaseBytes,
             Objects = all,
         };
-        await set.CommitAsync(manifest, cancel);
-        return manifest;
+        return await set.CommitAsync(manifest, cancel);
     }
 
     // Through the session that holds the snapshot, so that the set names what pg_dump sees, and nothing made since.

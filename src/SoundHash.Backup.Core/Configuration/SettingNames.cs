@@ -49,6 +49,12 @@ public static class SettingNames
         new("PG_BIN_DIR"),
         new("BACKUP_LOCAL_ENABLED", "true"),
         new("BACKUP_S3_ENABLED", "false"),
+        new("BACKUP_S3_BUCKET"),
+        new("BACKUP_S3_PREFIX", "soundhash-backups/"),
+        new("BACKUP_S3_REGION"),
+        new("BACKUP_S3_ENDPOINT"),
+        new("BACKUP_S3_PROFILE"),
+        new("BACKUP_S3_KMS_KEY"),
         new("BACKUP_GCS_ENABLED", "false"),
         new("BACKUP_CROSS_REGION_ENABLED", "false"),
         new("BACKUP_REQUIRED_COPIES"),
@@ -60,15 +66,27 @@ public static class SettingNames
     /// </summary>
     public static IReadOnlyList<string> Later { get; } =
     [
-        "BACKUP_S3_", "BACKUP_GCS_", "BACKUP_WAL_", "BACKUP_STORE_", "BACKUP_RESTORE_TEST_", "BACKUP_RTO_", "BACKUP_RPO_",
+        "BACKUP_S3_STORAGE_CLASS", "BACKUP_S3_OBJECT_LOCK", "BACKUP_S3_RETENTION_", "BACKUP_GCS_", "BACKUP_WAL_", "BACKUP_RESTORE_TEST_", "BACKUP_RTO_", "BACKUP_RPO_",
         "BACKUP_MAX_AGE_HOURS", "BACKUP_SCRATCH_DIR", "BACKUP_AUDIT_LOG", "BACKUP_METRICS_FILE", "BACKUP_DRILL_SQL",
     ];
+
+    private const string FurtherStore = "BACKUP_STORE_";
+
+    /// <summary>What the names of a further store's settings end with: <c>BACKUP_STORE_&lt;NAME&gt;_TYPE</c>.</summary>
+    public static IReadOnlyList<string> FurtherStoreEndings { get; } = ["TYPE", "DIR", "BUCKET", "PREFIX", "REGION", "ENDPOINT", "PROFILE", "KMS_KEY"];
 
     private static readonly HashSet<string> Known =
         [.. All.Select(static s => s.Name), .. All.Where(static s => s.Secret).Select(static s => $"{s.Name}_FILE")];
 
     /// <summary>The setting of a name, or null.</summary>
     public static Setting? Find(string name) => All.FirstOrDefault(s => s.Name == name);
+
+    /// <summary>The name in capitals of the further store that a setting is of, or null.</summary>
+    public static string? FurtherStoreOf(string setting) => setting.StartsWith(FurtherStore, StringComparison.Ordinal)
+        && FurtherStoreEndings.FirstOrDefault(e => setting.EndsWith($"_{e}", StringComparison.Ordinal) && setting.Length > FurtherStore.Length + e.Length + 1) is { } ending
+        && setting[FurtherStore.Length..^(ending.Length + 1)] is var name && name.All(static c => char.IsAsciiLetterUpper(c) || char.IsAsciiDigit(c) || c == '_')
+            ? name
+            : null;
 
     /// <summary>Names, and beginnings of names, of a database that other programs read and shbackup has no say in.</summary>
     public static IReadOnlyList<string> OfOthers { get; } =
@@ -86,7 +104,7 @@ public static class SettingNames
     /// <summary>True when a name looks like one of ours and is none.</summary>
     public static bool IsUnknown(string name)
     {
-        if (!IsLikeOurs(name) && !name.StartsWith(Database, StringComparison.OrdinalIgnoreCase) || Known.Contains(name))
+        if (!IsLikeOurs(name) && !name.StartsWith(Database, StringComparison.OrdinalIgnoreCase) || Known.Contains(name) || FurtherStoreOf(name) is not null)
         {
             return false;
         }

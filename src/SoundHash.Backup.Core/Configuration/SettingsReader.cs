@@ -152,6 +152,16 @@ public sealed class SettingsReader(
         _problems.Add(value is not null ? $"{name}={shown} {what}" : option is null ? $"{name} {what}" : $"{option} or {name} {what}");
     }
 
+    /// <summary>Records a problem of the command line that is no setting's value.</summary>
+    public void UsageProblem(string what) => _flagProblems.Add(what);
+
+    /// <summary>True when a problem was recorded.</summary>
+    public bool HasProblems => _problems.Count + _flagProblems.Count > 0;
+
+    /// <summary>The names in capitals of further stores: of every <c>BACKUP_STORE_&lt;NAME&gt;_…</c> that is set.</summary>
+    public IReadOnlyList<string> FurtherStores() => environment.Keys.Concat(file?.Values.Keys ?? [])
+        .Where(name => Given(name) is not null).Select(SettingNames.FurtherStoreOf).OfType<string>().Distinct().Order(StringComparer.Ordinal).ToList();
+
     /// <summary>Tells of something odd that stops nothing. Never given a secret.</summary>
     public void Warn(string message) => warn?.Invoke(message);
 

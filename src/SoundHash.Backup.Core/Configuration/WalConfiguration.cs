@@ -7,11 +7,11 @@ namespace SoundHash.Backup.Configuration;
 public sealed record WalConfiguration(string Directory, string SpoolDirectory, string? Group)
 {
     /// <summary>Reads it; problems are left in the reader.</summary>
-    public static WalConfiguration Read(SettingsReader settings) => Read(settings, RepositoryConfiguration.Read(settings));
+    public static WalConfiguration Read(SettingsReader settings) => Read(settings, group: null);
 
     /// <summary>As <see cref="Read(SettingsReader)"/>, for a verb that changes what is there.</summary>
     public static WalConfiguration ReadForWriting(SettingsReader settings) =>
-        Read(settings, RepositoryConfiguration.ReadForWriting(settings));
+        Read(settings, RepositoryConfiguration.ReadGroup(settings));
 
     /// <summary>
     /// As <see cref="ReadForWriting"/>, for what archives. A copy that was asked for and can't be made by this version is a problem, and so
@@ -36,13 +36,13 @@ public sealed record WalConfiguration(string Directory, string SpoolDirectory, s
         return ReadForWriting(settings);
     }
 
-    private static WalConfiguration Read(SettingsReader settings, RepositoryConfiguration repository)
+    private static WalConfiguration Read(SettingsReader settings, string? group)
     {
         var directory = settings.PathOf("BACKUP_WAL_DIR") ?? Path.Combine(settings.PathOf("BACKUP_DIR")!, "wal");
-        var cluster = settings.Text("BACKUP_CLUSTER");
+        var cluster = RepositoryConfiguration.ReadCluster(settings);
         return new WalConfiguration(
             cluster is null ? directory : Path.Combine(directory, cluster),
-            settings.PathOf("BACKUP_SPOOL_DIR") ?? Path.Combine(repository.StateDirectory, "spool"),
-            repository.Group);
+            settings.PathOf("BACKUP_SPOOL_DIR") ?? Path.Combine(RepositoryConfiguration.ReadStateDirectory(settings, cluster), "spool"),
+            group);
     }
 }

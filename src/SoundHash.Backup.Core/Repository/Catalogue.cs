@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Storage;
 
@@ -41,6 +42,9 @@ public sealed record Leftover(string Id, IReadOnlyList<string> Keys, DateTimeOff
 /// <param name="Leftovers">Folders without one.</param>
 public sealed record Catalogue(IReadOnlyList<CatalogueEntry> Sets, IReadOnlyList<Leftover> Leftovers)
 {
+    // A distant store answers each of them after a while, and many at once as fast.
+    private const int ManifestsAtOnce = 16;
+
     /// <summary>Reads all manifests of a store. A manifest that can't be used is an entry with its problem.</summary>
     public static async Task<Catalogue> LoadAsync(IObjectStore store, CancellationToken cancel)
     {
@@ -53,17 +57,14 @@ public sealed record Catalogue(IReadOnlyList<CatalogueEntry> Sets, IReadOnlyList
             }
         }
 
-        var sets = new List<CatalogueEntry>();
+        var sets = new ConcurrentBag<CatalogueEntry>();
         var leftovers = new List<Leftover>();
+        var withManifest = new List<(string Id, List<ObjectInfo> Items)>();
         foreach (var (id, items) in folders)
         {
             if (items.Any(i => i.Key == RepositoryLayout.InSet(id, RepositoryLayout.ManifestFile)))
             {
-                // Gone between the list and now: somebody removes the set, which begins with its manifest.
-                if (await LoadEntryAsync(store, id, items, cancel) is { } entry)
-                {
-                    sets.Add(entry);
-                }
+                withManifest.Add((id, items));
             }
             else
             {
@@ -71,11 +72,23 @@ public sealed record Catalogue(IReadOnlyList<CatalogueEntry> Sets, IReadOnlyList
             }
         }
 
-        return new Catalogue(
-            [.. sets.OrderBy(static s => s.Manifest is null).ThenByDescending(
-                static s => s.Manifest?.Started).ThenByDescending(static s => s.Id, StringComparer.Ordinal)],
-            leftovers);
+        var options = new ParallelOptions { MaxDegreeOfParallelism = ManifestsAtOnce, CancellationToken = cancel };
+        await Parallel.ForEachAsync(withManifest, options, async (set, token) =>
+        {
+            // Gone between the list and now: somebody removes the set, which begins with its manifest.
+            if (await LoadEntryAsync(store, set.Id, set.Items, token) is { } entry)
+            {
+                sets.Add(entry);
+            }
+        });
+        return InOrder(sets, leftovers);
     }
+
+    /// <summary>A catalogue of sets in any order.</summary>
+    internal static Catalogue InOrder(IEnumerable<CatalogueEntry> sets, IReadOnlyList<Leftover> leftovers) => new(
+        [.. sets.OrderBy(static s => s.Manifest is null).ThenByDescending(
+            static s => s.Manifest?.Started).ThenByDescending(static s => s.Id, StringComparer.Ordinal)],
+        leftovers);
 
     /// <summary>The set of an id, or of an unambiguous beginning of one.</summary>
     /// <exception cref="BackupException">There is none, there are several, or its manifest can't be used.</exception>

@@ -125,7 +125,7 @@ public sealed class Expiry(
             return decision with { Expires = false, Reason = "its manifest is gone: somebody else removes it" };
         }
 
-        await SetWriter.BeginRemovalAsync(store, decision.Set.Id, held, time, cancel);
+        await SetRemoval.BeginAsync(store, decision.Set.Id, held, time, cancel);
         // From here to its end no cancellation: the set must not be left without a manifest when it was pinned.
         await store.DeleteAsync(manifest, CancellationToken.None);
         if (await store.StatAsync(keep, CancellationToken.None) is not null)
@@ -135,7 +135,7 @@ public sealed class Expiry(
             return pinned;
         }
 
-        await SetWriter.RemoveFolderAsync(store, decision.Set.Id, log, cancel);
+        await SetRemoval.RemoveFolderAsync(store, decision.Set.Id, log, cancel);
         log.Information("removed set {Id}: {Reason}", decision.Set.Id, decision.Reason);
         return decision;
     }

@@ -51,6 +51,17 @@ public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogg
             cancel);
     }
 
+    /// <summary>All that comes before a backup: whose the repository is, what killed runs left, the clock, and the room that there is.</summary>
+    /// <exception cref="BackupException">The repository is not to be used for this backup.</exception>
+    public async Task PrepareAsync(SetSubject subject, bool allowNew, RunLock held, DateTimeOffset databaseClock, CancellationToken cancel)
+    {
+        await AdmitAsync(subject.SystemIdentifier, allowNew, cancel);
+        var catalogue = await Catalogue.LoadAsync(store, cancel);
+        await RemoveLeftoversAsync(catalogue, held, dryRun: false, cancel);
+        EnsureClockMovesOn(catalogue, subject.Kind, subject.Database, databaseClock);
+        await WarnOfSpaceAsync(catalogue, subject.Kind, subject.Database, cancel);
+    }
+
     /// <summary>As <see cref="AdmitAsync"/>, and writes nothing.</summary>
     /// <exception cref="BackupException">The repository is of a newer format, or belongs to another cluster.</exception>
     public async Task EnsureAdmitsAsync(string? systemIdentifier, bool allowNew, CancellationToken cancel)
@@ -106,7 +117,7 @@ public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogg
                 log.Information("{Verb} set {Id}, which was never finished", dryRun ? "would remove" : "removing", leftover.Id);
                 if (!dryRun)
                 {
-                    await SetWriter.RemoveFolderAsync(store, leftover.Id, log, cancel);
+                    await SetRemoval.RemoveFolderAsync(store, leftover.Id, log, cancel);
                 }
             }
         }
@@ -199,3 +210,9 @@ public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogg
     private List<SystemRecord> Systems(string? identifier) =>
         identifier is null ? [] : [new SystemRecord(identifier, time.GetUtcNow())];
 }
+
+/// <summary>What a backup is of.</summary>
+/// <param name="SystemIdentifier">The cluster's system identifier, or null where it can't be read.</param>
+/// <param name="Kind">The kind of set.</param>
+/// <param name="Database">The database, or empty for a cluster.</param>
+public sealed record SetSubject(string? SystemIdentifier, SetKind Kind, string Database);

@@ -29,6 +29,10 @@ public sealed record IntentRecord(
 {
     /// <summary>What <see cref="WalFrom"/> says of a set that needs none.</summary>
     public const string NoWal = "none";
+
+    /// <summary>The intent of whoever holds a lock now.</summary>
+    internal static IntentRecord Of(RunLock held, TimeProvider time) =>
+        new(held.Instance, held.Name, Environment.MachineName, Environment.ProcessId, time.GetUtcNow());
 }
 
 /// <summary><c>keep.json</c>: the set is pinned.</summary>

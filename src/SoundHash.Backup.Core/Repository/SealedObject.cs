@@ -26,19 +26,15 @@ public sealed class SealedObject : WriteStage
     public ObjectRecord Record => _record ?? throw new InvalidOperationException("the object is not complete");
 
     /// <summary>Begins an object; CompleteAsync publishes it.</summary>
-    /// <param name="store">Where to.</param>
-    /// <param name="setId">The set that it belongs to.</param>
+    /// <param name="open">Opens where it goes to, by its key in the set.</param>
     /// <param name="name">Its plain name, e.g. database.dump; suffixes are added.</param>
     /// <param name="role">What it is.</param>
     /// <param name="seal">How it is compressed and encrypted.</param>
-    /// <param name="cancel">Cancels.</param>
-    public static async Task<SealedObject> CreateAsync(
-        IObjectStore store, string setId, string name, ObjectRole role, Seal seal, CancellationToken cancel)
+    public static async Task<SealedObject> CreateAsync(Func<string, Task<ObjectWriter>> open, string name, ObjectRole role, Seal seal)
     {
         var method = seal.Encryption?.Method ?? EncryptionMethod.None;
         var key = name + Compression.Suffix(seal.Compression.Method) + EncryptionFormat.Suffix(method);
-        var writer = await store.OpenWriteAsync(RepositoryLayout.InSet(setId, key), WriteMode.CreateNew, cancel);
-        var stored = new HashingWriteStage(writer, SumKind.Sha256);
+        var stored = new HashingWriteStage(await open(key), SumKind.Sha256);
         var encrypted = seal.Encryption?.Encrypt(stored) ?? stored;
         var plain = new HashingWriteStage(seal.Compression.Compress(encrypted), SumKind.XxHash128);
         return new SealedObject(plain, stored, new ObjectRecord

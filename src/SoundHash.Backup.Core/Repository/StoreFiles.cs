@@ -8,14 +8,19 @@ namespace SoundHash.Backup.Repository;
 /// <summary>Small whole files in a store.</summary>
 internal static class StoreFiles
 {
+    public static Task WriteAsync(
+        this IObjectStore store, string key, ReadOnlyMemory<byte> bytes, WriteMode mode, CancellationToken cancel) =>
+        store.WriteAsync(key, bytes, mode, ObjectAttributes.None, cancel);
+
     public static async Task WriteAsync(
         this IObjectStore store,
         string key,
         ReadOnlyMemory<byte> bytes,
         WriteMode mode,
+        ObjectAttributes attributes,
         CancellationToken cancel)
     {
-        await using var writer = await store.OpenWriteAsync(key, mode, cancel);
+        await using var writer = await store.OpenWriteAsync(key, mode, attributes, cancel);
         await writer.WriteAsync(bytes, cancel);
         await writer.CompleteAsync(cancel);
     }

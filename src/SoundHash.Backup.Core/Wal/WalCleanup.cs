@@ -1,9 +1,12 @@
 using Serilog;
 using SoundHash.Backup.Encryption;
 using SoundHash.Backup.Errors;
+using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Processes;
 using SoundHash.Backup.Repository;
 using SoundHash.Backup.Repository.Archive;
+using SoundHash.Backup.Repository.Copies;
 using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Wal;
@@ -15,17 +18,19 @@ namespace SoundHash.Backup.Wal;
 public sealed record WalCleanupResult(ulong SystemIdentifier, IReadOnlyList<WalDecision> Decisions, BackupException? Problem);
 
 /// <summary>Removes WAL that no recovery needs any more, as <see cref="WalRetention"/> decides.</summary>
-/// <param name="sets">The store of the sets.</param>
+/// <param name="sets">The stores of the sets, the nearest first: what any of them holds keeps its WAL.</param>
 /// <param name="store">The store of the WAL archive.</param>
-/// <param name="verifier">Reads the sets back in whose stead older ones lose their log.</param>
+/// <param name="launcher">For reading the sets back in whose stead older ones lose their log.</param>
+/// <param name="meter">Measures that.</param>
 /// <param name="providers">Makes the provider of a method: histories may be encrypted.</param>
 /// <param name="jobs">Objects to read at once.</param>
 /// <param name="time">The clock.</param>
 /// <param name="log">Says what is done.</param>
 public sealed class WalCleanup(
-    IObjectStore sets,
+    IReadOnlyList<IObjectStore> sets,
     IObjectStore store,
-    SetVerifier verifier,
+    ProcessLauncher launcher,
+    TransferMeter meter,
     Func<EncryptionMethod, IEncryptionProvider> providers,
     int jobs,
     TimeProvider time,
@@ -77,10 +82,11 @@ public sealed class WalCleanup(
         var checks = new Dictionary<string, VerificationResult>();
         while (true)
         {
-            var catalogue = await Catalogue.LoadAsync(sets, cancel);
-            EnsureReadable(catalogue);
+            var copies = await AllCopies.LoadAsync(sets, log, cancel);
+            var catalogue = copies.Catalogue;
+            EnsureReadable(copies);
             StoreClock.EnsureNoFuture(catalogue, now);
-            var writingFrom = await WritingFromAsync(catalogue, cancel);
+            var writingFrom = await WritingFromAsync(copies, cancel);
             var (own, segmentBytes) = LoadedWal.SetsOf(catalogue, system);
             var wal = await LoadedWal.LoadAsync(store, system, segmentBytes, providers, cancel);
             EnsureRemovalsKnown(wal);
@@ -93,7 +99,7 @@ public sealed class WalCleanup(
             }
 
             log.Information("verifying set {Id} ({MiB} MiB), from which recovery is to begin", anchor.Id, anchor.StoredBytes >> 20);
-            checks[anchor.Id] = await verifier.VerifyStoredAsync(anchor, jobs, cancel);
+            checks[anchor.Id] = await new SetVerifier(copies.Reader, launcher, meter).VerifyStoredAsync(anchor, jobs, cancel);
             foreach (var finding in checks[anchor.Id].Findings)
             {
                 log.Warning("{Message:l}", finding.Message);
@@ -111,8 +117,17 @@ public sealed class WalCleanup(
         return new WalSet(manifest, isGood, alone is null);
     }
 
-    private static void EnsureReadable(Catalogue catalogue)
+    private static void EnsureReadable(AllCopies copies)
     {
+        if (copies.Problems.Count > 0)
+        {
+            throw new BackupException(
+                copies.Problems[0].Kind,
+                $"what WAL is needed can't be told, so that nothing is removed: {copies.Problems[0].Message}",
+                copies.Problems[0].Hint);
+        }
+
+        var catalogue = copies.Catalogue;
         if (catalogue.Sets.FirstOrDefault(static s => s.Manifest is null) is { } broken)
         {
             throw new BackupException(
@@ -139,10 +154,10 @@ public sealed class WalCleanup(
     }
 
     /// <summary>What sets that are being written need: null for nothing, and the beginning of the log where they do not say.</summary>
-    private async Task<Lsn?> WritingFromAsync(Catalogue catalogue, CancellationToken cancel)
+    private async Task<Lsn?> WritingFromAsync(AllCopies copies, CancellationToken cancel)
     {
         Lsn? from = null;
-        foreach (var leftover in catalogue.Leftovers)
+        foreach (var (store, leftover) in copies.Views.SelectMany(static v => v.Catalogue!.Leftovers.Select(l => (v.Store, l))))
         {
             var key = RepositoryLayout.InSet(leftover.Id, RepositoryLayout.IntentFile);
             if (!leftover.Keys.Contains(key))
@@ -150,7 +165,7 @@ public sealed class WalCleanup(
                 continue;
             }
 
-            var needs = await NeedsOfAsync(key, cancel);
+            var needs = await NeedsOfAsync(store, key, cancel);
             if (needs is { } position && (from is null || position < from))
             {
                 from = position;
@@ -160,11 +175,11 @@ public sealed class WalCleanup(
         return from;
     }
 
-    private async Task<Lsn?> NeedsOfAsync(string intentKey, CancellationToken cancel)
+    private async Task<Lsn?> NeedsOfAsync(IObjectStore holder, string intentKey, CancellationToken cancel)
     {
         try
         {
-            var intent = await sets.ReadJsonAsync(intentKey, RepositoryJson.Default.IntentRecord, cancel);
+            var intent = await holder.ReadJsonAsync(intentKey, RepositoryJson.Default.IntentRecord, cancel);
             return intent?.WalFrom switch
             {
                 IntentRecord.NoWal => null,

@@ -16,14 +16,20 @@ public sealed class RunConfigurationTests : IDisposable
     public void The_repository_is_below_BACKUP_DIR_and_its_cluster()
     {
         var plain = RepositoryConfiguration.Read(Settings.OfEnvironment(("BACKUP_DIR", "/backups")));
-        Assert.Equal(new RepositoryConfiguration("/backups", "/backups/state", null), plain);
+        AssertLocal("/backups", null, "/backups/state", plain);
 
         var cluster = RepositoryConfiguration.Read(Settings.OfEnvironment(("BACKUP_DIR", "/backups"), ("BACKUP_CLUSTER", "main")));
-        Assert.Equal(new RepositoryConfiguration("/backups/main", "/backups/main/state", null), cluster);
+        AssertLocal("/backups/main", null, "/backups/main/state", cluster);
 
         var all = RepositoryConfiguration.ReadForWriting(Settings.OfEnvironment(
             ("BACKUP_DIR", "/backups"), ("BACKUP_CLUSTER", "main"), ("BACKUP_STATE_DIR", "/var/lib/shbackup"), ("BACKUP_GROUP", "root")));
-        Assert.Equal(new RepositoryConfiguration("/backups/main", "/var/lib/shbackup", "root"), all);
+        AssertLocal("/backups/main", "root", "/var/lib/shbackup", all);
+    }
+
+    private static void AssertLocal(string directory, string? group, string state, RepositoryConfiguration read)
+    {
+        Assert.Equal([new LocalStoreSettings("local", directory, group)], read.Stores);
+        Assert.Equal(state, read.StateDirectory);
     }
 
     [Fact]
@@ -44,7 +50,7 @@ public sealed class RunConfigurationTests : IDisposable
         Assert.Contains("BACKUP_CLUSTER='a/b'", message, StringComparison.Ordinal);
 
         var reading = Settings.OfEnvironment(("BACKUP_GROUP", "no-such-group"));
-        Assert.Null(RepositoryConfiguration.Read(reading).Group);
+        Assert.Equal([new LocalStoreSettings("local", Path.GetFullPath("backups"), null)], RepositoryConfiguration.Read(reading).Stores);
         reading.ThrowIfInvalid();
     }
 
@@ -63,15 +69,13 @@ public sealed class RunConfigurationTests : IDisposable
     }
 
     [Theory]
-    [InlineData("BACKUP_S3_ENABLED", "true", "false")]
-    [InlineData("BACKUP_GCS_ENABLED", "true", "false")]
     [InlineData("BACKUP_CROSS_REGION_ENABLED", "true", "false")]
     [InlineData("BACKUP_LOCAL_ENABLED", "false", "true")]
     [InlineData("BACKUP_REQUIRED_COPIES", "2", "1")]
-    public void A_copy_that_this_version_can_not_make_stops_a_backup_and_nothing_else(string name, string wanted, string possible)
+    public void Copies_that_can_not_be_made_stop_a_backup_and_nothing_else(string name, string wanted, string possible)
     {
         var refused = Settings.OfEnvironment((name, wanted));
-        RepositoryConfiguration.ReadForBackup(refused);
+        RepositoryConfiguration.ReadForBackup(refused, StoreChoice.Enabled);
         Assert.StartsWith($"{name}='{wanted}' ", refused.Refused().Message, StringComparison.Ordinal);
 
         var other = Settings.OfEnvironment((name, wanted));
@@ -79,7 +83,7 @@ public sealed class RunConfigurationTests : IDisposable
         other.ThrowIfInvalid();
 
         var fine = Settings.OfEnvironment((name, possible));
-        RepositoryConfiguration.ReadForBackup(fine);
+        RepositoryConfiguration.ReadForBackup(fine, StoreChoice.Enabled);
         fine.ThrowIfInvalid();
     }
 

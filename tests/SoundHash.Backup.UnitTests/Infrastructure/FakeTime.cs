@@ -25,6 +25,18 @@ internal sealed class FakeTime(DateTimeOffset now) : TimeProvider
 
     public override long GetTimestamp() => GetUtcNow().UtcTicks;
 
+    /// <summary>How many wait for the clock to move.</summary>
+    public int Waiting
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _timers.Count;
+            }
+        }
+    }
+
     /// <summary>Ends when so many wait for the clock to move.</summary>
     public async Task UntilSomebodyWaitsAsync(int howMany = 1)
     {

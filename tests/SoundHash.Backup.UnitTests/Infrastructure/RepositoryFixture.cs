@@ -2,6 +2,7 @@ using System.Text;
 using Serilog.Core;
 using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Storage;
 using SoundHash.Backup.Storage.Local;
 
 namespace SoundHash.Backup.UnitTests.Infrastructure;
@@ -50,7 +51,8 @@ internal sealed class RepositoryFixture : IAsyncDisposable
     public Task<SetWriter> BeginAsync() => BeginAsync(Held);
 
     public Task<SetWriter> BeginAsync(RunLock held) =>
-        SetWriter.BeginAsync(Store, "soundhash_backup", TestSets.Noon, held, Plain, TimeProvider.System, Logger.None, TestRun.Cancel);
+        SetWriter.BeginAsync(
+            StoreGroups.Of(Store), "soundhash_backup", TestSets.Noon, held, Plain, ObjectAttributes.None, TimeProvider.System, Logger.None, TestRun.Cancel);
 
     public async Task<ObjectRecord> WriteObjectAsync(SetWriter writer, string name, string content)
     {

@@ -118,7 +118,7 @@ public sealed class ExpiryTests : IAsyncLifetime
     {
         var store = new WatchedStore(_repository.Store)
         {
-            BeforeWrite = key => key == "sets/old/keep.json" ? SetWriter.RemoveFolderAsync(
+            BeforeWrite = key => key == "sets/old/keep.json" ? SetRemoval.RemoveFolderAsync(
                 _repository.Store,
                 "old",
                 _log.Log,

@@ -178,7 +178,7 @@ public sealed class LeftoverTests : IAsyncLifetime
     public async Task A_removal_that_was_killed_in_the_middle_is_finished_by_the_next_run()
     {
         await _repository.Store.AddSetAsync(TestSets.Manifest("old"));
-        await SetWriter.BeginRemovalAsync(_repository.Store, "old", _repository.Held, TimeProvider.System, Cancel);
+        await SetRemoval.BeginAsync(_repository.Store, "old", _repository.Held, TimeProvider.System, Cancel);
         await _repository.Store.DeleteAsync("sets/old/manifest.json", Cancel);
 
         await RemoveAsync(_repository.Held);

@@ -80,7 +80,7 @@ public sealed class SealedObjectTests : IAsyncLifetime
             CompressionMethod.None,
             false), Seal(CompressionMethod.Gzip, false), Seal(CompressionMethod.Zstd, true)])
         {
-            await using (var target = await SealedObject.CreateAsync(_store, "s", "database.dump", ObjectRole.Dump, seal, Cancel))
+            await using (var target = await CreateAsync("s", seal))
             {
                 await target.WriteAsync(NewRandom().Noise(1_000_000), Cancel);
                 Assert.Throws<InvalidOperationException>(() => target.Record);
@@ -167,9 +167,12 @@ public sealed class SealedObjectTests : IAsyncLifetime
         encrypted ? new AgeEncryption(Children.Launcher, [_key.Recipient], []) : null,
         encrypted ? [_key.Recipient] : []);
 
+    private Task<SealedObject> CreateAsync(string set, Seal seal) => SealedObject.CreateAsync(
+        key => _store.OpenWriteAsync(RepositoryLayout.InSet(set, key), WriteMode.CreateNew, Cancel), "database.dump", ObjectRole.Dump, seal);
+
     private async Task<ObjectRecord> WriteAsync(byte[] bytes, Seal seal, string set = "s")
     {
-        await using var target = await SealedObject.CreateAsync(_store, set, "database.dump", ObjectRole.Dump, seal, Cancel);
+        await using var target = await CreateAsync(set, seal);
         await target.WriteAllAsync(bytes, () => 50_000);
         return target.Record;
     }

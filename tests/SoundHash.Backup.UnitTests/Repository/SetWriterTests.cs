@@ -170,7 +170,7 @@ public sealed class SetWriterTests : IAsyncLifetime
         store.BeforeDelete = async key => Assert.Equal(
             key == "sets/old/manifest.json" ? 1 : 0, (await _repository.Store.CatalogueAsync()).Sets.Count);
 
-        await SetWriter.RemoveFolderAsync(store, "old", Logger.None, Cancel);
+        await SetRemoval.RemoveFolderAsync(store, "old", Logger.None, Cancel);
 
         Assert.Equal("sets/old/manifest.json", store.Deleted[0]);
         Assert.Contains($"sets/old/{manifest.Objects[0].Key}", store.Deleted);
@@ -184,7 +184,7 @@ public sealed class SetWriterTests : IAsyncLifetime
         var writer = await _repository.BeginAsync();
         await _repository.WriteObjectAsync(writer, "z-last-by-name.dump", "dump");
 
-        await SetWriter.RemoveFolderAsync(store, writer.Id, Logger.None, Cancel);
+        await SetRemoval.RemoveFolderAsync(store, writer.Id, Logger.None, Cancel);
 
         Assert.EndsWith("/intent.json", store.Deleted[^1], StringComparison.Ordinal);
         Assert.Empty(_repository.Files());
@@ -242,11 +242,12 @@ public sealed class SetWriterTests : IAsyncLifetime
         $"sets/{writer.Id}/manifest.json", ManifestFormat.Write(Manifest(writer, record)), WriteMode.CreateNew, Cancel);
 
     private Task<SetWriter> BeginAsync(IObjectStore store) => SetWriter.BeginAsync(
-        store,
+        StoreGroups.Of(store),
         "soundhash_backup",
         TestSets.Noon,
         _repository.Held,
         RepositoryFixture.Plain,
+        ObjectAttributes.None,
         TimeProvider.System,
         Serilog.Core.Logger.None,
         Cancel);

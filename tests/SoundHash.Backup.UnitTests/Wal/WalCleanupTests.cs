@@ -110,7 +110,7 @@ public sealed class WalCleanupTests : IAsyncLifetime
     {
         foreach (var id in new[] { "old", "base", "young" })
         {
-            await SetWriter.RemoveFolderAsync(_repository.Store, id, Logger.None, Cancel);
+            await SetRemoval.RemoveFolderAsync(_repository.Store, id, Logger.None, Cancel);
         }
 
         var result = Assert.Single(await RunAsync());
@@ -129,7 +129,7 @@ public sealed class WalCleanupTests : IAsyncLifetime
     [Fact]
     public async Task A_set_with_damaged_pages_does_not_count()
     {
-        await SetWriter.RemoveFolderAsync(_repository.Store, "base", Logger.None, Cancel);
+        await SetRemoval.RemoveFolderAsync(_repository.Store, "base", Logger.None, Cancel);
         await AddSetAsync("base", 60, static facts => facts with { DamagedPages = [new DamagedPage("base/5/16384", 7)] });
         await RunAsync();
         Assert.Equal(Enumerable.Range(20, 81), Left());
@@ -209,9 +209,8 @@ public sealed class WalCleanupTests : IAsyncLifetime
     private Task<IReadOnlyList<WalCleanupResult>> RunAsync(bool dryRun = false, TimeProvider? time = null, IObjectStore? store = null)
     {
         var launcher = new ProcessLauncher(_log.Log);
-        var verifier = new SetVerifier(_repository.Store, launcher, new TransferMeter(TimeProvider.System));
         return new WalCleanup(
-            _repository.Store, store ?? _store, verifier, static _ => throw new InvalidOperationException("no key"), 2, time ?? TimeProvider.System, _log.Log)
+            [_repository.Store], store ?? _store, launcher, new TransferMeter(TimeProvider.System), static _ => throw new InvalidOperationException("no key"), 2, time ?? TimeProvider.System, _log.Log)
             .RunAsync(30, _repository.Held, dryRun, Cancel);
     }
 

@@ -3,7 +3,6 @@ using SoundHash.Backup.Cli.OptionGroups;
 using SoundHash.Backup.Cli.Output;
 using SoundHash.Backup.Configuration;
 using SoundHash.Backup.Errors;
-using SoundHash.Backup.Repository;
 using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Wal;
 
@@ -50,12 +49,16 @@ internal sealed class WalCleanupCommand : VerbCommand
         settings.ThrowIfInvalid();
 
         // Before the lock, which makes a folder in BACKUP_DIR. Without the sets nobody knows which WAL they need.
-        RepositoryAccess.EnsureThere(own.Repository.Directory, "BACKUP_DIR");
+        foreach (var (setting, directory) in own.Repository.Directories)
+        {
+            RepositoryAccess.EnsureThere(directory, setting);
+        }
+
         RepositoryAccess.EnsureThere(own.Wal.Directory, "BACKUP_WAL_DIR");
         using var held = await own.LockAsync(cli, cancel);
-        var sets = RepositoryAccess.OpenForReading(own.Repository);
+        var sets = RepositoryAccess.Open(own.Repository);
         var cleanup = new WalCleanup(
-            sets, RepositoryAccess.OpenWal(own.Wal), new SetVerifier(sets, cli.Launcher, meter), own.Providers, jobs, cli.Time, cli.Log);
+            sets, RepositoryAccess.OpenWal(own.Wal), cli.Launcher, meter, own.Providers, jobs, cli.Time, cli.Log);
         var dryRun = parse.GetValue(_dryRun);
         IReadOnlyList<WalCleanupResult> results;
         await using (new ProgressReporter(cli, "verify", meter, static () => 0))

@@ -83,7 +83,7 @@ internal sealed class WalReceiveCommand : VerbCommand
         var flush = TimeSpan.FromSeconds(parse.GetValue(_flush) ?? DefaultFlushSeconds);
         var receiver = new WalReceiver(
             RepositoryAccess.OpenWal(wal),
-            RepositoryAccess.OpenForReading(repository),
+            RepositoryAccess.Open(repository)[0],
             new Seal(compression, provider, recipients),
             new WalReceiveOptions(server, wal.SpoolDirectory, slot, flush, parse.GetValue(_synchronous), jobs),
             cli.Launcher,

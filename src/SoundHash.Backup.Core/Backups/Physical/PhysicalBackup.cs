@@ -5,12 +5,12 @@ using System.Text.Json;
 using Serilog;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
-using SoundHash.Backup.Storage;
+using SoundHash.Backup.Storage.FanOut;
 
 namespace SoundHash.Backup.Backups.Physical;
 
 /// <summary>Backs up a cluster into one set.</summary>
-/// <param name="store">Where the set goes.</param>
+/// <param name="stores">Where the set goes.</param>
 /// <param name="session">The server; in backup mode it does nothing else.</param>
 /// <param name="facts">The server.</param>
 /// <param name="copy">The way to its files.</param>
@@ -19,7 +19,7 @@ namespace SoundHash.Backup.Backups.Physical;
 /// <param name="time">The clock.</param>
 /// <param name="log">For what happens in between.</param>
 internal sealed class PhysicalBackup(
-    IObjectStore store,
+    StoreGroup stores,
     Session session,
     ClusterFacts facts,
     IClusterCopy copy,
@@ -31,12 +31,13 @@ internal sealed class PhysicalBackup(
     // Those of PostgreSQL's own files.
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 
-    /// <summary>Runs it; when it returns, the set exists and is whole, and so is the WAL that it needs.</summary>
-    public async Task<Manifest> RunAsync(string systemIdentifier, RunLock held, CancellationToken cancel)
+    /// <summary>Runs it; when it returns, the set exists and is whole, in one store at least, and so is the WAL that it needs.</summary>
+    public async Task<WrittenSet> RunAsync(string systemIdentifier, RunLock held, CancellationToken cancel)
     {
         var started = await ServerFacts.ClockAsync(session, cancel);
         var startXid = await ClusterFacts.NextXidAsync(session, cancel);
-        await using var set = await SetWriter.BeginAsync(store, options.Name!, started, held, options.Seal, time, log, cancel);
+        await using var set = await SetWriter.BeginAsync(
+            stores, options.Name!, started, held, options.Seal, options.AttributesOf(SetKind.Physical, started), time, log, cancel);
         log.Information("backing up the cluster of {Server} as set {Id}", session.Settings.Server, set.Id);
         var copied = await copy.CopyAsync(set, cancel);
         ControlFile.EnsureIs(
@@ -77,8 +78,7 @@ internal sealed class PhysicalBackup(
             Physical = physical,
             Objects = [.. copied.Volumes.Select(static v => v.Object), final, contents],
         };
-        await set.CommitAsync(manifest, cancel);
-        return manifest;
+        return await set.CommitAsync(manifest, cancel);
     }
 
     private async Task<(ObjectRecord Object, StoredFile Control)> WriteFinalAsync(

@@ -8,6 +8,7 @@ using SoundHash.Backup.Processes;
 using SoundHash.Backup.Repository;
 using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage;
+using SoundHash.Backup.Storage.FanOut;
 
 namespace SoundHash.Backup.Backups.Physical;
 
@@ -17,14 +18,14 @@ namespace SoundHash.Backup.Backups.Physical;
 public sealed record WalScope(IObjectStore Store, TimeSpan Timeout);
 
 /// <summary>Backs up a whole cluster into a set.</summary>
-/// <param name="open">Opens the store, which makes its root: called when nothing speaks against it any more.</param>
+/// <param name="open">Opens the stores, which makes their roots: called when nothing speaks against it any more.</param>
 /// <param name="launcher">Starts programs.</param>
 /// <param name="tools">Finds PostgreSQL's.</param>
 /// <param name="time">The clock.</param>
 /// <param name="meter">Counts.</param>
 /// <param name="log">For people.</param>
 public sealed class PhysicalBackupRun(
-    Func<IObjectStore> open, ProcessLauncher launcher, PgToolFinder tools, TimeProvider time, TransferMeter meter, ILogger log)
+    Func<IReadOnlyList<IObjectStore>> open, ProcessLauncher launcher, PgToolFinder tools, TimeProvider time, TransferMeter meter, ILogger log)
 {
     // Of the lock: one that no database of that name minds.
     private const string Subject = "the whole cluster";
@@ -42,7 +43,7 @@ public sealed class PhysicalBackupRun(
     /// <returns>The size of its databases on disk, in bytes.</returns>
     /// <exception cref="BackupException">It can't be.</exception>
     public async Task<long> ProbeAsync(
-        IObjectStore store, BackupScope scope, IReadOnlyList<(string Setting, string Directory)> places, CancellationToken cancel)
+        IReadOnlyList<IObjectStore> stores, BackupScope scope, IReadOnlyList<(string Setting, string Directory)> places, CancellationToken cancel)
     {
         await EnsureApartAsync(scope.Server, places, cancel);
         await using var session = await Session.OpenAnyAsync(scope.Server, cancel);
@@ -50,8 +51,12 @@ public sealed class PhysicalBackupRun(
         var facts = await ClusterFacts.ReadAsync(session, cancel);
         await ArchiveWait.EnsureArchivingAsync(facts, session, log, cancel);
         var system = await SystemAsync(session, cancel);
-        await new RepositoryGuard(store, time, log).EnsureAdmitsAsync(
-            system.ToString(CultureInfo.InvariantCulture), scope.AllowNewSystem, cancel);
+        foreach (var store in stores)
+        {
+            await new RepositoryGuard(store, time, log).EnsureAdmitsAsync(
+                system.ToString(CultureInfo.InvariantCulture), scope.AllowNewSystem, cancel);
+        }
+
         if (facts.DataDirectory is not { } path || await OpenIfOursAsync(session, path, system, log, cancel) is null)
         {
             await StreamedCopy.EnsurePossibleAsync(session, cancel);
@@ -73,18 +78,19 @@ public sealed class PhysicalBackupRun(
         try
         {
             await EnsureApartAsync(scope.Server, places, cancel);
-            var store = open();
+            var stores = new StoreGroup(open(), time, log);
             using var held = await RunLock.TakeAsync(scope.StateDirectory, "backup", Subject, scope.LockWait, time, cancel);
             await using var session = await Session.OpenAnyAsync(scope.Server, cancel);
-            var (facts, system) = await PrepareAsync(store, session, scope, held, cancel);
+            var (facts, system) = await PrepareAsync(stores, session, scope, held, cancel);
             var wait = new ArchiveWait(new WalArchive(wal.Store, system), session, wal.Timeout, time, log);
             var data = facts.DataDirectory is { } path ? await OpenIfOursAsync(session, path, system, log, cancel) : null;
             await wait.EnsureHistoryAsync(data, options.Seal, cancel);
             var copy = await ChooseAsync(session, facts, data, wal, options, cancel);
             var seal = ShareThreads(options.Seal, copy.Streams);
-            var backup = new PhysicalBackup(store, session, facts, copy, wait, options with { Seal = seal }, time, log);
-            var set = await backup.RunAsync(system.ToString(CultureInfo.InvariantCulture), held, cancel);
-            return new BackupOutcome(string.Empty, set, await DamageAsync(session, set, cancel));
+            var backup = new PhysicalBackup(stores, session, facts, copy, wait, options with { Seal = seal }, time, log);
+            var written = await backup.RunAsync(system.ToString(CultureInfo.InvariantCulture), held, cancel);
+            return new BackupOutcome(
+                string.Empty, written, await DamageAsync(session, written.Manifest, cancel) ?? written.Lack(scope.RequiredCopies));
         }
         catch (BackupException e) when (!cancel.IsCancellationRequested)
         {
@@ -113,18 +119,17 @@ public sealed class PhysicalBackupRun(
         seal with { Compression = seal.Compression with { Workers = Math.Max(1, seal.Compression.Workers / streams) } };
 
     private async Task<(ClusterFacts Facts, ulong System)> PrepareAsync(
-        IObjectStore store, Session session, BackupScope scope, RunLock held, CancellationToken cancel)
+        StoreGroup stores, Session session, BackupScope scope, RunLock held, CancellationToken cancel)
     {
         await PoolerCheck.EnsureDirectAsync(session, cancel);
         var facts = await ClusterFacts.ReadAsync(session, cancel);
         await ArchiveWait.EnsureArchivingAsync(facts, session, log, cancel);
         var system = await SystemAsync(session, cancel);
-        var guard = new RepositoryGuard(store, time, log);
-        await guard.AdmitAsync(system.ToString(CultureInfo.InvariantCulture), scope.AllowNewSystem, cancel);
-        var catalogue = await Catalogue.LoadAsync(store, cancel);
-        await guard.RemoveLeftoversAsync(catalogue, held, dryRun: false, cancel);
-        RepositoryGuard.EnsureClockMovesOn(catalogue, SetKind.Physical, string.Empty, await ServerFacts.ClockAsync(session, cancel));
-        await guard.WarnOfSpaceAsync(catalogue, SetKind.Physical, string.Empty, cancel);
+        var clock = await ServerFacts.ClockAsync(session, cancel);
+        var subject = new SetSubject(system.ToString(CultureInfo.InvariantCulture), SetKind.Physical, string.Empty);
+        await stores.EachAsync(
+            (destination, token) => new RepositoryGuard(destination.Store, time, log).PrepareAsync(subject, scope.AllowNewSystem, held, clock, token),
+            cancel);
         return (facts, system);
     }
 

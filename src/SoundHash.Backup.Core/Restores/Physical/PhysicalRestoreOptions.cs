@@ -56,16 +56,17 @@ public sealed record PhysicalRestoreOptions
 }
 
 /// <summary>Directories of shbackup itself, which no data directory may hold or be in.</summary>
-/// <param name="Repository">The repository.</param>
+/// <param name="Stores">Stores of the repository, with the settings that name them.</param>
 /// <param name="Wal">The WAL archive.</param>
 /// <param name="State">Locks.</param>
 /// <param name="Spool">Acknowledgements and prefetched segments.</param>
-public sealed record OwnDirectories(string Repository, string Wal, string State, string Spool)
+public sealed record OwnDirectories(
+    IReadOnlyList<(string Setting, string Directory)> Stores, string Wal, string State, string Spool)
 {
     /// <summary>All of them, with the settings that name them.</summary>
     internal IEnumerable<(string Setting, string Directory)> All =>
     [
-        ("BACKUP_DIR", Repository), ("BACKUP_WAL_DIR", Wal), ("BACKUP_STATE_DIR", State), ("BACKUP_SPOOL_DIR", Spool),
+        .. Stores, ("BACKUP_WAL_DIR", Wal), ("BACKUP_STATE_DIR", State), ("BACKUP_SPOOL_DIR", Spool),
     ];
 }
 

@@ -7,12 +7,14 @@ using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Processes;
 using SoundHash.Backup.Repository;
 using SoundHash.Backup.Repository.Archive;
+using SoundHash.Backup.Repository.Copies;
 using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Restores.Physical;
 
 /// <summary>Restores physical sets into data directories.</summary>
-/// <param name="store">Where the sets are.</param>
+/// <param name="copies">The sets.</param>
+/// <param name="places">Where the sets are, for people.</param>
 /// <param name="wal">Where the WAL is.</param>
 /// <param name="launcher">Starts programs.</param>
 /// <param name="tools">Finds PostgreSQL's.</param>
@@ -21,7 +23,8 @@ namespace SoundHash.Backup.Restores.Physical;
 /// <param name="meter">Counts.</param>
 /// <param name="log">For people.</param>
 public sealed class PhysicalRestoreRun(
-    IObjectStore store,
+    AllCopies copies,
+    string places,
     IObjectStore wal,
     ProcessLauncher launcher,
     PgToolFinder tools,
@@ -36,8 +39,7 @@ public sealed class PhysicalRestoreRun(
     {
         var target = TargetDirectory.Look(options.TargetDirectory, options.Own);
         target.EnsureFree(options.Delta);
-        var catalogue = await Catalogue.LoadAsync(store, cancel);
-        var candidates = SetCandidates.Of(catalogue, options.SetId, options.Own.Repository, warning => log.Warning("{Warning:l}", warning));
+        var candidates = SetCandidates.Of(copies.Catalogue, options.SetId, places, warning => log.Warning("{Warning:l}", warning));
         var system = PreparedRestore.SystemOf(candidates[0]);
         var inPlace = target.Content == TargetContent.Filled;
         var mark = inPlace ? OldCluster.EnsureIs(target.Path, system, candidates[0].ServerVersion) : null;
@@ -50,7 +52,7 @@ public sealed class PhysicalRestoreRun(
 
         var (chosen, scan) = await ChooseAsync(candidates, system, options, oldWal, cancel);
         WarnOfDamage(chosen.Set);
-        var contents = await SetVerifier.ReadPhysicalContentsAsync(store, chosen.Set, providers, cancel);
+        var contents = await SetVerifier.ReadPhysicalContentsAsync(copies.Reader, chosen.Set, providers, cancel);
         ContentPaths.Ensure(chosen.Set.Id, contents, chosen.Set.Single(ObjectRole.Final));
         var tablespaces = TablespacePlan.Make(contents, options.Tablespaces, target.Path, options.Own);
         TablespacePlan.EnsureFree(tablespaces, inPlace ? target.Path : null);
@@ -153,7 +155,7 @@ public sealed class PhysicalRestoreRun(
     /// <exception cref="BackupException">It failed; the message says what is left.</exception>
     public async Task<PhysicalRestoreResult> RunAsync(PreparedRestore ready, Action<ReplayProgress> progress, CancellationToken cancel)
     {
-        var (result, outside, owner) = await new DataDirectoryRestore(store, providers, ready, time, meter, log).RunAsync(cancel);
+        var (result, outside, owner) = await new DataDirectoryRestore(copies.Reader, providers, ready, time, meter, log).RunAsync(cancel);
         if (!ready.Options.Start)
         {
             return result;

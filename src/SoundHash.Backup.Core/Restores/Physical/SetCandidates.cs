@@ -11,10 +11,10 @@ internal static class SetCandidates
     /// <summary>The sets of one cluster that a restore may choose among, the newest first.</summary>
     /// <param name="catalogue">All sets.</param>
     /// <param name="id">The one that was asked for, or null.</param>
-    /// <param name="directory">The repository, for messages.</param>
+    /// <param name="places">Where the sets are, for messages.</param>
     /// <param name="warn">Told of sets that can't be used and are passed over.</param>
     /// <exception cref="BackupException">There is none, or the choice is not safe.</exception>
-    public static IReadOnlyList<Manifest> Of(Catalogue catalogue, string? id, string directory, Action<string> warn)
+    public static IReadOnlyList<Manifest> Of(Catalogue catalogue, string? id, string places, Action<string> warn)
     {
         if (id is not null)
         {
@@ -51,7 +51,7 @@ internal static class SetCandidates
         catalogue.EnsureNewest(good.FirstOrDefault(), "the newest good base backup", warn);
         return good.Count > 0 ? good : throw new BackupException(
             ErrorKind.Failed,
-            physical.Count == 0 ? $"there is no physical set in {directory}" : $"none of the {physical.Count} physical sets is good (whole, without damaged pages)",
+            physical.Count == 0 ? $"there is no physical set in {places}" : $"none of the {physical.Count} physical sets is good (whole, without damaged pages)",
             physical.Count == 0 ? "correct BACKUP_DIR or BACKUP_CLUSTER if they are elsewhere; shbackup backup --kind physical makes one" : $"choose one with --backup ID all the same; {SeeSets}");
     }
 }

@@ -1,0 +1,158 @@
+using SoundHash.Backup.Storage;
+
+namespace SoundHash.Backup.Configuration;
+
+/// <summary>Reads which stores there are. Problems are left in the reader.</summary>
+internal sealed class StoreConfiguration
+{
+    private readonly SettingsReader _settings;
+    private readonly string? _cluster;
+    private readonly string? _group;
+
+    private StoreConfiguration(SettingsReader settings, string? cluster, string? group)
+    {
+        _settings = settings;
+        _cluster = cluster;
+        _group = group;
+    }
+
+    /// <summary>Reads the chosen stores, in the order of nearness: local ones first.</summary>
+    /// <param name="settings">The settings.</param>
+    /// <param name="choice">Which.</param>
+    /// <param name="cluster">BACKUP_CLUSTER, or null.</param>
+    /// <param name="group">The group that may read local ones, or null.</param>
+    public static IReadOnlyList<StoreSettings> Read(SettingsReader settings, StoreChoice choice, string? cluster, string? group)
+    {
+        var reader = new StoreConfiguration(settings, cluster, group);
+        var stores = (choice.Only.Count > 0 ? reader.Named(choice) : reader.Enabled(choice)).OfType<StoreSettings>().ToList();
+        foreach (var same in stores.GroupBy(static s => s.Place).Where(static g => g.Count() > 1))
+        {
+            settings.Problem(
+                same.Last().Setting, same.Key, $"is the place of stores {string.Join(" and ", same.Select(static s => s.Name))}: their copies would be one");
+        }
+
+        return [.. stores.OrderBy(static s => s is not LocalStoreSettings)];
+    }
+
+    private IEnumerable<StoreSettings?> Enabled(StoreChoice choice)
+    {
+        if (_settings.Flag("BACKUP_LOCAL_ENABLED"))
+        {
+            yield return ReadLocal();
+        }
+
+        if (_settings.Flag("BACKUP_S3_ENABLED") || choice.S3)
+        {
+            yield return ReadS3();
+        }
+
+        if (_settings.Flag("BACKUP_GCS_ENABLED") || choice.Gcs)
+        {
+            yield return ReadGcs();
+        }
+
+        foreach (var further in _settings.FurtherStores())
+        {
+            yield return ReadFurther(further);
+        }
+    }
+
+    private IEnumerable<StoreSettings?> Named(StoreChoice choice)
+    {
+        var further = _settings.FurtherStores();
+        foreach (var name in choice.Only.Concat(choice.S3 ? [StoreSettings.S3] : []).Concat(choice.Gcs ? [StoreSettings.Gcs] : []).Distinct())
+        {
+            yield return name switch
+            {
+                StoreSettings.Local => ReadLocal(),
+                StoreSettings.S3 => ReadS3(),
+                StoreSettings.Gcs => ReadGcs(),
+                _ when further.FirstOrDefault(f => NameOf(f) == name) is { } found => ReadFurther(found),
+                _ => Unknown(name, further),
+            };
+        }
+    }
+
+    private StoreSettings? Unknown(string name, IEnumerable<string> further)
+    {
+        _settings.UsageProblem($"there is no store '{name}': there are {string.Join(", ", further.Select(NameOf).Prepend(StoreSettings.S3).Prepend(StoreSettings.Local))}");
+        return null;
+    }
+
+    private LocalStoreSettings ReadLocal() => new(StoreSettings.Local, InCluster(_settings.PathOf("BACKUP_DIR")!), _group);
+
+    private S3StoreSettings? ReadS3() => ReadS3(StoreSettings.S3, "BACKUP_S3");
+
+    private StoreSettings? ReadGcs()
+    {
+        _settings.Problem("BACKUP_GCS_ENABLED", _settings.Text("BACKUP_GCS_ENABLED"), "is not in this version: it has local stores and S3");
+        return null;
+    }
+
+    private StoreSettings? ReadFurther(string name)
+    {
+        var prefix = $"BACKUP_STORE_{name}";
+        switch (_settings.Choice($"{prefix}_TYPE", StoreSettings.Local, StoreSettings.S3))
+        {
+            case StoreSettings.Local when _settings.PathOf($"{prefix}_DIR") is { } directory:
+                return new LocalStoreSettings(NameOf(name), InCluster(directory), _group);
+            case StoreSettings.Local:
+                _settings.Problem($"{prefix}_DIR", null, "is not set: it is the directory of that store");
+                return null;
+            case StoreSettings.S3:
+                return ReadS3(NameOf(name), prefix);
+            default:
+                if (_settings.Text($"{prefix}_TYPE") is null)
+                {
+                    _settings.Problem($"{prefix}_TYPE", null, "is not set: local or s3");
+                }
+
+                return null;
+        }
+    }
+
+    private S3StoreSettings? ReadS3(string name, string prefix)
+    {
+        var keys = (_settings.Text($"{prefix}_PREFIX") ?? string.Empty).Trim('/');
+        if (keys.Length > 0 && !ObjectKey.IsValid(keys))
+        {
+            _settings.Problem($"{prefix}_PREFIX", keys, "may hold letters, digits, '.', '_', '-' and '/' only");
+            return null;
+        }
+
+        if (_settings.Text($"{prefix}_BUCKET") is not { } bucket)
+        {
+            _settings.Problem($"{prefix}_BUCKET", null, $"is not set: it is the bucket of store {name}");
+            return null;
+        }
+
+        return new S3StoreSettings(name, bucket, string.Concat(new[] { keys, _cluster }.OfType<string>().Where(static p => p.Length > 0).Select(static p => $"{p}/")))
+        {
+            Region = _settings.Text($"{prefix}_REGION"),
+            Endpoint = ReadEndpoint($"{prefix}_ENDPOINT"),
+            Profile = _settings.Text($"{prefix}_PROFILE"),
+            KmsKey = _settings.Text($"{prefix}_KMS_KEY"),
+        };
+    }
+
+    private Uri? ReadEndpoint(string setting)
+    {
+        if (_settings.Text(setting) is not { } text)
+        {
+            return null;
+        }
+
+        if (Uri.TryCreate(text, UriKind.Absolute, out var endpoint) && endpoint.Scheme is "http" or "https" && endpoint.UserInfo.Length == 0)
+        {
+            return endpoint;
+        }
+
+        // What was meant for a password must not get into a message.
+        _settings.Problem(setting, endpoint is { UserInfo.Length: > 0 } ? "(hidden)" : text, "must be the address of the service, e.g. https://s3.example.org, without a password");
+        return null;
+    }
+
+    private string InCluster(string directory) => _cluster is null ? directory : Path.Combine(directory, _cluster);
+
+    private static string NameOf(string further) => further.ToLowerInvariant().Replace('_', '-');
+}

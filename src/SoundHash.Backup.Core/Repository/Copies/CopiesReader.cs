@@ -1,0 +1,145 @@
+using System.Runtime.CompilerServices;
+using Serilog;
+using SoundHash.Backup.Pipelines;
+using SoundHash.Backup.Storage;
+
+namespace SoundHash.Backup.Repository.Copies;
+
+/// <summary>Reads sets from several stores as if they were one. What is read is compared with its hash by whoever reads it, as ever.</summary>
+/// <param name="stores">The stores, the nearest first.</param>
+/// <param name="copiesOf">The copies of a set.</param>
+/// <param name="log">Hears when another store takes over.</param>
+internal sealed class CopiesReader(IReadOnlyList<IObjectStore> stores, Func<string, IReadOnlyList<SetCopy>> copiesOf, ILogger log) : IObjectStore
+{
+    public string Name { get; } = string.Join("+", stores.Select(static s => s.Name));
+
+    public async Task<Stream> OpenReadAsync(string key, long offset, CancellationToken cancel)
+    {
+        var stream = new CopyStream(key, offset, With(key), log);
+        try
+        {
+            await stream.OpenAsync(cancel);
+            return stream;
+        }
+        catch
+        {
+            await stream.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async Task<ObjectInfo?> StatAsync(string key, CancellationToken cancel)
+    {
+        StorageException? failure = null;
+        foreach (var store in With(key))
+        {
+            try
+            {
+                if (await store.StatAsync(key, cancel) is { } found)
+                {
+                    return found;
+                }
+            }
+            catch (StorageException e)
+            {
+                failure = e;
+            }
+        }
+
+        return failure is null ? null : throw failure;
+    }
+
+    public Task<ObjectInfo?> ConfirmAsync(string key, CancellationToken cancel) => throw ReadOnly();
+
+    public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancel)
+    {
+        var seen = new HashSet<string>();
+        foreach (var store in stores)
+        {
+            await foreach (var item in store.ListAsync(prefix, cancel))
+            {
+                if (seen.Add(item.Key))
+                {
+                    yield return item;
+                }
+            }
+        }
+    }
+
+    public Task<ObjectWriter> OpenWriteAsync(string key, WriteMode mode, ObjectAttributes attributes, CancellationToken cancel) => throw ReadOnly();
+
+    public Task DeleteAsync(string key, CancellationToken cancel) => throw ReadOnly();
+
+    public Task RetainAsync(string key, DateTimeOffset until, CancellationToken cancel) => throw ReadOnly();
+
+    public Task RemoveAbandonedWritesAsync(string prefix, DateTimeOffset olderThan, CancellationToken cancel) => throw ReadOnly();
+
+    public Task<long?> FreeBytesAsync(CancellationToken cancel) => Task.FromResult<long?>(null);
+
+    private static NotSupportedException ReadOnly() => new("the copies of a set are written one by one");
+
+    // Of a set, the stores whose copy has the object as long as it should be; where none has, those that hold anything of it, whose
+    // error then tells. An object of another set with the same id is never mixed in.
+    private List<IObjectStore> With(string key)
+    {
+        if (key.Split('/') is not [RepositoryLayout.Sets, var id, var name])
+        {
+            return [.. stores];
+        }
+
+        var copies = copiesOf(id).Where(static c => c.Belongs).ToList();
+        var able = copies.Where(c => MergedSet.Has(c, name)).OrderBy(static c => c.State).Select(static c => c.Store).ToList();
+        return able.Count > 0 ? able : copies.Count > 0 ? copies.ConvertAll(static c => c.Store) : [.. stores];
+    }
+
+    /// <summary>An object, read on from another store where one fails in its middle.</summary>
+    private sealed class CopyStream(string key, long offset, IReadOnlyList<IObjectStore> stores, ILogger log) : ReadStage
+    {
+        private Stream? _current;
+        private int _store;
+        private long _at = offset;
+
+        public async Task OpenAsync(CancellationToken cancel)
+        {
+            while (_current is null)
+            {
+                try
+                {
+                    _current = await stores[_store].OpenReadAsync(key, _at, cancel);
+                }
+                catch (StorageException e) when (_store + 1 < stores.Count && !cancel.IsCancellationRequested)
+                {
+                    await GoOverAsync(e);
+                }
+            }
+        }
+
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            while (true)
+            {
+                await OpenAsync(cancellationToken);
+                try
+                {
+                    var read = await _current!.ReadAsync(buffer, cancellationToken);
+                    _at += read;
+                    return read;
+                }
+                catch (StorageException e) when (_store + 1 < stores.Count && !cancellationToken.IsCancellationRequested)
+                {
+                    await GoOverAsync(e);
+                }
+            }
+        }
+
+        public override ValueTask DisposeAsync() => _current?.DisposeAsync() ?? ValueTask.CompletedTask;
+
+        private async Task GoOverAsync(StorageException why)
+        {
+            await DisposeAsync();
+            _current = null;
+            _store++;
+            log.Warning("{Message:l}; {Key:l} is read on from store {Store:l}, at byte {Offset}", why.Message, key, stores[_store].Name, _at);
+        }
+    }
+}

@@ -1,0 +1,48 @@
+using SoundHash.Backup.Errors;
+
+namespace SoundHash.Backup.Repository;
+
+/// <summary>What became of the copy of a set in one store.</summary>
+public enum CopyState
+{
+    /// <summary>It is there, whole.</summary>
+    Done,
+
+    /// <summary>The store failed.</summary>
+    Failed,
+
+    /// <summary>The store moved nothing for too long and was left behind.</summary>
+    Behind,
+}
+
+/// <summary>The copy of a set in one store.</summary>
+/// <param name="Store">The store's name.</param>
+/// <param name="State">What became of it.</param>
+/// <param name="Bytes">Stored bytes, 0 where it is not there.</param>
+/// <param name="Seconds">From the first object's beginning to the copy's commit, 0 where it is not there.</param>
+/// <param name="Error">Why it is not there, or null.</param>
+public sealed record CopyOutcome(string Store, CopyState State, long Bytes, double Seconds, BackupException? Error);
+
+/// <summary>A set that exists, in one store at least.</summary>
+/// <param name="Manifest">Its manifest.</param>
+/// <param name="Copies">Every store that it was to go to.</param>
+public sealed record WrittenSet(Manifest Manifest, IReadOnlyList<CopyOutcome> Copies)
+{
+    /// <summary>What is wrong with the number of copies: fewer than required, or an optional one missing; else null.</summary>
+    public BackupException? Lack(int required)
+    {
+        var missing = Copies.Where(static c => c.State != CopyState.Done).ToList();
+        if (missing.Count == 0)
+        {
+            return null;
+        }
+
+        var done = Copies.Count - missing.Count;
+        var why = string.Join("; ", missing.Select(static m => m.Error?.Message ?? $"store {m.Store} has none"));
+        var hint = $"the copy in {string.Join(", ", Copies.Where(static c => c.State == CopyState.Done).Select(static c => c.Store))} is whole and stays;"
+            + $" see to {string.Join(", ", missing.Select(static m => m.Store))}, then run the backup again";
+        return done < required
+            ? new BackupException(ErrorKind.Storage, $"set {Manifest.Id} has {done} of {required} required copies: {why}", hint)
+            : new BackupException(ErrorKind.Partial, $"set {Manifest.Id} has {done} of {Copies.Count} copies, of which {required} are required: {why}", hint);
+    }
+}
