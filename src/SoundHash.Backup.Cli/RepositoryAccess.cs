@@ -15,17 +15,27 @@ internal static class RepositoryAccess
     /// <summary>One store.</summary>
     public static IObjectStore Open(StoreSettings settings) => settings switch
     {
-        LocalStoreSettings local => new LocalObjectStore(local.Directory, local.Group, local.Name),
+        LocalStoreSettings local => new LocalObjectStore(local.Directory, local.Group, local.Name, local.Existing),
         _ => throw new InvalidOperationException($"store {settings.Name} is of no known type"),
     };
 
-    /// <summary>As <see cref="Open(RepositoryConfiguration)"/>, for a verb that makes the repository where it is not there.</summary>
+    /// <summary>
+    /// As <see cref="Open(RepositoryConfiguration)"/>, for a verb that makes the repository where it is not there, before its lock makes a
+    /// folder in it.
+    /// </summary>
     public static IReadOnlyList<IObjectStore> Make(RepositoryConfiguration configuration)
     {
         var stores = Open(configuration);
-        foreach (var local in stores.OfType<LocalObjectStore>())
+        foreach (var local in stores.OfType<LocalObjectStore>().Where(static s => s.Name == StoreSettings.Local))
         {
-            local.MakeRoot();
+            try
+            {
+                local.MakeRoot();
+            }
+            catch (StorageException) when (stores.Count > 1)
+            {
+                // The first write fails likewise, and leaves it out.
+            }
         }
 
         return stores;

@@ -159,8 +159,8 @@ public sealed class SettingsReader(
     public bool HasProblems => _problems.Count + _flagProblems.Count > 0;
 
     /// <summary>The names in capitals of further stores: of every <c>BACKUP_STORE_&lt;NAME&gt;_…</c> that is set.</summary>
-    public IReadOnlyList<string> FurtherStores() => environment.Keys.Concat(file?.Values.Keys ?? [])
-        .Where(name => Given(name) is not null).Select(SettingNames.FurtherStoreOf).OfType<string>().Distinct().Order(StringComparer.Ordinal).ToList();
+    public IReadOnlyList<string> FurtherStores() => environment.Concat(file?.Values ?? new Dictionary<string, string>())
+        .Where(static v => v.Value.Length > 0).Select(static v => v.Key).Select(SettingNames.FurtherStoreOf).OfType<string>().Distinct().Order(StringComparer.Ordinal).ToList();
 
     /// <summary>Tells of something odd that stops nothing. Never given a secret.</summary>
     public void Warn(string message) => warn?.Invoke(message);

@@ -95,7 +95,7 @@ internal sealed class StoreConfiguration
         switch (_settings.Choice($"{prefix}_TYPE", StoreSettings.Local, StoreSettings.S3))
         {
             case StoreSettings.Local when _settings.PathOf($"{prefix}_DIR") is { } directory:
-                return new LocalStoreSettings(NameOf(name), InCluster(directory), _group);
+                return new LocalStoreSettings(NameOf(name), InCluster(directory), _group) { Existing = directory };
             case StoreSettings.Local:
                 _settings.Problem($"{prefix}_DIR", null, "is not set: it is the directory of that store");
                 return null;
@@ -122,7 +122,7 @@ internal sealed class StoreConfiguration
 
         if (_settings.Text($"{prefix}_BUCKET") is not { } bucket)
         {
-            _settings.Problem($"{prefix}_BUCKET", null, $"is not set: it is the bucket of store {name}");
+            _settings.Problem($"{prefix}_BUCKET", null, $"is not set: it is the bucket of store {name}{(name == StoreSettings.S3 ? " (BACKUP_S3_ENABLED, --s3)" : string.Empty)}");
             return null;
         }
 

@@ -29,6 +29,9 @@ public abstract record StoreSettings(string Name)
 /// <param name="Group">A group that may read it, or null.</param>
 public sealed record LocalStoreSettings(string Name, string Directory, string? Group) : StoreSettings(Name)
 {
+    /// <summary>The directory that a person makes before the store is used; null where it is made by the first backup.</summary>
+    public string? Existing { get; init; }
+
     /// <inheritdoc/>
     public override string Place => Directory;
 

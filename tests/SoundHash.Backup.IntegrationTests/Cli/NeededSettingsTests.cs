@@ -6,7 +6,7 @@ namespace SoundHash.Backup.IntegrationTests.Cli;
 /// <summary>A setting that a verb does not need can't stop that verb: here all of those are wrong at once.</summary>
 public sealed class NeededSettingsTests(PostgresCluster cluster, Samples samples)
 {
-    private const string Store = "BACKUP_DIR BACKUP_CLUSTER ";
+    private const string Store = "BACKUP_DIR BACKUP_CLUSTER BACKUP_LOCAL_ENABLED BACKUP_S3_ENABLED BACKUP_GCS_ENABLED ";
     private const string Server = "DATABASE_HOST DATABASE_PORT DATABASE_NAME DATABASE_USER DATABASE_PASSWORD DATABASE_URL ";
     private const string Keys = "BACKUP_DECRYPTION_IDENTITY_FILE BACKUP_GPG_PASSPHRASE_FILE ";
     private const string Work = "BACKUP_JOBS BACKUP_RATE_LIMIT PG_BIN_DIR ";
@@ -18,7 +18,7 @@ public sealed class NeededSettingsTests(PostgresCluster cluster, Samples samples
     private const string MakesSets =
         Server + Store + Work + Retention +
         "BACKUP_STATE_DIR BACKUP_GROUP BACKUP_ENCRYPTION_ENABLED BACKUP_ENCRYPTION_METHOD BACKUP_ENCRYPTION_KEY BACKUP_COMPRESSION BACKUP_COMPRESSION_LEVEL " +
-        "BACKUP_LOCAL_ENABLED BACKUP_S3_ENABLED BACKUP_GCS_ENABLED BACKUP_CROSS_REGION_ENABLED BACKUP_REQUIRED_COPIES ";
+        "BACKUP_CROSS_REGION_ENABLED BACKUP_REQUIRED_COPIES ";
 
     /// <summary>What each verb needs; a word in capitals without underscore stands for something of the sample.</summary>
     public static TheoryData<string, string> Verbs => new()

@@ -17,15 +17,21 @@ public sealed class LocalObjectStore : IObjectStore
     private readonly UnixFileMode _fileMode;
     private readonly StoreFolders _folders;
     private readonly uint? _group;
+    private readonly string? _existing;
 
     /// <summary>Opens a store; the directory is made by the first write.</summary>
     /// <param name="root">Absolute path of the store's directory.</param>
     /// <param name="group">A group that may read (0640 and 0750), or null.</param>
     /// <param name="name">The store's name in messages.</param>
+    /// <param name="existing">
+    /// A directory at or above the root that must be there, else every write and list fails: one that is gone is a disk that is not
+    /// mounted. Null where the root may be made.
+    /// </param>
     /// <exception cref="BackupException">The group does not exist.</exception>
-    public LocalObjectStore(string root, string? group = null, string name = "local")
+    public LocalObjectStore(string root, string? group = null, string name = "local", string? existing = null)
     {
         _root = Path.GetFullPath(root);
+        _existing = existing;
         Name = name;
         _group = group is null ? null : LocalFiles.GroupId(group);
         var groupReadable = group is not null;
@@ -249,8 +255,19 @@ public sealed class LocalObjectStore : IObjectStore
         }
     }
 
+    private void EnsureThere()
+    {
+        if (_existing is not null && !Directory.Exists(_existing))
+        {
+            throw new StorageException(
+                $"{_existing}, the directory of store {Name}, does not exist",
+                $"mount its disk (findmnt -T {_existing}); when it is to be a new one, make it: mkdir -p {_existing}");
+        }
+    }
+
     private List<FileInfo> Enumerate(string start)
     {
+        EnsureThere();
         try
         {
             return _folders.Files(start);
@@ -271,6 +288,7 @@ public sealed class LocalObjectStore : IObjectStore
 
     private AtomicFile Begin(string path, WriteMode mode)
     {
+        EnsureThere();
         for (var attempt = 1; ; attempt++)
         {
             try
