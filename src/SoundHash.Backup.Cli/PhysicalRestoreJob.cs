@@ -16,7 +16,7 @@ internal sealed class PhysicalRestoreJob(CliSession cli, ParseResult parse, Phys
     public async Task<int> RunAsync(SettingsReader settings, CancellationToken cancel)
     {
         var repository = RepositoryConfiguration.Read(settings, from);
-        var wal = WalConfiguration.Read(settings);
+        var wal = WalConfiguration.Read(settings, from.Only is [var store] ? store : null);
         var encryption = EncryptionConfiguration.ReadForDecryption(settings);
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = planOnly ? new TransferMeter(cli.Time) : cli.Meter(settings);
@@ -25,8 +25,8 @@ internal sealed class PhysicalRestoreJob(CliSession cli, ParseResult parse, Phys
         var hooks = new HookScope(cli, settings, "restore");
         settings.ThrowIfInvalid();
 
-        var own = new OwnDirectories(repository.Directories, wal.Directory, repository.StateDirectory, wal.SpoolDirectory);
-        var options = target.Read(parse, setId, own, role, settings.EnvFilePath, jobs) with { KeyFiles = encryption.IdentityFiles };
+        var own = new OwnDirectories(repository.Directories, wal.Directories, repository.StateDirectory, wal.SpoolDirectory);
+        var options = target.Read(parse, setId, own, role, settings.EnvFilePath, jobs) with { KeyFiles = encryption.IdentityFiles, WalFrom = wal.From };
         if (settings.EnvFilePath is null)
         {
             cli.Log.Warning("no .env file is in use: PostgreSQL runs restore_command without your environment; add --env-file FILE");
@@ -34,7 +34,7 @@ internal sealed class PhysicalRestoreJob(CliSession cli, ParseResult parse, Phys
 
         var copies = await RepositoryAccess.LoadForRestoreAsync(cli, repository, cancel);
         var run = new PhysicalRestoreRun(
-            copies, SetListing.Place(repository), RepositoryAccess.OpenWal(wal), cli.Launcher, tools, cli.Providers(encryption).For, cli.Time, meter, cli.Log);
+            copies, SetListing.Place(repository), RepositoryAccess.ReadWal(cli, wal), cli.Launcher, tools, cli.Providers(encryption).For, cli.Time, meter, cli.Log);
         var ready = await run.PrepareAsync(options, cancel);
         var pace = new RestorePace(repository.StateDirectory);
         if (planOnly)

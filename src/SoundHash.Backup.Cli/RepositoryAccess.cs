@@ -65,8 +65,15 @@ internal static class RepositoryAccess
         return copies.Views.Select(static v => v.Problem).OfType<BackupException>().FirstOrDefault() is { } unseen ? throw unseen : copies;
     }
 
-    /// <summary>The archive of WAL.</summary>
-    public static IObjectStore OpenWal(WalConfiguration configuration) => new LocalObjectStore(configuration.Directory, configuration.Group);
+    /// <summary>The stores of the WAL archive, the nearest first.</summary>
+    public static IReadOnlyList<IObjectStore> OpenWal(WalConfiguration configuration) => configuration.Stores.Select(Open).ToList();
+
+    /// <summary>The WAL of all its stores as one archive, to be read.</summary>
+    public static IObjectStore ReadWal(CliSession cli, WalConfiguration configuration) => JoinedReader.OfWal(OpenWal(configuration), cli.Log);
+
+    /// <summary>The archive that makes the physical sets of a store consistent: the store's own, or all of it where it has none.</summary>
+    public static IObjectStore WalOf(CliSession cli, WalConfiguration configuration, string store) =>
+        configuration.Stores.FirstOrDefault(s => s.Name == store) is { } own ? Open(own) : ReadWal(cli, configuration);
 
     /// <summary>Refuses a place that is not there: to clean up nothing is no success, where a disk is not mounted or a path is mistyped.</summary>
     /// <param name="directory">The place.</param>

@@ -3,27 +3,31 @@ using SoundHash.Backup.Encryption;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository.Archive;
+using SoundHash.Backup.Repository.Copies;
 using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Cli;
 
 /// <summary>What verbs that read the WAL archive work with.</summary>
-/// <param name="Store">The store of the archive.</param>
+/// <param name="Stores">The stores of the archive, the nearest first.</param>
+/// <param name="Store">All of them as one.</param>
+/// <param name="From">The store that was chosen, or null for all.</param>
 /// <param name="SpoolDirectory">BACKUP_SPOOL_DIR, absolute.</param>
 /// <param name="Settings">All settings.</param>
 /// <param name="Providers">Makes the provider of an encryption method.</param>
 internal sealed record WalReading(
-    IObjectStore Store, string SpoolDirectory, SettingsReader Settings, Func<EncryptionMethod, IEncryptionProvider> Providers)
+    IReadOnlyList<IObjectStore> Stores, IObjectStore Store, string? From, string SpoolDirectory, SettingsReader Settings, Func<EncryptionMethod, IEncryptionProvider> Providers)
 {
     /// <summary>Reads the settings.</summary>
     /// <exception cref="BackupException">They are wrong.</exception>
-    public static WalReading Read(CliSession cli)
+    public static WalReading Read(CliSession cli, string? from)
     {
         var settings = cli.Settings();
-        var wal = WalConfiguration.Read(settings);
+        var wal = WalConfiguration.Read(settings, from);
         var encryption = EncryptionConfiguration.ReadForDecryption(settings);
         settings.ThrowIfInvalid();
-        return new WalReading(RepositoryAccess.OpenWal(wal), wal.SpoolDirectory, settings, cli.Providers(encryption).For);
+        var stores = RepositoryAccess.OpenWal(wal);
+        return new WalReading(stores, JoinedReader.OfWal(stores, cli.Log), wal.From, wal.SpoolDirectory, settings, cli.Providers(encryption).For);
     }
 
     /// <summary>How many segments are fetched ahead at once: what is wrong with that must not stop who fetches one.</summary>

@@ -62,13 +62,16 @@ internal sealed class WalSite
         _catalogue = catalogue;
         _server = server;
         ServerProblem = serverProblem;
-        Store = RepositoryAccess.OpenWal(settings.Wal);
+        Store = RepositoryAccess.ReadWal(cli, settings.Wal);
     }
+
+    /// <summary>Each store of the archive by itself.</summary>
+    public IEnumerable<WalSite> Each() => RepositoryAccess.OpenWal(Settings.Wal).Select(s => new WalSite(_cli, Settings, _catalogue, _server, ServerProblem) { Store = s });
 
     public WalSiteSettings Settings { get; }
 
-    /// <summary>The store of the archive.</summary>
-    public IObjectStore Store { get; }
+    /// <summary>The store of the archive; where there are several, all of them as one that is only read.</summary>
+    public IObjectStore Store { get; private init; }
 
     /// <summary>The server, of whatever cluster; null when it could not be asked.</summary>
     public ServerWal? Server => _server;
@@ -148,7 +151,7 @@ internal sealed class WalSite
 
     /// <summary>Where there is no WAL at all: a mistyped directory must not pass for an empty archive.</summary>
     public string Nothing() =>
-        $"there is no WAL in {Settings.Wal.Directory}{(Directory.Exists(Settings.Wal.Directory) ? string.Empty : ", which does not exist")} (BACKUP_WAL_DIR, BACKUP_CLUSTER)";
+        $"there is no WAL in {string.Join(" and ", Settings.Wal.Stores.Select(static s => s.Place + (s is LocalStoreSettings local && !Directory.Exists(local.Directory) ? ", which does not exist" : string.Empty)))} (BACKUP_WAL_DIR, BACKUP_CLUSTER)";
 
     // That the server, or the settings of its connection, can't be had must not keep us from looking at the archive.
     private static async Task<(ServerWal? Server, BackupException? Problem)> AskServerAsync(
@@ -194,12 +197,13 @@ internal sealed record WalSiteSettings(
     /// <param name="cli">The session.</param>
     /// <param name="settings">The settings.</param>
     /// <param name="writes">The verb changes the archive.</param>
-    public static WalSiteSettings Read(CliSession cli, SettingsReader settings, bool writes)
+    /// <param name="from">Only this store; null for all.</param>
+    public static WalSiteSettings Read(CliSession cli, SettingsReader settings, bool writes, string? from = null)
     {
         var encryption = EncryptionConfiguration.ReadForDecryption(settings);
         return new WalSiteSettings(
             RepositoryConfiguration.Read(settings),
-            writes ? WalConfiguration.ReadForWriting(settings) : WalConfiguration.Read(settings),
+            writes ? WalConfiguration.ReadForWriting(settings) : WalConfiguration.Read(settings, from),
             cli.Providers(encryption).For,
             encryption.IdentityFiles.Count > 0);
     }

@@ -273,14 +273,14 @@ internal sealed class BackupCommand : VerbCommand
         var timeout = TimeSpan.FromSeconds(parse.GetValue(_archiveTimeout) ?? DefaultArchiveTimeout);
         await using (new ProgressReporter(cli, "backup", setup.Meter, () => run.ExpectedBytes))
         {
-            return await run.RunAsync(scope, new WalScope(RepositoryAccess.OpenWal(wal), timeout), Places(setup.Repository, wal), options, cancel);
+            return await run.RunAsync(scope, new WalScope(RepositoryAccess.OpenWal(wal), wal.RequiredCopies, timeout), Places(setup.Repository, wal), options, cancel);
         }
     }
 
     private static (string Setting, string Directory)[] Places(RepositoryConfiguration repository, WalConfiguration wal) =>
     [
         .. repository.Directories, ("BACKUP_STATE_DIR", repository.StateDirectory),
-        ("BACKUP_WAL_DIR", wal.Directory), ("BACKUP_SPOOL_DIR", wal.SpoolDirectory),
+        .. wal.Directories, ("BACKUP_SPOOL_DIR", wal.SpoolDirectory),
     ];
 
     private sealed record Setup(

@@ -40,7 +40,6 @@ internal sealed class BackupExpireCommand : VerbCommand
         }
 
         using var held = await RunLock.TakeAsync(repository.StateDirectory, "expire", null, TimeSpan.Zero, cli.Time, cancel);
-        var consistency = new ConsistencyCheck(RepositoryAccess.OpenWal(wal), cli.Providers(encryption).For);
         var dryRun = parse.GetValue(_dryRun);
         var items = new List<ExpireItem>();
         var problems = new List<BackupException>();
@@ -48,6 +47,7 @@ internal sealed class BackupExpireCommand : VerbCommand
         {
             foreach (var store in RepositoryAccess.Open(repository))
             {
+                var consistency = new ConsistencyCheck(RepositoryAccess.WalOf(cli, wal, store.Name), cli.Providers(encryption).For);
                 var expiry = new Expiry(store, new SetVerifier(store, cli.Launcher, meter), jobs, cli.Time, cli.Log, consistency);
                 try
                 {

@@ -51,7 +51,7 @@ internal sealed class BackupVerifyCommand : VerbCommand
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = cli.Meter(settings);
         var tools = cli.Tools(settings);
-        var wal = WalConfiguration.Read(settings);
+        var wal = WalConfiguration.Read(settings, _from.Name(parse));
         settings.ThrowIfInvalid();
 
         var copies = await RepositoryAccess.LoadAsync(cli, repository, cancel);
@@ -61,7 +61,6 @@ internal sealed class BackupVerifyCommand : VerbCommand
         SetListing.ReportUnfinished(cli, all ? UnfinishedSet.Of(copies.Catalogue) : []);
         var deep = parse.GetValue(_deep);
         var providers = cli.Providers(encryption);
-        var consistency = new ConsistencyCheck(RepositoryAccess.OpenWal(wal), providers.For);
         var results = new List<VerifiedSet>();
         var readable = copies.Views.Where(static v => v.Catalogue is not null).ToList();
         var expected = readable.Sum(v => ChosenOf(v.Catalogue!, id).Sum(m => m.Objects.Sum(o => deep ? o.PlainBytes : o.StoredBytes)));
@@ -70,6 +69,7 @@ internal sealed class BackupVerifyCommand : VerbCommand
             foreach (var (store, catalogue) in readable.Select(static v => (v.Store, v.Catalogue!)))
             {
                 errors.AddRange(UnusableOf(catalogue, id));
+                var consistency = new ConsistencyCheck(RepositoryAccess.WalOf(cli, wal, store.Name), providers.For);
                 var check = new CopyCheck(cli, store, repository.StateDirectory, tools, providers, consistency, meter, jobs, deep);
                 foreach (var result in await check.RunAsync(catalogue, ChosenOf(catalogue, id), cancel))
                 {

@@ -112,7 +112,11 @@ internal sealed record WalVerifyResult(
     int Unread,
     IReadOnlyList<WalGapResult> Gaps,
     IReadOnlyList<string> Repaired,
-    IReadOnlyList<string> Problems);
+    IReadOnlyList<string> Problems)
+{
+    /// <summary>Which one, when there are several stores.</summary>
+    public string? Store { get; init; }
+}
 
 /// <summary>The document of <c>wal-archive cleanup</c>.</summary>
 internal sealed record WalCleanupDocument(
@@ -120,7 +124,11 @@ internal sealed record WalCleanupDocument(
 
 /// <summary>What becomes of the archive of one cluster.</summary>
 internal sealed record WalCleanupItem(
-    string SystemIdentifier, IReadOnlyList<WalRemovalItem> Removed, long RemovedBytes, int Kept, IReadOnlyList<WalKeptItem> KeptFor);
+    string SystemIdentifier, IReadOnlyList<WalRemovalItem> Removed, long RemovedBytes, int Kept, IReadOnlyList<WalKeptItem> KeptFor)
+{
+    /// <summary>Which one, when there are several stores.</summary>
+    public string? Store { get; init; }
+}
 
 /// <summary>A file that goes, and why.</summary>
 internal sealed record WalRemovalItem(string Name, long StoredBytes, DateTimeOffset Stored, string Reason);

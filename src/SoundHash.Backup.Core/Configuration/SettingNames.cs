@@ -27,6 +27,7 @@ public static class SettingNames
         new("BACKUP_WAL_ARCHIVING_ENABLED", "false"),
         new("BACKUP_WAL_DIR"),
         new("BACKUP_WAL_S3_ENABLED", "false"),
+        new("BACKUP_WAL_S3_PREFIX", "soundhash-wal/"),
         new("BACKUP_WAL_GCS_ENABLED", "false"),
         new("BACKUP_SPOOL_DIR"),
         new("BACKUP_ENCRYPTION_ENABLED", "false"),
@@ -73,7 +74,7 @@ public static class SettingNames
     private const string FurtherStore = "BACKUP_STORE_";
 
     /// <summary>What the names of a further store's settings end with: <c>BACKUP_STORE_&lt;NAME&gt;_TYPE</c>.</summary>
-    public static IReadOnlyList<string> FurtherStoreEndings { get; } = ["TYPE", "DIR", "BUCKET", "PREFIX", "REGION", "ENDPOINT", "PROFILE", "KMS_KEY"];
+    public static IReadOnlyList<string> FurtherStoreEndings { get; } = ["TYPE", "DIR", "BUCKET", "PREFIX", "REGION", "ENDPOINT", "PROFILE", "KMS_KEY", "WAL"];
 
     private static readonly HashSet<string> Known =
         [.. All.Select(static s => s.Name), .. All.Where(static s => s.Secret).Select(static s => $"{s.Name}_FILE")];

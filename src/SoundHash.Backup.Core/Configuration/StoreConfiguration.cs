@@ -34,6 +34,43 @@ internal sealed class StoreConfiguration
         return [.. stores.OrderBy(static s => s is not LocalStoreSettings)];
     }
 
+    /// <summary>As <see cref="Read"/>, of the stores that WAL is archived to; empty where a named one has none.</summary>
+    public static IReadOnlyList<StoreSettings> ReadWal(SettingsReader settings, string? only, string? cluster, string? group)
+    {
+        var reader = new StoreConfiguration(settings, cluster, group);
+        return [.. reader.Wal(only).OfType<StoreSettings>().OrderBy(static s => s is not LocalStoreSettings)];
+    }
+
+    private IEnumerable<StoreSettings?> Wal(string? only)
+    {
+        bool IsMeant(string name) => only is null || only == name;
+        if (IsMeant(StoreSettings.Local) && _settings.Flag("BACKUP_LOCAL_ENABLED"))
+        {
+            yield return new LocalStoreSettings(
+                StoreSettings.Local, InCluster(_settings.PathOf("BACKUP_WAL_DIR") ?? Path.Combine(_settings.PathOf("BACKUP_DIR")!, "wal")), _group) { IsWal = true };
+        }
+
+        if (IsMeant(StoreSettings.S3) && _settings.Flag("BACKUP_WAL_S3_ENABLED"))
+        {
+            yield return ReadS3(StoreSettings.S3, "BACKUP_S3", _settings.Text("BACKUP_WAL_S3_PREFIX")!, "BACKUP_WAL_S3_PREFIX");
+        }
+
+        if (IsMeant(StoreSettings.Gcs) && _settings.Flag("BACKUP_WAL_GCS_ENABLED"))
+        {
+            _settings.Problem("BACKUP_WAL_GCS_ENABLED", _settings.Text("BACKUP_WAL_GCS_ENABLED"), "is not in this version: it archives WAL to local stores and S3");
+        }
+
+        foreach (var further in _settings.FurtherStores().Where(f => IsMeant(NameOf(f)) && _settings.Flag($"BACKUP_STORE_{f}_WAL")))
+        {
+            yield return ReadFurther(further) switch
+            {
+                LocalStoreSettings local => local with { Directory = InCluster(Path.Combine(local.Existing!, "wal")), IsWal = true },
+                S3StoreSettings s3 => s3 with { Prefix = WithCluster($"{(_settings.Text($"BACKUP_STORE_{further}_PREFIX") ?? string.Empty).Trim('/')}/wal".Trim('/')) },
+                _ => null,
+            };
+        }
+    }
+
     private IEnumerable<StoreSettings?> Enabled(StoreChoice choice)
     {
         if (_settings.Flag("BACKUP_LOCAL_ENABLED"))
@@ -111,12 +148,15 @@ internal sealed class StoreConfiguration
         }
     }
 
-    private S3StoreSettings? ReadS3(string name, string prefix)
+    private S3StoreSettings? ReadS3(string name, string prefix) =>
+        ReadS3(name, prefix, _settings.Text($"{prefix}_PREFIX") ?? string.Empty, $"{prefix}_PREFIX");
+
+    private S3StoreSettings? ReadS3(string name, string prefix, string keys, string keysSetting)
     {
-        var keys = (_settings.Text($"{prefix}_PREFIX") ?? string.Empty).Trim('/');
+        keys = keys.Trim('/');
         if (keys.Length > 0 && !ObjectKey.IsValid(keys))
         {
-            _settings.Problem($"{prefix}_PREFIX", keys, "may hold letters, digits, '.', '_', '-' and '/' only");
+            _settings.Problem(keysSetting, keys, "may hold letters, digits, '.', '_', '-' and '/' only");
             return null;
         }
 
@@ -126,7 +166,7 @@ internal sealed class StoreConfiguration
             return null;
         }
 
-        return new S3StoreSettings(name, bucket, string.Concat(new[] { keys, _cluster }.OfType<string>().Where(static p => p.Length > 0).Select(static p => $"{p}/")))
+        return new S3StoreSettings(name, bucket, WithCluster(keys))
         {
             Region = _settings.Text($"{prefix}_REGION"),
             Endpoint = ReadEndpoint($"{prefix}_ENDPOINT"),
@@ -151,6 +191,9 @@ internal sealed class StoreConfiguration
         _settings.Problem(setting, endpoint is { UserInfo.Length: > 0 } ? "(hidden)" : text, "must be the address of the service, e.g. https://s3.example.org, without a password");
         return null;
     }
+
+    private string WithCluster(string keys) =>
+        string.Concat(new[] { keys, _cluster }.OfType<string>().Where(static p => p.Length > 0).Select(static p => $"{p}/"));
 
     private string InCluster(string directory) => _cluster is null ? directory : Path.Combine(directory, _cluster);
 

@@ -35,8 +35,11 @@ public sealed record LocalStoreSettings(string Name, string Directory, string? G
     /// <inheritdoc/>
     public override string Place => Directory;
 
+    /// <summary>True for a store of WAL.</summary>
+    public bool IsWal { get; init; }
+
     /// <inheritdoc/>
-    public override string Setting => Name == Local ? "BACKUP_DIR" : FurtherSetting("DIR");
+    public override string Setting => Name == Local ? IsWal ? "BACKUP_WAL_DIR" : "BACKUP_DIR" : FurtherSetting("DIR");
 }
 
 /// <summary>A bucket of S3, or of a store that speaks its language. Who we are is the SDK's own chain's to tell.</summary>

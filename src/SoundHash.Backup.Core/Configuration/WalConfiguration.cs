@@ -1,21 +1,43 @@
 namespace SoundHash.Backup.Configuration;
 
 /// <summary>Where WAL goes, and where its local state is.</summary>
-/// <param name="Directory">The local archive's root with the cluster's folder, absolute.</param>
+/// <param name="Stores">The stores, the nearest first; empty only where a problem was left in the reader.</param>
 /// <param name="SpoolDirectory">Acknowledgements and prefetched segments, absolute.</param>
-/// <param name="Group">A group that may read the archive, or null.</param>
-public sealed record WalConfiguration(string Directory, string SpoolDirectory, string? Group)
+public sealed record WalConfiguration(IReadOnlyList<StoreSettings> Stores, string SpoolDirectory)
 {
-    /// <summary>Reads it; problems are left in the reader.</summary>
-    public static WalConfiguration Read(SettingsReader settings) => Read(settings, group: null);
+    /// <summary>How many stores must have a segment for it to count as archived.</summary>
+    public int RequiredCopies { get; init; } = 1;
 
-    /// <summary>As <see cref="Read(SettingsReader)"/>, for a verb that changes what is there.</summary>
-    public static WalConfiguration ReadForWriting(SettingsReader settings) =>
-        Read(settings, RepositoryConfiguration.ReadGroup(settings));
+    /// <summary>The store that was chosen, or null for all.</summary>
+    public string? From { get; init; }
+
+    /// <summary>Where the stores are, for people.</summary>
+    public string Places => string.Join(" and ", Stores.Select(static s => s.Place));
+
+    /// <summary>Directories that are stores, with the settings that name them.</summary>
+    public IReadOnlyList<(string Setting, string Directory)> Directories =>
+        Stores.OfType<LocalStoreSettings>().Select(static s => (s.Setting, s.Directory)).ToList();
+
+    /// <summary>Reads it; problems are left in the reader.</summary>
+    /// <param name="settings">The settings.</param>
+    /// <param name="from">Only this store, where it has WAL; null for all.</param>
+    public static WalConfiguration Read(SettingsReader settings, string? from = null)
+    {
+        if (from is null)
+        {
+            return Read(settings, null, group: null);
+        }
+
+        var chosen = StoreConfiguration.ReadWal(settings, from, RepositoryConfiguration.ReadCluster(settings), group: null);
+        return chosen.Count > 0 ? Read(settings, null, group: null, chosen) with { From = from } : Read(settings, null, group: null);
+    }
+
+    /// <summary>As <see cref="Read(SettingsReader, string)"/>, for a verb that changes what is there.</summary>
+    public static WalConfiguration ReadForWriting(SettingsReader settings) => Read(settings, null, RepositoryConfiguration.ReadGroup(settings));
 
     /// <summary>
-    /// As <see cref="ReadForWriting"/>, for what archives. A copy that was asked for and can't be made by this version is a problem, and so
-    /// is archiving that was switched off: WAL that PostgreSQL hands over must be kept or refused, and never be dropped.
+    /// As <see cref="ReadForWriting"/>, for what archives. Archiving that was switched off is a problem: WAL that PostgreSQL hands over
+    /// must be kept or refused, and never be dropped.
     /// </summary>
     public static WalConfiguration ReadForArchiving(SettingsReader settings)
     {
@@ -25,24 +47,22 @@ public sealed record WalConfiguration(string Directory, string SpoolDirectory, s
             settings.Problem(Enabled, given, "switches WAL archiving off, so that nothing can be archived; set it to true, or take shbackup out of archive_command");
         }
 
-        foreach (var name in (string[])["BACKUP_WAL_S3_ENABLED", "BACKUP_WAL_GCS_ENABLED"])
-        {
-            if (settings.Flag(name))
-            {
-                settings.Problem(name, settings.Text(name), "is not in this version: it archives WAL to the local store only");
-            }
-        }
-
-        return ReadForWriting(settings);
+        var read = ReadForWriting(settings);
+        // One setting is of sets and WAL, of which there may be fewer copies than of the other.
+        var required = settings.Number("BACKUP_REQUIRED_COPIES", 1, 100) ?? read.Stores.Count;
+        return read with { RequiredCopies = Math.Max(1, Math.Min(required, read.Stores.Count)) };
     }
 
-    private static WalConfiguration Read(SettingsReader settings, string? group)
+    private static WalConfiguration Read(SettingsReader settings, string? only, string? group, IReadOnlyList<StoreSettings>? chosen = null)
     {
-        var directory = settings.PathOf("BACKUP_WAL_DIR") ?? Path.Combine(settings.PathOf("BACKUP_DIR")!, "wal");
         var cluster = RepositoryConfiguration.ReadCluster(settings);
+        var stores = chosen ?? StoreConfiguration.ReadWal(settings, only, cluster, group);
+        if (stores.Count == 0 && !settings.HasProblems)
+        {
+            settings.Problem("BACKUP_LOCAL_ENABLED", settings.Text("BACKUP_LOCAL_ENABLED"), "leaves no store of WAL: enable another one, e.g. BACKUP_WAL_S3_ENABLED=true");
+        }
+
         return new WalConfiguration(
-            cluster is null ? directory : Path.Combine(directory, cluster),
-            settings.PathOf("BACKUP_SPOOL_DIR") ?? Path.Combine(RepositoryConfiguration.ReadStateDirectory(settings, cluster), "spool"),
-            group);
+            stores, settings.PathOf("BACKUP_SPOOL_DIR") ?? Path.Combine(RepositoryConfiguration.ReadStateDirectory(settings, cluster), "spool"));
     }
 }

@@ -31,9 +31,10 @@ public static partial class WalCommandText
     /// <param name="shbackup">Absolute path of the program.</param>
     /// <param name="envFile">Absolute path of its settings, or null.</param>
     /// <param name="fetchFolder">Where the spool of the data directory keeps such segments.</param>
-    public static string Restore(string shbackup, string? envFile, string fetchFolder) =>
+    /// <param name="from">The store that alone is asked, or null for all.</param>
+    public static string Restore(string shbackup, string? envFile, string fetchFolder, string? from = null) =>
         $"read -r b <{BootIdFile}; mv -f {Quote($"{fetchFolder}/")}\"$b\"/%f \"%p\" 2>/dev/null || {Program(shbackup, envFile)} "
-        + "wal-archive fetch %f \"%p\"";
+        + $"wal-archive fetch {(from is null ? string.Empty : $"--from {Quote(from)} ")}%f \"%p\"";
 
     private static string Program(string shbackup, string? envFile) =>
         envFile is null ? Quote(shbackup) : $"{Quote(shbackup)} --env-file {Quote(envFile)}";

@@ -17,12 +17,12 @@ public sealed record WalPushOutcome(WalPutResult Result, int Ahead);
 /// Archives the file that PostgreSQL's archive_command asks for, and while it is at work the segments that wait behind it:
 /// each of those leaves an acknowledgement, so that PostgreSQL's next commands need not start us again.
 /// </summary>
-/// <param name="store">The store of the archive.</param>
+/// <param name="stores">The stores of the archive.</param>
 /// <param name="seal">How to compress and encrypt.</param>
 /// <param name="settings">Where the spool is.</param>
 /// <param name="time">The clock.</param>
 /// <param name="log">For what is out of the ordinary.</param>
-public sealed class WalPush(IObjectStore store, Seal seal, WalPushSettings settings, TimeProvider time, ILogger log)
+public sealed class WalPush(IReadOnlyList<IObjectStore> stores, Seal seal, WalPushSettings settings, TimeProvider time, ILogger log)
 {
     // PostgreSQL waits for the end of a command before it asks for the next file, and shows no progress before that.
     private const int MostAhead = 1000;
@@ -36,16 +36,20 @@ public sealed class WalPush(IObjectStore store, Seal seal, WalPushSettings setti
     {
         var file = WalFileName.Parse(name ?? Path.GetFileName(path));
         var data = DataDirectory.OfWalFile(path);
-        data?.EnsureOutside("BACKUP_WAL_DIR", settings.ArchiveDirectory);
+        foreach (var (setting, directory) in settings.ArchiveDirectories)
+        {
+            data?.EnsureOutside(setting, directory);
+        }
+
         data?.EnsureOutside("BACKUP_SPOOL_DIR", settings.SpoolDirectory);
         var source = await WalSource.ReadAsync(file, path, cancel);
         var system = data?.SystemIdentifier ?? WalHeader.TryRead(source.First.Span)?.SystemIdentifier ?? throw new BackupException(
             ErrorKind.Usage,
             $"which cluster {path} belongs to can't be told: it is not in the pg_wal of a data directory",
             "give the path as PostgreSQL does, pg_wal/NAME in the data directory");
-        var archive = new WalArchive(store, system);
         if (data is null)
         {
+            var archive = new WalArchives(stores, system, settings.RequiredCopies, behind: null, log);
             await archive.AdmitAsync(hasArchived: false, time.GetUtcNow(), cancel);
             await EnsureGenuineAsync(source, system, null, cancel);
             EnsureWhole(file, path, cancel);
@@ -55,7 +59,8 @@ public sealed class WalPush(IObjectStore store, Seal seal, WalPushSettings setti
         var spool = WalSpool.Of(settings.SpoolDirectory, system, data.Path);
         spool.Make();
         using var alone = await RunLock.TakeAsync(spool.Folder, "wal-archive push", null, settings.LockWait, time, cancel);
-        await archive.AdmitAsync(spool.HasArchived, time.GetUtcNow(), cancel);
+        var archives = new WalArchives(stores, system, settings.RequiredCopies, new WalBehind(spool.BehindFolder, time), log);
+        await archives.AdmitAsync(spool.HasArchived, time.GetUtcNow(), cancel);
         await EnsureGenuineAsync(source, system, data, cancel);
         // PostgreSQL marks what it asks for; what a person hands over may still be written, and would keep the whole one out.
         if (!File.Exists(data.ReadyMarkOf(file)))
@@ -63,7 +68,9 @@ public sealed class WalPush(IObjectStore store, Seal seal, WalPushSettings setti
             EnsureWhole(file, path, cancel);
         }
 
-        return await PushAsync(archive, source, data, spool, cancel);
+        var outcome = await PushAsync(archives, source, data, spool, cancel);
+        await archives.HealAsync(cancel);
+        return outcome;
     }
 
     private static void EnsureWhole(WalFileName name, string path, CancellationToken cancel)
@@ -78,7 +85,7 @@ public sealed class WalPush(IObjectStore store, Seal seal, WalPushSettings setti
     }
 
     private async Task<WalPushOutcome> PushAsync(
-        WalArchive archive, WalSource asked, DataDirectory data, WalSpool spool, CancellationToken cancel)
+        WalArchives archive, WalSource asked, DataDirectory data, WalSpool spool, CancellationToken cancel)
     {
         var ready = ReadySegments.Of(data);
         spool.RemoveSpent(ready.Names);
@@ -106,7 +113,7 @@ public sealed class WalPush(IObjectStore store, Seal seal, WalPushSettings setti
     }
 
     // Without it the segment is of no use, and PostgreSQL may never hand it over. One that is nowhere must not stop archiving.
-    private async Task EnsureHistoryAsync(WalArchive archive, WalFileName name, DataDirectory data, CancellationToken cancel)
+    private async Task EnsureHistoryAsync(WalArchives archive, WalFileName name, DataDirectory data, CancellationToken cancel)
     {
         var timeline = name.TimelineNumber;
         var (added, isThere) = await new WalHistories(archive, seal).EnsureAsync(data, timeline, cancel);
@@ -127,7 +134,7 @@ public sealed class WalPush(IObjectStore store, Seal seal, WalPushSettings setti
 
     // In order, several at once. The first failure ends it: PostgreSQL will ask for that segment and see the reason.
     private async Task<int> PushAheadAsync(
-        WalArchive archive,
+        WalArchives archive,
         Seal own,
         List<WalFileName> names,
         DataDirectory data,
@@ -160,7 +167,7 @@ public sealed class WalPush(IObjectStore store, Seal seal, WalPushSettings setti
     }
 
     private static async Task PushAheadAsync(
-        WalArchive archive, Seal own, WalFileName name, DataDirectory data, WalSpool spool, CancellationToken cancel)
+        WalArchives archive, Seal own, WalFileName name, DataDirectory data, WalSpool spool, CancellationToken cancel)
     {
         var path = data.PathOf(name);
         var before = LocalFiles.Identity(path);
@@ -210,8 +217,10 @@ public sealed class WalPush(IObjectStore store, Seal seal, WalPushSettings setti
 }
 
 /// <summary>Where a push works.</summary>
-/// <param name="ArchiveDirectory">The local archive, absolute.</param>
+/// <param name="ArchiveDirectories">Stores of the archive that are directories, absolute, with the settings that name them.</param>
+/// <param name="RequiredCopies">How many stores must have a segment for it to count as archived.</param>
 /// <param name="SpoolDirectory">BACKUP_SPOOL_DIR, absolute.</param>
 /// <param name="Jobs">Segments at once.</param>
 /// <param name="LockWait">How long to wait for another push of the same cluster.</param>
-public sealed record WalPushSettings(string ArchiveDirectory, string SpoolDirectory, int Jobs, TimeSpan LockWait);
+public sealed record WalPushSettings(
+    IReadOnlyList<(string Setting, string Directory)> ArchiveDirectories, int RequiredCopies, string SpoolDirectory, int Jobs, TimeSpan LockWait);

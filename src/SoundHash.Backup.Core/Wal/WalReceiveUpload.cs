@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Serilog;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
@@ -12,7 +13,7 @@ namespace SoundHash.Backup.Wal;
 /// whole segment is. An archive that goes meanwhile, with the disk that it is on, is never made anew in its place.
 /// </summary>
 internal sealed class WalReceiveUpload(
-    WalReceiveFolder folder, WalArchive archive, WalPieces pieces, Seal seal, int jobs, WalReceiveProgress progress, ILogger log) : IDisposable
+    WalReceiveFolder folder, WalArchives archive, Seal seal, int jobs, WalReceiveProgress progress, ILogger log) : IDisposable
 {
     private const int MostPieceBytes = 16 * 1024 * 1024;
     private const int SegmentsAtATime = 16;
@@ -102,7 +103,7 @@ internal sealed class WalReceiveUpload(
             await archive.EnsureThereAsync(cancel);
             foreach (var file in some)
             {
-                await pieces.DeleteAsync(file.Name, cancel);
+                await archive.EachPiecesAsync(p => p.DeleteAsync(file.Name, cancel), cancel);
                 folder.RemovePutAside(file.Name);
             }
 
@@ -110,6 +111,7 @@ internal sealed class WalReceiveUpload(
             progress.Archived(some[^1].Segment!.Value.End);
         }
 
+        await archive.HealAsync(cancel);
         await RemoveSpentAsync(segments, isAfterCrash, cancel);
     }
 
@@ -207,16 +209,24 @@ internal sealed class WalReceiveUpload(
     private async Task RemoveSpentPiecesAsync(CancellationToken cancel)
     {
         var segments = new HashSet<WalFileName>();
-        await foreach (var piece in pieces.ListAsync(null, cancel))
-        {
-            segments.Add(piece.Segment);
-        }
+        await archive.EachPiecesAsync(
+            async pieces =>
+            {
+                await foreach (var piece in pieces.ListAsync(null, cancel))
+                {
+                    lock (segments)
+                    {
+                        segments.Add(piece.Segment);
+                    }
+                }
+            },
+            cancel);
 
         foreach (var segment in segments)
         {
             if (await archive.ConfirmAsync(segment, cancel))
             {
-                await pieces.DeleteAsync(segment, cancel);
+                await archive.EachPiecesAsync(p => p.DeleteAsync(segment, cancel), cancel);
             }
         }
     }
@@ -242,7 +252,8 @@ internal sealed class WalReceiveUpload(
         while (end < last)
         {
             var piece = new WalPiece(file.Name, end, Math.Min(last, end + MostPieceBytes));
-            await pieces.PutAsync(piece, Read(open, piece.From, (int)(piece.To - piece.From)), seal, cancel);
+            var bytes = Read(open, piece.From, (int)(piece.To - piece.From));
+            await archive.EachPiecesAsync(p => p.PutAsync(piece, bytes, seal, cancel), cancel);
             await archive.EnsureThereAsync(cancel);
             log.Debug("piece {Piece} is stored", piece.Name);
             _ends[file.Name.Name] = end = piece.To;
@@ -251,11 +262,19 @@ internal sealed class WalReceiveUpload(
         progress.Pieced(new Lsn(segment.Start.Value + (ulong)(isPosition ? limit : end)));
     }
 
+    // How far every store has the segment: one that has more gets some of it twice.
+    private async Task<long> ConfirmPiecesAsync(WalFileName segment, CancellationToken cancel)
+    {
+        var ends = new ConcurrentBag<long>();
+        await archive.EachPiecesAsync(async p => ends.Add(await p.ConfirmAsync(segment, cancel)), cancel);
+        return ends.Min();
+    }
+
     private async Task<long> EndOfPiecesAsync(WalReceiveFile file, CancellationToken cancel)
     {
         if (!_ends.TryGetValue(file.Name.Name, out var end))
         {
-            _ends[file.Name.Name] = end = await pieces.ConfirmAsync(file.Name, cancel);
+            _ends[file.Name.Name] = end = await ConfirmPiecesAsync(file.Name, cancel);
         }
 
         return end;

@@ -16,14 +16,15 @@ namespace SoundHash.Backup.Wal;
 /// <param name="Flush">How often a piece of the unfinished segment is stored.</param>
 /// <param name="Synchronous">Sync what is received at once and say so, so that the server may wait for it.</param>
 /// <param name="Jobs">Segments that are archived at once.</param>
+/// <param name="RequiredCopies">How many stores must have a segment for it to count as archived.</param>
 public sealed record WalReceiveOptions(
-    ConnectionSettings Server, string SpoolDirectory, Slot Slot, TimeSpan Flush, bool Synchronous, int Jobs);
+    ConnectionSettings Server, string SpoolDirectory, Slot Slot, TimeSpan Flush, bool Synchronous, int Jobs, int RequiredCopies);
 
 /// <summary>
 /// Receives the log as the server writes it and archives it. What an earlier run left is archived before anything is streamed,
 /// and even when there is no server any more.
 /// </summary>
-/// <param name="store">The store of the archive.</param>
+/// <param name="stores">The stores of the archive.</param>
 /// <param name="repository">The repository, which says what clusters belong here too.</param>
 /// <param name="seal">How to compress and encrypt.</param>
 /// <param name="options">How to receive.</param>
@@ -33,7 +34,7 @@ public sealed record WalReceiveOptions(
 /// <param name="time">The clock.</param>
 /// <param name="log">For people.</param>
 public sealed class WalReceiver(
-    IObjectStore store,
+    IReadOnlyList<IObjectStore> stores,
     IObjectStore repository,
     Seal seal,
     WalReceiveOptions options,
@@ -121,12 +122,14 @@ public sealed class WalReceiver(
 
     private async Task AdmitAsync(ulong system, WalReceiveFolder folder, CancellationToken cancel)
     {
-        await new WalReceiveAdmission(store, repository).EnsureAsync(system, cancel);
+        var archives = ArchivesOf(system);
+        await archives.EachStoreAsync(s => new WalReceiveAdmission(s, repository).EnsureAsync(system, cancel), cancel);
         folder.Make();
-        await new WalArchive(store, system).AdmitAsync(folder.HasArchived, time.GetUtcNow(), cancel);
+        await archives.AdmitAsync(folder.HasArchived, time.GetUtcNow(), cancel);
         folder.RememberArchive();
         // What a receiver that was killed has left; a day on, nobody writes to it.
-        await store.RemoveAbandonedWritesAsync(WalLayout.PieceFolder(system), time.GetUtcNow() - TimeSpan.FromDays(1), cancel);
+        await archives.EachStoreAsync(
+            s => s.RemoveAbandonedWritesAsync(WalLayout.PieceFolder(system), time.GetUtcNow() - TimeSpan.FromDays(1), cancel), cancel);
     }
 
     private static async Task AllOrNoneAsync(CancellationTokenSource stop, params Task[] tasks)
@@ -244,7 +247,7 @@ public sealed class WalReceiver(
                 // Its position is not that of the server that we are to receive from.
                 using var upload = UploadOf(system, folder, new WalReceiveProgress(time));
                 // Only into the archive that it was meant for.
-                var archive = new WalArchive(store, system);
+                var archive = ArchivesOf(system);
                 if (folder.HasArchived && await TryUploadAsync(c => archive.AdmitAsync(true, time.GetUtcNow(), c), cancel))
                 {
                     await TryUploadAsync(upload.UploadLeftoversAsync, cancel);
@@ -253,8 +256,11 @@ public sealed class WalReceiver(
         }
     }
 
+    private WalArchives ArchivesOf(ulong system) => new(
+        stores, system, options.RequiredCopies, new WalBehind(Path.Combine(_root, $"behind-{system.ToString(CultureInfo.InvariantCulture)}"), time), log);
+
     private WalReceiveUpload UploadOf(ulong system, WalReceiveFolder folder, WalReceiveProgress? progress = null) =>
-        new(folder, new WalArchive(store, system), new WalPieces(store, system), seal, options.Jobs, progress ?? _progress, log);
+        new(folder, ArchivesOf(system), seal, options.Jobs, progress ?? _progress, log);
 
     private Task<RunLock> LockAsync(ulong system, CancellationToken cancel) => RunLock.TakeAsync(
         _root, "wal-archive receive", system.ToString(CultureInfo.InvariantCulture), TimeSpan.Zero, time, cancel);

@@ -40,7 +40,7 @@ public sealed class WalRepair(LoadedWal wal, DataDirectory data, Seal seal, ILog
     public async Task<IReadOnlyList<WalFileName>> FillHistoryAsync(uint timeline, CancellationToken cancel)
     {
         EnsureSameCluster();
-        var (added, _) = await new WalHistories(wal.Archive, seal).EnsureAsync(data, timeline, cancel);
+        var (added, _) = await new WalHistories(WalArchives.Of(wal.Archive, log), seal).EnsureAsync(data, timeline, cancel);
         foreach (var name in added)
         {
             log.Information("archived {Name} from {Path}", name.Name, data.WalFolder);

@@ -35,9 +35,11 @@ public sealed class RunConfigurationTests : IDisposable
     [Fact]
     public void What_writes_WAL_writes_it_for_the_group_as_sets_are()
     {
-        Assert.Equal("root", WalConfiguration.ReadForArchiving(Settings.OfEnvironment(("BACKUP_GROUP", "root"))).Group);
-        Assert.Equal("root", WalConfiguration.ReadForWriting(Settings.OfEnvironment(("BACKUP_GROUP", "root"))).Group);
-        Assert.Null(WalConfiguration.Read(Settings.OfEnvironment(("BACKUP_GROUP", "no-such-group"))).Group);
+        static string? GroupOf(WalConfiguration read) => Assert.IsType<LocalStoreSettings>(Assert.Single(read.Stores)).Group;
+
+        Assert.Equal("root", GroupOf(WalConfiguration.ReadForArchiving(Settings.OfEnvironment(("BACKUP_GROUP", "root")))));
+        Assert.Equal("root", GroupOf(WalConfiguration.ReadForWriting(Settings.OfEnvironment(("BACKUP_GROUP", "root")))));
+        Assert.Null(GroupOf(WalConfiguration.Read(Settings.OfEnvironment(("BACKUP_GROUP", "no-such-group")))));
     }
 
     [Fact]

@@ -68,8 +68,8 @@ public sealed class SettingsReaderTests : IDisposable
         var moved = Settings.OfFile(_folder.Write("moved/.env", "BACKUP_DIR=../store\nBACKUP_CLUSTER=main\n"));
 
         Assert.Equal(_folder["etc/backups"], settings.PathOf("BACKUP_DIR"));
-        Assert.Equal(_folder["etc/backups/wal"], WalConfiguration.Read(settings).Directory);
-        Assert.Equal(_folder["store/wal/main"], WalConfiguration.Read(moved).Directory);
+        Assert.Equal(_folder["etc/backups/wal"], WalConfiguration.Read(settings).Places);
+        Assert.Equal(_folder["store/wal/main"], WalConfiguration.Read(moved).Places);
     }
 
     [Fact]

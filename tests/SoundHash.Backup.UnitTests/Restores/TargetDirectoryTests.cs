@@ -13,7 +13,7 @@ public sealed class TargetDirectoryTests : IDisposable
     [Fact]
     public void A_place_that_can_not_be_used_is_told_with_what_helps_and_not_with_another_user()
     {
-        var own = new OwnDirectories([("BACKUP_DIR", _folder["backups"])], _folder["wal"], _folder["state"], _folder["spool"]);
+        var own = new OwnDirectories([("BACKUP_DIR", _folder["backups"])], [("BACKUP_WAL_DIR", _folder["wal"])], _folder["state"], _folder["spool"]);
 
         var missing = Assert.Throws<BackupException>(() => TargetDirectory.Look(_folder["x/y/z"], own));
         var file = Assert.Throws<BackupException>(() => TargetDirectory.Look(_folder.Write("file", "no directory"), own));
@@ -25,7 +25,7 @@ public sealed class TargetDirectoryTests : IDisposable
     [Fact]
     public void Going_on_in_place_is_offered_only_where_a_data_directory_is()
     {
-        var own = new OwnDirectories([("BACKUP_DIR", _folder["backups"])], _folder["wal"], _folder["state"], _folder["spool"]);
+        var own = new OwnDirectories([("BACKUP_DIR", _folder["backups"])], [("BACKUP_WAL_DIR", _folder["wal"])], _folder["state"], _folder["spool"]);
         _folder.Write("other/notes", "no data directory");
         _folder.Write("data/PG_VERSION", "17\n");
 

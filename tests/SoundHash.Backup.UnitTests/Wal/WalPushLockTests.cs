@@ -88,8 +88,8 @@ public sealed class WalPushLockTests : IDisposable
 
     private Task<WalPushOutcome> PushAsync()
     {
-        var settings = new WalPushSettings(_archive.Path, _spool.Path, 1, Wait);
-        var push = new WalPush(new LocalObjectStore(_archive.Path), RepositoryFixture.Plain, settings, _time, Logger.None);
+        var settings = new WalPushSettings([("BACKUP_WAL_DIR", _archive.Path)], 1, _spool.Path, 1, Wait);
+        var push = new WalPush([new LocalObjectStore(_archive.Path)], RepositoryFixture.Plain, settings, _time, Logger.None);
         return push.RunAsync(_data[$"pg_wal/{_segment.Name}"], null, Cancel);
     }
 }

@@ -145,9 +145,8 @@ public sealed class WalReceiveCrashTests : IDisposable
     private WalReceiveUpload Upload()
     {
         var seal = new Seal(new Compression(CompressionMethod.None, null, 0), null, []);
-        var archive = new WalArchive(_store, ReceivedWal.System);
-        var pieces = new WalPieces(_store, ReceivedWal.System);
-        return new WalReceiveUpload(_folder, archive, pieces, seal, 2, new WalReceiveProgress(new FakeTime()), Logger.None);
+        var archives = new WalArchives([_store], ReceivedWal.System, 1, behind: null, Logger.None);
+        return new WalReceiveUpload(_folder, archives, seal, 2, new WalReceiveProgress(new FakeTime()), Logger.None);
     }
 
     private void Crash() => File.WriteAllText(_spool[$"{ReceivedWal.System}/boot"], "another run of the machine");

@@ -231,8 +231,8 @@ public sealed class WalReceiveUploadTests : IDisposable
     private WalReceiveUpload UploadTo(LocalObjectStore store)
     {
         var seal = new Seal(new Compression(CompressionMethod.None, null, 0), null, []);
-        var archive = new WalArchive(store, ReceivedWal.System);
-        return new WalReceiveUpload(_folder, archive, new WalPieces(store, ReceivedWal.System), seal, 2, _progress, Logger.None);
+        var archives = new WalArchives([store], ReceivedWal.System, 1, behind: null, Logger.None);
+        return new WalReceiveUpload(_folder, archives, seal, 2, _progress, Logger.None);
     }
 
     private byte[] Write(WalSegment segment, int received, bool isPartial)

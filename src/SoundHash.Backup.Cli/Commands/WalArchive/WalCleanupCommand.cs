@@ -49,27 +49,38 @@ internal sealed class WalCleanupCommand : VerbCommand
         settings.ThrowIfInvalid();
 
         // Before the lock, which makes a folder in BACKUP_DIR. Without the sets nobody knows which WAL they need.
-        foreach (var (setting, directory) in own.Repository.Directories)
+        foreach (var (setting, directory) in own.Repository.Directories.Concat(own.Wal.Directories))
         {
             RepositoryAccess.EnsureThere(directory, setting);
         }
 
-        RepositoryAccess.EnsureThere(own.Wal.Directory, "BACKUP_WAL_DIR");
         using var held = await own.LockAsync(cli, cancel);
         var sets = RepositoryAccess.Open(own.Repository);
-        var cleanup = new WalCleanup(
-            sets, RepositoryAccess.OpenWal(own.Wal), cli.Launcher, meter, own.Providers, jobs, cli.Time, cli.Log);
         var dryRun = parse.GetValue(_dryRun);
-        IReadOnlyList<WalCleanupResult> results;
+        var items = new List<WalCleanupItem>();
+        var problems = new List<BackupException>();
         await using (new ProgressReporter(cli, "verify", meter, static () => 0))
         {
-            results = await cleanup.RunAsync(days, held, dryRun, cancel);
+            foreach (var store in RepositoryAccess.OpenWal(own.Wal))
+            {
+                var cleanup = new WalCleanup(sets, store, cli.Launcher, meter, own.Providers, jobs, cli.Time, cli.Log);
+                try
+                {
+                    var results = await cleanup.RunAsync(days, held, dryRun, cancel);
+                    problems.AddRange(results.Select(static r => r.Problem).OfType<BackupException>());
+                    items.AddRange(results.Select(r => ItemOf(r) with { Store = own.Wal.Stores.Count > 1 ? store.Name : null }));
+                }
+                catch (BackupException e) when (own.Wal.Stores.Count > 1 && !cancel.IsCancellationRequested)
+                {
+                    // What is wrong in one store is no reason to keep everything in the others.
+                    problems.Add(e);
+                }
+            }
         }
 
-        var problems = results.Select(static r => r.Problem).OfType<BackupException>().ToList();
         problems.ForEach(cli.ReportLines);
         var code = ExitCodes.WorstOf(problems);
-        var document = new WalCleanupDocument(days, results.Select(ItemOf).ToList(), dryRun, problems.ConvertAll(ErrorResult.Of), code);
+        var document = new WalCleanupDocument(days, items, dryRun, problems.ConvertAll(ErrorResult.Of), code);
         cli.Print(document, ResultJson.Default.WalCleanupDocument, Print);
         return code;
     }
@@ -104,7 +115,7 @@ internal sealed class WalCleanupCommand : VerbCommand
             }
 
             terminal.Line(
-                $"cluster {cluster.SystemIdentifier}: {what} {Sizes.Count(cluster.Removed.Count, "file")} "
+                $"cluster {cluster.SystemIdentifier}{(cluster.Store is { } store ? $" in store {store}" : string.Empty)}: {what} {Sizes.Count(cluster.Removed.Count, "file")} "
                 + $"({Sizes.Bytes(cluster.RemovedBytes)}), keeps {Sizes.Count(cluster.Kept, "file")}");
         }
     }

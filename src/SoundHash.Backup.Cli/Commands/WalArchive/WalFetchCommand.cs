@@ -14,11 +14,14 @@ internal sealed class WalFetchCommand : VerbCommand
     private readonly Argument<string> _name = new("NAME") { Description = "The file, as %f names it" };
     private readonly Argument<string> _path = new("PATH") { Description = "Where to, as %p names it" };
 
+    private readonly StoreFrom _from = new();
+
     public WalFetchCommand(CommonOptions common)
         : base("fetch", "Bring a file of WAL back, and fetch those behind it ahead (for restore_command)", common)
     {
         Arguments.Add(_name);
         Arguments.Add(_path);
+        _from.AddTo(this);
     }
 
     public override IReadOnlyList<string> Examples { get; } =
@@ -33,7 +36,7 @@ internal sealed class WalFetchCommand : VerbCommand
 
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {
-        var access = WalReading.Read(cli);
+        var access = WalReading.Read(cli, _from.Name(parse));
         var name = WalFileName.Parse(parse.GetRequiredValue(_name));
         var path = parse.GetRequiredValue(_path);
         var data = DataDirectory.OfWalFile(path);
@@ -45,7 +48,7 @@ internal sealed class WalFetchCommand : VerbCommand
 
         var archive = await access.ArchiveAsync(data, cancel);
         var answer = new WalFetchAnswer(
-            new WalFetch([archive], access.Providers, cli.Time, cli.Log),
+            new WalFetch(access.Stores.Select(s => new SoundHash.Backup.Repository.Archive.WalArchive(s, archive.SystemIdentifier)).ToList(), access.Providers, cli.Time, cli.Log),
             new WalFetchPieces(access.Store, archive, access.Providers, cli.Log),
             new WalFetchGap(archive, access.Providers, cli.Log),
             cli.Time,

@@ -38,7 +38,11 @@ internal sealed class WalGenerateConfigCommand : VerbCommand
 
         await using var session = await Session.OpenAnyAsync(server, cancel);
         var data = await DataDirectoryOfAsync(session, cancel);
-        data.EnsureOutside("BACKUP_WAL_DIR", wal.Directory);
+        foreach (var (setting, directory) in wal.Directories)
+        {
+            data.EnsureOutside(setting, directory);
+        }
+
         data.EnsureOutside("BACKUP_SPOOL_DIR", wal.SpoolDirectory);
         var spool = WalSpool.Of(wal.SpoolDirectory, data.SystemIdentifier, data.Path);
         var program = Environment.ProcessPath!;
@@ -52,7 +56,7 @@ internal sealed class WalGenerateConfigCommand : VerbCommand
 
         var apply = parse.GetValue(_apply);
         await EnsureAccessAsync(
-            cli, data, new ArchivingNeeds(program, settings.EnvFilePath, keys.IdentityFiles, wal.Directory, wal.SpoolDirectory), apply, cancel);
+            cli, data, new ArchivingNeeds(program, settings.EnvFilePath, keys.IdentityFiles, wal.Directories, wal.SpoolDirectory), apply, cancel);
         if (apply)
         {
             if (!parse.GetValue(_replace) && parameters.FirstOrDefault(static p => p.IsOfAnother) is { } other)

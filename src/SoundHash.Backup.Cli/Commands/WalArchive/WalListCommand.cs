@@ -28,7 +28,7 @@ internal sealed class WalListCommand(CommonOptions common)
         var clusters = await site.ClustersAsync(cancel);
         var problems = clusters.SelectMany(static c => c.Problems).ToList();
         var code = ExitCodes.WorstOf(problems);
-        var document = new WalListDocument(own.Wal.Directory, clusters.Select(WalClusterResult.Of).ToList(), problems.ConvertAll(ErrorResult.Of), code);
+        var document = new WalListDocument(own.Wal.Places, clusters.Select(WalClusterResult.Of).ToList(), problems.ConvertAll(ErrorResult.Of), code);
         cli.Print(document, ResultJson.Default.WalListDocument, (terminal, list) => Print(terminal, list, site));
         problems.ForEach(cli.ReportLines);
         foreach (var problem in clusters.SelectMany(static c => c.Wal.Problems))

@@ -15,12 +15,15 @@ internal sealed class WalPrefetchCommand : VerbCommand
     private readonly Argument<string> _after = new("AFTER") { Description = "The segment that was fetched last" };
     private readonly Argument<int> _bytes = new("BYTES") { Description = "The segment size" };
 
+    private readonly StoreFrom _from = new();
+
     public WalPrefetchCommand(CommonOptions common)
         : base("prefetch", "Fetch the segments behind one into the spool (started by fetch)", common)
     {
         Hidden = true;
         Arguments.Add(_after);
         Arguments.Add(_bytes);
+        _from.AddTo(this);
     }
 
     public override IReadOnlyList<string> Examples { get; } = ["shbackup wal-archive prefetch 000000010000000000000042 16777216"];
@@ -41,7 +44,11 @@ internal sealed class WalPrefetchCommand : VerbCommand
                 return;
             }
 
-            string[] options = access.Settings.EnvFilePath is { } envFile ? ["--env-file", envFile] : [];
+            string[] options =
+            [
+                .. access.Settings.EnvFilePath is { } envFile ? (string[])["--env-file", envFile] : [],
+                .. access.From is { } store ? (string[])["--from", store] : [],
+            ];
             // The shell lets go of it: PostgreSQL waits for the end of all that holds the command's output.
             const string Detached = "\"$0\" \"$@\" </dev/null >/dev/null 2>&1 &";
             string[] verb = ["wal-archive", "prefetch", after.Name, bytes.ToString(CultureInfo.InvariantCulture)];
@@ -57,10 +64,10 @@ internal sealed class WalPrefetchCommand : VerbCommand
 
     protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
     {
-        var access = WalReading.Read(cli);
+        var access = WalReading.Read(cli, _from.Name(parse));
         var data = DataDirectory.Open(Directory.GetCurrentDirectory());
         var archive = await access.ArchiveAsync(data, cancel);
-        var fetch = new WalFetch([archive], access.Providers, cli.Time, cli.Log);
+        var fetch = new WalFetch(access.Stores.Select(s => new SoundHash.Backup.Repository.Archive.WalArchive(s, archive.SystemIdentifier)).ToList(), access.Providers, cli.Time, cli.Log);
         var prefetch = new WalPrefetch(fetch, WalSpool.Of(access.SpoolDirectory, data.SystemIdentifier, data.Path), access.ReadJobs(), cli.Time);
         if (WalSegment.TryParse(parse.GetRequiredValue(_after), parse.GetRequiredValue(_bytes), out var asked))
         {

@@ -51,7 +51,7 @@ internal sealed class WalPushCommand : VerbCommand
         var push = new WalPush(
             RepositoryAccess.OpenWal(wal),
             new Seal(compression, provider, recipients),
-            new WalPushSettings(wal.Directory, wal.SpoolDirectory, jobs, LockWait),
+            new WalPushSettings(wal.Directories, wal.RequiredCopies, wal.SpoolDirectory, jobs, LockWait),
             cli.Time,
             cli.Log);
         var outcome = await push.RunAsync(parse.GetRequiredValue(_path), parse.GetValue(_name), cancel);

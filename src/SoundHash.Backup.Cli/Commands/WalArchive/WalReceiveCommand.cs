@@ -85,7 +85,7 @@ internal sealed class WalReceiveCommand : VerbCommand
             RepositoryAccess.OpenWal(wal),
             RepositoryAccess.Open(repository)[0],
             new Seal(compression, provider, recipients),
-            new WalReceiveOptions(server, wal.SpoolDirectory, slot, flush, parse.GetValue(_synchronous), jobs),
+            new WalReceiveOptions(server, wal.SpoolDirectory, slot, flush, parse.GetValue(_synchronous), jobs, wal.RequiredCopies),
             cli.Launcher,
             tools,
             new SystemdNotify(Environment.GetEnvironmentVariable, cli.Log),

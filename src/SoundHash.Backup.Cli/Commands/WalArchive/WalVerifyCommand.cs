@@ -23,12 +23,15 @@ internal sealed class WalVerifyCommand : VerbCommand
 
     private readonly Option<int?> _jobs = WholeNumber.Jobs("Segments at once");
 
+    private readonly StoreFrom _from = new();
+
     public WalVerifyCommand(CommonOptions common)
         : base("verify", "Look for gaps from the oldest base backup to now, and read back what recovery from it needs", common)
     {
         Options.Add(_repair);
         Options.Add(_pgData);
         Options.Add(_jobs);
+        _from.AddTo(this);
     }
 
     public override IReadOnlyList<string> Examples { get; } =
@@ -41,7 +44,7 @@ internal sealed class WalVerifyCommand : VerbCommand
     {
         var settings = cli.Settings(new SettingFlag("BACKUP_JOBS", _jobs.Name, parse.GetValue(_jobs)?.ToString(CultureInfo.InvariantCulture)));
         var repairs = parse.GetValue(_repair);
-        var own = WalSiteSettings.Read(cli, settings, repairs);
+        var own = WalSiteSettings.Read(cli, settings, repairs, _from.Name(parse));
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = cli.Meter(settings);
         var writing = repairs ? EncryptionConfiguration.Read(settings) : null;
@@ -56,22 +59,34 @@ internal sealed class WalVerifyCommand : VerbCommand
             cli.Log.Warning("the server can't be asked what it has not archived yet: {Problem:l}", unasked.Message);
         }
 
-        var check = new WalCheck(cli, site, seal, parse.GetValue(_pgData), jobs, meter);
-        var clusters = new List<WalCluster>();
-        foreach (var found in await site.ClustersAsync(cancel))
+        var results = new List<WalVerifyResult>();
+        var errors = site.BrokenSets.ToList();
+        foreach (var one in site.Each())
         {
-            clusters.Add(await check.RunAsync(found, cancel));
+            var check = new WalCheck(cli, one, seal, parse.GetValue(_pgData), jobs, meter);
+            var clusters = new List<WalCluster>();
+            foreach (var found in await one.ClustersAsync(cancel))
+            {
+                clusters.Add(await check.RunAsync(found, cancel));
+            }
+
+            if (clusters.Count == 0 && own.Wal.Stores.Count > 1)
+            {
+                errors.Add(new BackupException(ErrorKind.Verification, $"store {one.Store.Name} has no WAL at all", "shbackup wal-archive status"));
+            }
+
+            results.AddRange(check.Results.Select(r => r with { Store = own.Wal.Stores.Count > 1 ? one.Store.Name : null }));
+            errors.AddRange(check.Errors.Concat(one.Unrecoverable(clusters)));
         }
 
-        if (clusters.Count == 0)
+        if (results.Count == 0)
         {
             throw new BackupException(ErrorKind.Verification, $"{site.Nothing()}, so that nothing was verified", "shbackup wal-archive status");
         }
 
-        var errors = site.BrokenSets.Concat(check.Errors).Concat(site.Unrecoverable(clusters)).ToList();
         errors.ForEach(cli.ReportLines);
         var code = ExitCodes.WorstOf(errors);
-        cli.Print(new WalVerifyDocument(check.Results, errors.ConvertAll(ErrorResult.Of), code), ResultJson.Default.WalVerifyDocument, Print);
+        cli.Print(new WalVerifyDocument(results, errors.ConvertAll(ErrorResult.Of), code), ResultJson.Default.WalVerifyDocument, Print);
         return code;
     }
 
@@ -98,7 +113,7 @@ internal sealed class WalVerifyCommand : VerbCommand
             var stored = cluster.Stored > 0 ? $", {cluster.Stored} are as they were stored, which was checked without decrypting them" : string.Empty;
             var unread = cluster.Unread > 0 ? $", {cluster.Unread} are there and were not read" : string.Empty;
             terminal.Line(
-                $"cluster {cluster.SystemIdentifier}: {cluster.Read} of {Sizes.Count(cluster.Files, "file")} are as they were archived{stored}{unread}; "
+                $"cluster {cluster.SystemIdentifier}{(cluster.Store is { } store ? $" in store {store}" : string.Empty)}: {cluster.Read} of {Sizes.Count(cluster.Files, "file")} are as they were archived{stored}{unread}; "
                 + Sizes.Count(cluster.Problems.Count, "problem"));
         }
     }

@@ -11,12 +11,12 @@ namespace SoundHash.Backup.Backups.Physical;
 /// Waits until all WAL that makes a base backup consistent is in the archive: without it the backup is worth nothing. Says every
 /// few seconds what it waits for.
 /// </summary>
-/// <param name="archive">The archive.</param>
+/// <param name="archive">The archive, in every store.</param>
 /// <param name="session">Asks what PostgreSQL's archiver does.</param>
 /// <param name="timeout">The longest wait.</param>
 /// <param name="time">The clock.</param>
 /// <param name="log">Hears what is missing.</param>
-internal sealed class ArchiveWait(WalArchive archive, Session session, TimeSpan timeout, TimeProvider time, ILogger log)
+internal sealed class ArchiveWait(WalArchives archive, Session session, TimeSpan timeout, TimeProvider time, ILogger log)
 {
     private static readonly TimeSpan ReportInterval = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan ShortestPause = TimeSpan.FromMilliseconds(20);
@@ -109,7 +109,7 @@ internal sealed class ArchiveWait(WalArchive archive, Session session, TimeSpan 
                     log.Information(
                         "waiting for WAL file {Name:l} to be archived in store {Store:l}; {State:l}",
                         name.Name,
-                        archive.StoreName,
+                        archive.StoreNames,
                         await StateAsync(session, cancel));
                 }
 
@@ -125,7 +125,7 @@ internal sealed class ArchiveWait(WalArchive archive, Session session, TimeSpan 
     // the same names. A file that is recycled while it is read is gone when it is looked at again.
     private async Task EnsureOwnAsync(WalFileName name, Func<WalFileName, CancellationToken, Task<string?>> hash, CancellationToken cancel)
     {
-        var archived = await archive.SumOfAsync(name, cancel);
+        var archived = (await archive.SumOfAsync(name, cancel))?.Sha256;
         var own = archived;
         for (var look = 0; look < 2; look++)
         {
@@ -138,7 +138,7 @@ internal sealed class ArchiveWait(WalArchive archive, Session session, TimeSpan 
 
         throw new BackupException(
             ErrorKind.Verification,
-            $"WAL file {name} in store {archive.StoreName} is not that of {session.Settings.Server} (SHA-256 {archived}, the server's own is {own}), "
+            $"WAL file {name} in store {archive.StoreNames} is not that of {session.Settings.Server} (SHA-256 {archived}, the server's own is {own}), "
             + "so that the backup could not be restored and is not kept",
             "another life of this cluster has archived to the same place: a copy that was promoted, or this server before it was taken back "
             + "to an earlier state. Give this server its own BACKUP_CLUSTER");
@@ -181,14 +181,14 @@ internal sealed class ArchiveWait(WalArchive archive, Session session, TimeSpan 
             ErrorKind.ChildFailed,
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"WAL file {missing} was not archived in store {archive.StoreName} within {timeout.TotalSeconds:0} s, so that the backup is not kept ({state})"),
+                $"WAL file {missing} was not archived in store {archive.StoreNames} within {timeout.TotalSeconds:0} s, so that the backup is not kept ({state})"),
             "see the server's log for what archive_command says; it must archive to BACKUP_WAL_DIR and BACKUP_CLUSTER as they are set here"
             + " (shbackup wal-archive generate-config); a busy archive may need a longer --archive-timeout");
     }
 
     private BackupException NoHistory(WalFileName name) => new(
         ErrorKind.Verification,
-        $"{name} is not in the WAL archive of {archive.SystemIdentifier} in store {archive.StoreName}, and PostgreSQL does not hand it over:"
+        $"{name} is not in the WAL archive of {archive.SystemIdentifier} in store {archive.StoreNames}, and PostgreSQL does not hand it over:"
         + " archiving was switched on after that timeline had begun; a backup can't be recovered without it",
         $"on the server's machine, in the data directory, as the user that PostgreSQL runs as: shbackup wal-archive push pg_wal/{name} --env-file FILE");
 

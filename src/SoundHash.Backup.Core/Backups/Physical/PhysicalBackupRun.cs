@@ -13,9 +13,10 @@ using SoundHash.Backup.Storage.FanOut;
 namespace SoundHash.Backup.Backups.Physical;
 
 /// <summary>The WAL that a physical backup needs.</summary>
-/// <param name="Store">The archive's store.</param>
+/// <param name="Stores">The archive's stores.</param>
+/// <param name="RequiredCopies">How many of them must have it.</param>
 /// <param name="Timeout">How long to wait for it after the files are copied.</param>
-public sealed record WalScope(IObjectStore Store, TimeSpan Timeout);
+public sealed record WalScope(IReadOnlyList<IObjectStore> Stores, int RequiredCopies, TimeSpan Timeout);
 
 /// <summary>Backs up a whole cluster into a set.</summary>
 /// <param name="open">Opens the stores, which makes their roots: called when nothing speaks against it any more.</param>
@@ -82,7 +83,7 @@ public sealed class PhysicalBackupRun(
             using var held = await RunLock.TakeAsync(scope.StateDirectory, "backup", Subject, scope.LockWait, time, cancel);
             await using var session = await Session.OpenAnyAsync(scope.Server, cancel);
             var (facts, system) = await PrepareAsync(stores, session, scope, held, cancel);
-            var wait = new ArchiveWait(new WalArchive(wal.Store, system), session, wal.Timeout, time, log);
+            var wait = new ArchiveWait(new WalArchives(wal.Stores, system, wal.RequiredCopies, behind: null, log), session, wal.Timeout, time, log);
             var data = facts.DataDirectory is { } path ? await OpenIfOursAsync(session, path, system, log, cancel) : null;
             await wait.EnsureHistoryAsync(data, options.Seal, cancel);
             var copy = await ChooseAsync(session, facts, data, wal, options, cancel);

@@ -10,10 +10,10 @@ namespace SoundHash.Backup.Repository.Archive;
 /// <param name="Program">This program.</param>
 /// <param name="EnvFile">The .env file, or null.</param>
 /// <param name="KeyFiles">Files that decryption needs: only recovery does.</param>
-/// <param name="ArchiveDirectory">The archive, which need not exist yet.</param>
+/// <param name="Archives">Stores of the archive that are directories, which need not exist yet, with the settings that name them.</param>
 /// <param name="SpoolDirectory">BACKUP_SPOOL_DIR, which need not exist yet.</param>
 public sealed record ArchivingNeeds(
-    string Program, string? EnvFile, IReadOnlyList<string> KeyFiles, string ArchiveDirectory, string SpoolDirectory);
+    string Program, string? EnvFile, IReadOnlyList<string> KeyFiles, IReadOnlyList<(string Setting, string Directory)> Archives, string SpoolDirectory);
 
 /// <summary>
 /// Looks, as the user that PostgreSQL runs as, whether its commands will be able to do their work: what root can read says nothing
@@ -55,7 +55,11 @@ public sealed class ArchivingAccess(uint user, uint group, ProcessLauncher launc
             Add(recovery, await UnreadableAsync("the key", key, Readable, GiveGroup(key), cancel));
         }
 
-        Add(archiving, await UnwritableAsync("BACKUP_WAL_DIR", needs.ArchiveDirectory, cancel));
+        foreach (var (setting, directory) in needs.Archives)
+        {
+            Add(archiving, await UnwritableAsync(setting, directory, cancel));
+        }
+
         Add(archiving, await UnwritableAsync("BACKUP_SPOOL_DIR", needs.SpoolDirectory, cancel));
         return (archiving, recovery);
     }
@@ -71,13 +75,16 @@ public sealed class ArchivingAccess(uint user, uint group, ProcessLauncher launc
             Add(problems, await UnreadableAsync(what, path, Readable, GiveGroup(path), cancel));
         }
 
-        if (!await CanAsync(Searchable, needs.ArchiveDirectory, cancel))
+        foreach (var (setting, directory) in needs.Archives)
         {
-            var closed = await FirstClosedAsync(needs.ArchiveDirectory, cancel);
-            Add(problems, new BackupException(
-                ErrorKind.Configuration,
-                $"PostgreSQL's user {User} can't read BACKUP_WAL_DIR={needs.ArchiveDirectory}: it may not enter {closed}",
-                $"chmod o+x {Word(closed ?? needs.ArchiveDirectory)}, or make {User} its owner"));
+            if (!await CanAsync(Searchable, directory, cancel))
+            {
+                var closed = await FirstClosedAsync(directory, cancel);
+                Add(problems, new BackupException(
+                    ErrorKind.Configuration,
+                    $"PostgreSQL's user {User} can't read {setting}={directory}: it may not enter {closed}",
+                    $"chmod o+x {Word(closed ?? directory)}, or make {User} its owner"));
+            }
         }
 
         return problems;

@@ -122,7 +122,43 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
     /// <exception cref="WalConflictException">The archive has other bytes under that name; nothing was touched.</exception>
     /// <exception cref="StorageException">The store can't be written.</exception>
     public Task<WalPutResult> PutAsync(WalSource source, Seal seal, Action? beforeCommit, CancellationToken cancel) =>
-        new WalPut(store, source, WalLayout.KeyOf(systemIdentifier, source.Name), beforeCommit).RunAsync(seal, cancel);
+        new WalPut(store, source.Name, source.Sha256, WalLayout.KeyOf(systemIdentifier, source.Name), beforeCommit).RunAsync(
+            (target, token) => source.SealIntoAsync(seal, target, token), cancel);
+
+    /// <summary>Archives a file as another store has it, its bytes as they are stored: no key is needed.</summary>
+    /// <param name="from">The archive that has it.</param>
+    /// <param name="name">The file.</param>
+    /// <param name="cancel">Cancels.</param>
+    /// <returns>What became of it; null when the other archive surely does not have it.</returns>
+    /// <exception cref="BackupException">It is not as it was archived there, or can't be read or written.</exception>
+    public async Task<WalPutResult?> CopyFromAsync(WalArchive from, WalFileName name, CancellationToken cancel)
+    {
+        if (await from.SumAsync(name, cancel) is not { } sum || !await from.ContainsAsync(name, cancel))
+        {
+            return null;
+        }
+
+        return await new WalPut(store, name, sum.Sha256, WalLayout.KeyOf(systemIdentifier, name), beforeCommit: null).RunAsync(
+            async (target, token) =>
+            {
+                await using var stored = await from.OpenStoredAsync(name, sum, token);
+                await stored.CopyToAsync(target, StreamCopy.ChunkBytes, token);
+                await target.CompleteAsync(token);
+            },
+            cancel);
+    }
+
+    // Where the sum does not say how it is stored, nothing can be compared without a key; whoever reads it will.
+    private async Task<Stream> OpenStoredAsync(WalFileName name, WalSum sum, CancellationToken cancel)
+    {
+        var stored = await store.OpenReadAsync(WalLayout.KeyOf(systemIdentifier, name), 0, cancel);
+        return sum.Stored is { } hash
+            ? new VerifyingReadStage(stored, $"WAL file {name} in store {store.Name}", null, ContentSum.XxHash128(hash))
+            : stored;
+    }
+
+    private Task<WalSum?> SumAsync(WalFileName name, CancellationToken cancel) =>
+        WalSum.ReadAsync(store, WalLayout.KeyOf(systemIdentifier, name), cancel);
 
     /// <summary>SHA-256 of a file's plain bytes, in lower-case hex; null when nothing of that name was ever begun.</summary>
     /// <exception cref="BackupException">The sum is there and can't be read.</exception>

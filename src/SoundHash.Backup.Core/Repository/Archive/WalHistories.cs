@@ -8,9 +8,9 @@ namespace SoundHash.Backup.Repository.Archive;
 /// only while archive_mode is on (src/backend/access/transam/timeline.c): archiving that is switched on later gets the segments of
 /// the timeline, and never what they are worthless without.
 /// </summary>
-/// <param name="archive">The archive.</param>
+/// <param name="archive">The archive, in every store.</param>
 /// <param name="seal">How to compress and encrypt.</param>
-public sealed class WalHistories(WalArchive archive, Seal seal)
+public sealed class WalHistories(WalArchives archive, Seal seal)
 {
     /// <summary>Makes sure that the history of a timeline is archived; where it is not, its ancestors' come too.</summary>
     /// <param name="data">The data directory whose pg_wal may have them.</param>
@@ -36,8 +36,8 @@ public sealed class WalHistories(WalArchive archive, Seal seal)
         if (isThere)
         {
             // Two servers may have given one number to two timelines; their segments are not to be mixed.
-            return await archive.SumOfAsync(own.Source.Name, cancel) is { } known && known != own.Source.Sha256
-                ? throw new WalConflictException(own.Source.Name, archive.StoreName, own.Source.Sha256, known)
+            return await archive.SumOfAsync(own.Source.Name, cancel) is var (known, store) && known != own.Source.Sha256
+                ? throw new WalConflictException(own.Source.Name, store, own.Source.Sha256, known)
                 : ([], true);
         }
 

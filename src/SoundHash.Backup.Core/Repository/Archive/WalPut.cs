@@ -1,6 +1,7 @@
 using System.IO.Hashing;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Pipelines;
+using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Repository.Archive;
@@ -11,10 +12,11 @@ namespace SoundHash.Backup.Repository.Archive;
 /// is withdrawn until one object is in place.
 /// </summary>
 /// <param name="store">The store.</param>
-/// <param name="source">The file.</param>
+/// <param name="name">The file.</param>
+/// <param name="sha256">SHA-256 of its plain bytes, lower-case hex.</param>
 /// <param name="key">The key of its object.</param>
 /// <param name="beforeCommit">Runs before anything counts; throws to stop that.</param>
-internal sealed class WalPut(IObjectStore store, WalSource source, string key, Action? beforeCommit)
+internal sealed class WalPut(IObjectStore store, WalFileName name, string sha256, string key, Action? beforeCommit)
 {
     /// <summary>The sum that was there before this run.</summary>
     private WalSum? _before;
@@ -23,8 +25,10 @@ internal sealed class WalPut(IObjectStore store, WalSource source, string key, A
     private WalSum? _own;
 
     /// <summary>Archives it. When it returns, the file is there, whole and durable.</summary>
+    /// <param name="fill">Writes the bytes as they are to be stored, and completes the stage.</param>
+    /// <param name="cancel">Cancels.</param>
     /// <exception cref="WalConflictException">The archive has other bytes under that name; nothing was touched.</exception>
-    public async Task<WalPutResult> RunAsync(Seal seal, CancellationToken cancel)
+    public async Task<WalPutResult> RunAsync(Func<WriteStage, CancellationToken, Task> fill, CancellationToken cancel)
     {
         _before = await KnownAsync(cancel);
         if (_before is not null && await store.ConfirmAsync(key, cancel) is not null)
@@ -43,9 +47,7 @@ internal sealed class WalPut(IObjectStore store, WalSource source, string key, A
         {
             await using var writer = await store.OpenWriteAsync(key, WriteMode.CreateNew, cancel);
             await using var target = new LastStage(writer, ReserveAsync);
-            await using var sealing = seal.Compression.Compress(seal.Encryption?.Encrypt(target) ?? target);
-            await source.CopyToAsync(sealing, cancel);
-            await sealing.CompleteAsync(cancel);
+            await fill(target, cancel);
             hash = target.Hash;
         }
         catch (ObjectExistsException)
@@ -69,7 +71,7 @@ internal sealed class WalPut(IObjectStore store, WalSource source, string key, A
     private async Task ReserveAsync(string hash, CancellationToken cancel)
     {
         beforeCommit?.Invoke();
-        var own = new WalSum(source.Sha256, hash);
+        var own = new WalSum(sha256, hash);
         if (_before is null)
         {
             try
@@ -96,9 +98,9 @@ internal sealed class WalPut(IObjectStore store, WalSource source, string key, A
         }
 
         var known = await WalSum.ReadAsync(store, key, cancel);
-        return known?.Sha256 == source.Sha256
+        return known?.Sha256 == sha256
             ? known
-            : throw new WalConflictException(source.Name, store.Name, source.Sha256, known?.Sha256 ?? "nothing");
+            : throw new WalConflictException(name, store.Name, sha256, known?.Sha256 ?? "nothing");
     }
 
     // Records in the sum how the object is stored, or that this is not known.

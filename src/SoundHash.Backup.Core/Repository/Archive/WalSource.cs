@@ -11,6 +11,7 @@ public sealed class WalSource
     private const int MostInMemory = 64 * 1024 * 1024;
     private readonly string _path;
     private readonly byte[]? _bytes;
+    private Lazy<Task<ReadOnlyMemory<byte>>>? _sealed;
 
     private WalSource(WalFileName name, string path, byte[]? bytes, byte[] first, long length, string sha256)
     {
@@ -85,6 +86,41 @@ public sealed class WalSource
         {
             throw new BackupException(ErrorKind.Failed, $"{_path} changed while it was archived", "PostgreSQL keeps the file and tries again");
         }
+    }
+
+    /// <summary>Compresses and encrypts it once for several stores, where it is in memory.</summary>
+    internal void ShareSealed(Seal seal)
+    {
+        if (_bytes is not null)
+        {
+            _sealed = new Lazy<Task<ReadOnlyMemory<byte>>>(async () =>
+            {
+                await using var memory = new MemoryTarget(_bytes.Length / 2);
+                await SealAsync(seal, memory, CancellationToken.None);
+                return memory.Bytes;
+            });
+        }
+    }
+
+    /// <summary>Writes it to a stage as it is to be stored, and completes the stage.</summary>
+    /// <exception cref="BackupException">It can't be read, or is not what was hashed.</exception>
+    internal async Task SealIntoAsync(Seal seal, WriteStage target, CancellationToken cancel)
+    {
+        if (_sealed is null)
+        {
+            await SealAsync(seal, target, cancel);
+            return;
+        }
+
+        await target.WriteAsync(await _sealed.Value.WaitAsync(cancel), cancel);
+        await target.CompleteAsync(cancel);
+    }
+
+    private async Task SealAsync(Seal seal, WriteStage target, CancellationToken cancel)
+    {
+        await using var sealing = seal.Compression.Compress(seal.Encryption?.Encrypt(target) ?? target);
+        await CopyToAsync(sealing, cancel);
+        await sealing.CompleteAsync(cancel);
     }
 
     private static byte[] FirstOf(byte[] bytes) => bytes[..Math.Min(bytes.Length, WalHeader.Bytes)];

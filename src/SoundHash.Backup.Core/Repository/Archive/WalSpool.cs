@@ -18,6 +18,9 @@ public sealed class WalSpool
     /// <summary>Its path, as the generated commands name it too.</summary>
     public string Folder { get; }
 
+    /// <summary>What stores lack that can be done without (<see cref="WalBehind"/>).</summary>
+    public string BehindFolder => Path.Combine(Folder, "behind");
+
     /// <summary>What has to do with fetching ahead.</summary>
     public string FetchFolder => Path.Combine(Folder, "fetch");
 

@@ -21,7 +21,7 @@ public sealed class AllCopies
         var readable = views.Where(static v => v.Catalogue is not null).ToList();
         _copies = IdsOf(readable).ToDictionary(static id => id, id => MergedSet.CopiesOf(id, readable));
         Catalogue = readable is [{ Catalogue: { } only }] ? only : Merge(readable);
-        Reader = readable is [var one] ? one.Store : new CopiesReader(readable.ConvertAll(static v => v.Store), CopiesOf, log);
+        Reader = readable is [var one] ? one.Store : new JoinedReader(readable.ConvertAll(static v => v.Store), CopiesOf, log);
     }
 
     /// <summary>Each store by itself, the nearest first.</summary>

@@ -51,22 +51,25 @@ public sealed record PhysicalRestoreOptions
     /// <summary>Directories of shbackup itself.</summary>
     public required OwnDirectories Own { get; init; }
 
+    /// <summary>The store that WAL is fetched from, or null for all of them.</summary>
+    public string? WalFrom { get; init; }
+
     /// <summary>Volumes at once.</summary>
     public int Jobs { get; init; } = 1;
 }
 
 /// <summary>Directories of shbackup itself, which no data directory may hold or be in.</summary>
 /// <param name="Stores">Stores of the repository, with the settings that name them.</param>
-/// <param name="Wal">The WAL archive.</param>
+/// <param name="Wal">Stores of the WAL archive, with the settings that name them.</param>
 /// <param name="State">Locks.</param>
 /// <param name="Spool">Acknowledgements and prefetched segments.</param>
 public sealed record OwnDirectories(
-    IReadOnlyList<(string Setting, string Directory)> Stores, string Wal, string State, string Spool)
+    IReadOnlyList<(string Setting, string Directory)> Stores, IReadOnlyList<(string Setting, string Directory)> Wal, string State, string Spool)
 {
     /// <summary>All of them, with the settings that name them.</summary>
     internal IEnumerable<(string Setting, string Directory)> All =>
     [
-        .. Stores, ("BACKUP_WAL_DIR", Wal), ("BACKUP_STATE_DIR", State), ("BACKUP_SPOOL_DIR", Spool),
+        .. Stores, .. Wal, ("BACKUP_STATE_DIR", State), ("BACKUP_SPOOL_DIR", Spool),
     ];
 }
 

@@ -27,7 +27,7 @@ public sealed class PreparedRestore
         SavedWal = savedWal;
         SystemIdentifier = SystemOf(chosen.Set);
         Spool = WalSpool.Of(options.Own.Spool, SystemIdentifier, target.Path);
-        RestoreCommand = WalCommandText.Restore(options.Program, options.EnvironmentFile, Spool.FetchFolder);
+        RestoreCommand = WalCommandText.Restore(options.Program, options.EnvironmentFile, Spool.FetchFolder, options.WalFrom);
     }
 
     /// <summary>The set.</summary>

@@ -5,14 +5,23 @@ using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Repository.Copies;
 
-/// <summary>Reads sets from several stores as if they were one. What is read is compared with its hash by whoever reads it, as ever.</summary>
+/// <summary>
+/// Reads from several stores as if they were one. What is read is compared with its hash by whoever reads it, as ever. That something is
+/// not there is said only when every store says so.
+/// </summary>
 /// <param name="stores">The stores, the nearest first.</param>
 /// <param name="copiesOf">The copies of a set.</param>
 /// <param name="log">Hears when another store takes over.</param>
-internal sealed class CopiesReader(IReadOnlyList<IObjectStore> stores, Func<string, IReadOnlyList<SetCopy>> copiesOf, ILogger log) : IObjectStore
+public sealed class JoinedReader(IReadOnlyList<IObjectStore> stores, Func<string, IReadOnlyList<SetCopy>> copiesOf, ILogger log) : IObjectStore
 {
+    /// <summary>The archives of WAL in several stores as one.</summary>
+    public static IObjectStore OfWal(IReadOnlyList<IObjectStore> stores, ILogger log) =>
+        stores is [var only] ? only : new JoinedReader(stores, static _ => [], log);
+
+    /// <inheritdoc/>
     public string Name { get; } = string.Join("+", stores.Select(static s => s.Name));
 
+    /// <inheritdoc/>
     public async Task<Stream> OpenReadAsync(string key, long offset, CancellationToken cancel)
     {
         var stream = new CopyStream(key, offset, With(key), log);
@@ -28,6 +37,7 @@ internal sealed class CopiesReader(IReadOnlyList<IObjectStore> stores, Func<stri
         }
     }
 
+    /// <inheritdoc/>
     public async Task<ObjectInfo?> StatAsync(string key, CancellationToken cancel)
     {
         StorageException? failure = null;
@@ -49,8 +59,29 @@ internal sealed class CopiesReader(IReadOnlyList<IObjectStore> stores, Func<stri
         return failure is null ? null : throw failure;
     }
 
-    public Task<ObjectInfo?> ConfirmAsync(string key, CancellationToken cancel) => throw ReadOnly();
+    /// <inheritdoc/>
+    public async Task<ObjectInfo?> ConfirmAsync(string key, CancellationToken cancel)
+    {
+        StorageException? failure = null;
+        foreach (var store in With(key))
+        {
+            try
+            {
+                if (await store.ConfirmAsync(key, cancel) is { } found)
+                {
+                    return found;
+                }
+            }
+            catch (StorageException e)
+            {
+                failure = e;
+            }
+        }
 
+        return failure is null ? null : throw failure;
+    }
+
+    /// <inheritdoc/>
     public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancel)
     {
         var seen = new HashSet<string>();
@@ -66,14 +97,19 @@ internal sealed class CopiesReader(IReadOnlyList<IObjectStore> stores, Func<stri
         }
     }
 
+    /// <inheritdoc/>
     public Task<ObjectWriter> OpenWriteAsync(string key, WriteMode mode, ObjectAttributes attributes, CancellationToken cancel) => throw ReadOnly();
 
+    /// <inheritdoc/>
     public Task DeleteAsync(string key, CancellationToken cancel) => throw ReadOnly();
 
+    /// <inheritdoc/>
     public Task RetainAsync(string key, DateTimeOffset until, CancellationToken cancel) => throw ReadOnly();
 
+    /// <inheritdoc/>
     public Task RemoveAbandonedWritesAsync(string prefix, DateTimeOffset olderThan, CancellationToken cancel) => throw ReadOnly();
 
+    /// <inheritdoc/>
     public Task<long?> FreeBytesAsync(CancellationToken cancel) => Task.FromResult<long?>(null);
 
     private static NotSupportedException ReadOnly() => new("the copies of a set are written one by one");
@@ -98,6 +134,7 @@ internal sealed class CopiesReader(IReadOnlyList<IObjectStore> stores, Func<stri
         private Stream? _current;
         private int _store;
         private long _at = offset;
+        private StorageException? _failure;
 
         public async Task OpenAsync(CancellationToken cancel)
         {
@@ -110,6 +147,11 @@ internal sealed class CopiesReader(IReadOnlyList<IObjectStore> stores, Func<stri
                 catch (StorageException e) when (_store + 1 < stores.Count && !cancel.IsCancellationRequested)
                 {
                     await GoOverAsync(e);
+                }
+                catch (ObjectMissingException) when (_failure is not null)
+                {
+                    // It may be in the one that could not be asked.
+                    throw _failure;
                 }
             }
         }
@@ -139,6 +181,12 @@ internal sealed class CopiesReader(IReadOnlyList<IObjectStore> stores, Func<stri
             await DisposeAsync();
             _current = null;
             _store++;
+            if (why is ObjectMissingException)
+            {
+                return;
+            }
+
+            _failure ??= why;
             log.Warning("{Message:l}; {Key:l} is read on from store {Store:l}, at byte {Offset}", why.Message, key, stores[_store].Name, _at);
         }
     }
