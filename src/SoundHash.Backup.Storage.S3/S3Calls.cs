@@ -8,7 +8,11 @@ namespace SoundHash.Backup.Storage.S3;
 /// <summary>What is being done with which object, for messages.</summary>
 /// <param name="Verb">What is done: "write", "read", "list", "delete", "lock".</param>
 /// <param name="Key">The object's key in the store, or a prefix.</param>
-internal readonly record struct S3Task(string Verb, string Key);
+internal readonly record struct S3Task(string Verb, string Key)
+{
+    /// <summary>How many times as long as usual nothing may move: a store that puts a large object together is silent meanwhile.</summary>
+    public int Patience { get; init; } = 1;
+}
 
 /// <summary>
 /// Sends requests to one bucket: each with a limit on how long no byte may move, its errors translated, tried again when that may
@@ -16,8 +20,11 @@ internal readonly record struct S3Task(string Verb, string Key);
 /// </summary>
 internal sealed class S3Calls : IDisposable
 {
+    private static readonly TimeSpan LongestConnect = TimeSpan.FromSeconds(15);
+
     private readonly Lock _lock = new();
     private readonly StoreRetry _retry;
+    private readonly S3Http _http;
     private AWSCredentials? _credentials;
     private AmazonS3Client? _client;
 
@@ -27,6 +34,7 @@ internal sealed class S3Calls : IDisposable
         Errors = new S3Errors(options);
         _credentials = credentials;
         _retry = new StoreRetry(options.Time, options.FirstWait);
+        _http = new S3Http(options.Stall < LongestConnect ? options.Stall : LongestConnect);
     }
 
     public S3Options Options { get; }
@@ -57,18 +65,22 @@ internal sealed class S3Calls : IDisposable
         }
     }
 
-    public void Dispose() => _client?.Dispose();
+    public void Dispose()
+    {
+        _client?.Dispose();
+        _http.Dispose();
+    }
 
     private async Task<T> GuardedAsync<T>(S3Task task, Func<IAmazonS3, StallGuard, Task<T>> request, CancellationToken cancel)
     {
-        using var guard = new StallGuard(Options.Stall, Options.Time, cancel);
+        using var guard = new StallGuard(Options.Stall * task.Patience, Options.Time, cancel);
         try
         {
             return await request(Client(), guard);
         }
         catch (Exception e) when (!cancel.IsCancellationRequested && e is not StorageException)
         {
-            throw Errors.Of(e, task, guard.HasStalled);
+            throw guard.HasStalled ? Errors.Stalled(e, task) : Errors.Of(e, task);
         }
         catch (Exception e) when (cancel.IsCancellationRequested && e is not OperationCanceledException)
         {
@@ -113,9 +125,7 @@ internal sealed class S3Calls : IDisposable
         var config = new AmazonS3Config
         {
             MaxErrorRetry = 0,
-            // Stalls are watched for; how long a whole request may take depends on its size and the line.
-            Timeout = Timeout.InfiniteTimeSpan,
-            ConnectTimeout = Options.Stall < TimeSpan.FromSeconds(15) ? Options.Stall : TimeSpan.FromSeconds(15),
+            HttpClientFactory = _http,
             RequestChecksumCalculation = RequestChecksumCalculation.WHEN_REQUIRED,
             ResponseChecksumValidation = ResponseChecksumValidation.WHEN_REQUIRED,
             // A clock that is wrong is said: the times of backups come from it.

@@ -49,16 +49,20 @@ internal sealed class S3Errors(S3Options options)
     public TransientStorageException Passes(S3Task task, string reason, string? hint = null, Exception? inner = null) =>
         new(Line(task, reason), hint, inner, isAnswer: true);
 
-    /// <summary>The store's error for what the SDK threw.</summary>
-    /// <param name="e">What it threw.</param>
-    /// <param name="task">What was being done.</param>
-    /// <param name="stalled">The request was ended since nothing moved.</param>
-    public StorageException Of(Exception e, S3Task task, bool stalled = false)
+    /// <summary>The error of a request that was ended since nothing moved.</summary>
+    public StorageException Stalled(Exception e, S3Task task)
     {
-        if (stalled || e is TimeoutException)
+        var waited = (options.Stall * task.Patience).TotalSeconds.ToString("0.#", CultureInfo.InvariantCulture);
+        return new TransientStorageException(Line(task, $"no byte moved for {waited} s"), S3Hints.Network, e);
+    }
+
+    /// <summary>The store's error for what the SDK threw.</summary>
+    public StorageException Of(Exception e, S3Task task)
+    {
+        // What is read to its end watches for stalls itself.
+        if (e is TimeoutException)
         {
-            var reason = $"no byte moved for {options.Stall.TotalSeconds.ToString("0.#", CultureInfo.InvariantCulture)} s";
-            return new TransientStorageException(Line(task, reason), S3Hints.Network, e);
+            return Stalled(e, task);
         }
 
         return Chain(e).OfType<AmazonServiceException>().FirstOrDefault(static s => (int)s.StatusCode != 0) is { } answer

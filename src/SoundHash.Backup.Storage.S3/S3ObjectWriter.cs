@@ -9,6 +9,7 @@ namespace SoundHash.Backup.Storage.S3;
 internal sealed class S3ObjectWriter : ObjectWriter
 {
     private const int SmallBuffer = 64 * 1024;
+    private const int PatienceToFinish = 5;
     private static readonly TimeSpan AbortLimit = TimeSpan.FromSeconds(10);
 
     private readonly S3Parts _store;
@@ -178,11 +179,11 @@ internal sealed class S3ObjectWriter : ObjectWriter
         try
         {
             answer = await _store.Calls.OnceAsync(
-                _task,
+                _task with { Patience = PatienceToFinish },
                 (client, guard) => client.CompleteMultipartUploadAsync(_requests.Complete(_uploadId!, parts, onlyNew), guard.Token),
                 cancel);
         }
-        catch (StorageException e) when (S3Errors.Is(e, "NoSuchUpload"))
+        catch (StorageException e) when (S3Errors.Status(e) == 404)
         {
             // An earlier attempt whose answer was lost has completed it, or somebody gave it up.
             if (await _commit.IsOursAsync(_sent, cancel))

@@ -38,6 +38,13 @@ public sealed class ScriptedServer : IAsyncDisposable
     /// <summary>Waited before every answer, as a distant server would have it.</summary>
     public TimeSpan Latency { get; set; }
 
+    /// <summary>How much of requests the system takes that nobody has read yet, in bytes; for connections that come after it is set.</summary>
+    public int ReceiveBuffer
+    {
+        get => _listener.Server.ReceiveBufferSize;
+        set => _listener.Server.ReceiveBufferSize = value;
+    }
+
     /// <summary>The heads of all requests so far, in the order in which they came.</summary>
     public ConcurrentQueue<ScriptedRequest> Requests { get; } = [];
 
