@@ -23,7 +23,7 @@ internal sealed class S3Locks(S3Calls calls, S3Objects objects) : IDisposable
     /// </summary>
     public async Task CheckAsync(string key, CancellationToken cancel)
     {
-        if (!await MayLockAsync(cancel) || await objects.HeadAsync(key, cancel) is not { } found)
+        if (!await MayLockAsync(new S3Task("delete", key), cancel) || await objects.HeadAsync(key, cancel) is not { } found)
         {
             return;
         }
@@ -74,12 +74,12 @@ internal sealed class S3Locks(S3Calls calls, S3Objects objects) : IDisposable
         found.ObjectLockMode is not null && found.ObjectLockRetainUntilDate is { } until ? new DateTimeOffset(until.ToUniversalTime()) : null;
 
     // Asked once: a bucket can't lose its locks.
-    private async Task<bool> MayLockAsync(CancellationToken cancel)
+    private async Task<bool> MayLockAsync(S3Task task, CancellationToken cancel)
     {
         await _gate.WaitAsync(cancel);
         try
         {
-            return _mayLock ??= await AskAsync(cancel);
+            return _mayLock ??= await AskAsync(task, cancel);
         }
         finally
         {
@@ -87,15 +87,12 @@ internal sealed class S3Locks(S3Calls calls, S3Objects objects) : IDisposable
         }
     }
 
-    private async Task<bool> AskAsync(CancellationToken cancel)
+    private async Task<bool> AskAsync(S3Task task, CancellationToken cancel)
     {
         var request = new GetObjectLockConfigurationRequest { BucketName = calls.Options.Bucket };
         try
         {
-            var answer = await calls.RunAsync(
-                new S3Task("read", "the bucket's lock configuration"),
-                (client, guard) => client.GetObjectLockConfigurationAsync(request, guard.Token),
-                cancel);
+            var answer = await calls.RunAsync(task, (client, guard) => client.GetObjectLockConfigurationAsync(request, guard.Token), cancel);
             return answer.ObjectLockConfiguration?.ObjectLockEnabled == ObjectLockEnabled.Enabled;
         }
         catch (StorageException e) when (S3Errors.Status(e) is >= 400 and not 401 && !S3Errors.Is(e, "NoSuchBucket"))

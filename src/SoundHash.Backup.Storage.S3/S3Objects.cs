@@ -28,7 +28,7 @@ internal sealed class S3Objects(S3Calls calls)
             await SeeBucketAsync(task, cancel);
             return null;
         }
-        catch (StorageException e) when (S3Errors.Status(e) is 301 or 400 or 403)
+        catch (StorageException e) when (e is not TransientStorageException && S3Errors.Status(e) != 0)
         {
             // An answer to HEAD has no body that could say why; one to GET has.
             await ExplainAsync(task, cancel);
@@ -49,6 +49,7 @@ internal sealed class S3Objects(S3Calls calls)
     /// <summary>Opens an object at an offset; reading goes on where a connection broke, in the same version of it.</summary>
     public async Task<Stream> OpenAsync(string key, long offset, CancellationToken cancel)
     {
+        var task = new S3Task("read", key);
         GetObjectResponse first;
         try
         {
@@ -61,9 +62,9 @@ internal sealed class S3Objects(S3Calls calls)
         }
 
         var etag = first.ETag;
-        return new ResumingRead(new AnswerBody(first), offset, SizeOf(key, offset, first), new ResumeRules(
+        return new ResumingRead(new AnswerBody(first), offset, SizeOf(task, offset, first), new ResumeRules(
             async (at, token) => new AnswerBody(await GetAsync(key, at, etag, token)),
-            e => calls.Errors.Of(e, new S3Task("read", key)),
+            e => calls.Errors.Of(e, task),
             calls.Options.Stall,
             calls.Options.FirstWait,
             calls.Options.Time));
@@ -80,7 +81,9 @@ internal sealed class S3Objects(S3Calls calls)
 
         try
         {
-            return await calls.RunAsync(task, (client, guard) => client.GetObjectAsync(request, guard.Token), cancel);
+            var answer = await calls.RunAsync(task, (client, guard) => client.GetObjectAsync(request, guard.Token), cancel);
+            SizeOf(task, offset, answer);
+            return answer;
         }
         catch (StorageException e) when (S3Errors.Is(e, "NoSuchKey"))
         {
@@ -93,7 +96,7 @@ internal sealed class S3Objects(S3Calls calls)
     }
 
     // Of a range the whole size is behind the '/'. A store that ignores the range would hand out wrong bytes.
-    private long SizeOf(string key, long offset, GetObjectResponse answer)
+    private long SizeOf(S3Task task, long offset, GetObjectResponse answer)
     {
         if (offset == 0)
         {
@@ -104,7 +107,7 @@ internal sealed class S3Objects(S3Calls calls)
         return answer.ContentRange is { } range && range.StartsWith(expected, StringComparison.Ordinal)
             && long.TryParse(range.Split('/')[^1], NumberStyles.None, CultureInfo.InvariantCulture, out var size)
             ? size
-            : throw calls.Errors.Failed(new S3Task("read", key), $"bytes from {offset} on were asked for, and '{answer.ContentRange}' came");
+            : throw calls.Errors.Failed(task, $"bytes from {offset} on were asked for, and '{answer.ContentRange}' came");
     }
 
     private async Task SeeBucketAsync(S3Task task, CancellationToken cancel)

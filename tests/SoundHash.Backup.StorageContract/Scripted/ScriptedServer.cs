@@ -12,6 +12,7 @@ namespace SoundHash.Backup.StorageContract.Scripted;
 public sealed class ScriptedServer : IAsyncDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+    // Not disposed: it may be asked again whether it has ended.
     private readonly CancellationTokenSource _end = new();
     private readonly Func<ScriptedRequest, Task<ScriptedAnswer>> _handler;
     private readonly X509Certificate2? _certificate;
@@ -74,12 +75,16 @@ public sealed class ScriptedServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (_end.IsCancellationRequested)
+        {
+            return;
+        }
+
         await _end.CancelAsync();
         _listener.Stop();
         await _accepting;
         await Task.WhenAll(_connections.Keys);
         _listener.Dispose();
-        _end.Dispose();
     }
 
     internal Task<ScriptedAnswer> HandleAsync(ScriptedRequest request) => _handler(request);
