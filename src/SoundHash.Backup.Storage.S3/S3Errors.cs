@@ -41,6 +41,10 @@ internal sealed class S3Errors(S3Options options)
     /// <summary>The HTTP status that the store answered with, or 0.</summary>
     public static int Status(Exception? e) => (int)((e as AmazonServiceException ?? e?.InnerException as AmazonServiceException)?.StatusCode ?? 0);
 
+    /// <summary>A header of the answer that an error came with, or null.</summary>
+    public static string? Header(Exception e, string name) =>
+        Chain(e).OfType<HttpErrorResponseException>().FirstOrDefault()?.Response?.GetHeaderValue(name) is { Length: > 0 } value ? value : null;
+
     /// <summary>An error that no request answered with.</summary>
     public StorageException Failed(S3Task task, string reason, string? hint = null, Exception? inner = null) =>
         new(Line(task, reason), hint, inner);
@@ -120,7 +124,7 @@ internal sealed class S3Errors(S3Options options)
 
     private TimeSpan? RetryAfter(AmazonServiceException e)
     {
-        if (Chain(e).OfType<HttpErrorResponseException>().FirstOrDefault()?.Response?.GetHeaderValue("Retry-After") is not { Length: > 0 } text)
+        if (Header(e, "Retry-After") is not { } text)
         {
             return null;
         }

@@ -50,12 +50,12 @@ internal sealed class S3Hints(S3Options options)
         _ => null,
     };
 
-    // AWS says "the region 'us-east-1' is wrong; expecting 'eu-west-1'".
+    // AWS says "the region 'us-east-1' is wrong; expecting 'eu-west-1'", or has it in a header.
     private string Region(AmazonServiceException e)
     {
         const string Expecting = "expecting '";
         var at = e.Message.IndexOf(Expecting, StringComparison.Ordinal);
-        var right = at < 0 ? null : e.Message[(at + Expecting.Length)..].Split('\'')[0];
+        var right = at < 0 ? S3Errors.Header(e, "x-amz-bucket-region") : e.Message[(at + Expecting.Length)..].Split('\'')[0];
         return right is { Length: > 0 and < 64 }
             ? $"set the region to {right}"
             : $"the bucket {options.Bucket} is in another region: aws s3api get-bucket-location --bucket {options.Bucket} says in which, set that one";

@@ -33,7 +33,7 @@ internal sealed class S3Http : HttpClientFactory, IDisposable
             ConnectCallback = ConnectAsync,
         };
         // Stalls are watched for; how long a whole request may take depends on its size and the line.
-        _client = new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
+        _client = new HttpClient(new LargeBodiesAskFirst(handler)) { Timeout = Timeout.InfiniteTimeSpan };
     }
 
     /// <inheritdoc/>
@@ -61,6 +61,19 @@ internal sealed class S3Http : HttpClientFactory, IDisposable
         {
             socket.Dispose();
             throw;
+        }
+    }
+
+    // Asking whether a body is welcome costs a round trip, and up to a second with a store that does not answer to it. It saves
+    // sending a large one in vain, and the broken connection that hides why it was refused.
+    private sealed class LargeBodiesAskFirst(HttpMessageHandler inner) : DelegatingHandler(inner)
+    {
+        private const long Large = 1024 * 1024;
+
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            request.Headers.ExpectContinue = request.Content?.Headers.ContentLength >= Large;
+            return base.SendAsync(request, cancellationToken);
         }
     }
 }

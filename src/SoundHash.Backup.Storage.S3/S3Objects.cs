@@ -16,12 +16,9 @@ internal sealed class S3Objects(S3Calls calls)
     public async Task<GetObjectMetadataResponse?> HeadOnceAsync(string key, CancellationToken cancel)
     {
         var task = new S3Task("read", key);
-        var request = new GetObjectMetadataRequest { BucketName = calls.Options.Bucket, Key = calls.FullKey(key) };
         try
         {
-            var found = await calls.OnceAsync(task, (client, guard) => client.GetObjectMetadataAsync(request, guard.Token), cancel);
-            _bucketSeen = true;
-            return found;
+            return await AskAsync(task, cancel);
         }
         catch (StorageException e) when (S3Errors.Status(e) == 404)
         {
@@ -30,9 +27,9 @@ internal sealed class S3Objects(S3Calls calls)
         }
         catch (StorageException e) when (e is not TransientStorageException && S3Errors.Status(e) != 0)
         {
-            // An answer to HEAD has no body that could say why; one to GET has.
+            // An answer to HEAD has no body that could say why; one to GET has. Where that goes well, credentials were renewed.
             await ExplainAsync(task, cancel);
-            throw;
+            return await AskAsync(task, cancel);
         }
     }
 
@@ -68,6 +65,14 @@ internal sealed class S3Objects(S3Calls calls)
             calls.Options.Stall,
             calls.Options.FirstWait,
             calls.Options.Time));
+    }
+
+    private async Task<GetObjectMetadataResponse> AskAsync(S3Task task, CancellationToken cancel)
+    {
+        var request = new GetObjectMetadataRequest { BucketName = calls.Options.Bucket, Key = calls.FullKey(task.Key) };
+        var found = await calls.OnceAsync(task, (client, guard) => client.GetObjectMetadataAsync(request, guard.Token), cancel);
+        _bucketSeen = true;
+        return found;
     }
 
     private async Task<GetObjectResponse> GetAsync(string key, long offset, string? etag, CancellationToken cancel)

@@ -84,6 +84,26 @@ public sealed class S3ErrorTests : ScriptedS3Tests
         Assert.Equal(3, renewing.Made);
     }
 
+    // The answer to HEAD does not say that this is why.
+    [Fact]
+    public async Task Credentials_that_have_run_out_are_renewed_for_a_look_too()
+    {
+        S3.PutForeign("a/prefix/k", "x");
+        S3.Server.Fail(new Fault { Times = 2, Answer = ScriptedS3.Error(400, "ExpiredToken", "The provided token has expired.") });
+        using var store = new S3ObjectStore(Options, new RenewingCredentials());
+
+        Assert.NotNull(await store.StatAsync("k", Cancel));
+    }
+
+    [Fact]
+    public async Task The_right_region_is_said_where_the_store_names_it()
+    {
+        S3.Server.Fail(new Fault { Times = 9, Answer = ScriptedS3.Error(301, "PermanentRedirect", "Elsewhere").With("x-amz-bucket-region", "eu-north-1") });
+        using var store = Open();
+
+        AssertClear(await Assert.ThrowsAsync<StorageException>(() => store.StatAsync("k", Cancel)), "set the region to eu-north-1");
+    }
+
     [Fact]
     public async Task A_profile_that_is_not_there_is_an_error_that_says_where_credentials_come_from()
     {

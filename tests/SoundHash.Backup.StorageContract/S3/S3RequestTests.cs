@@ -56,6 +56,16 @@ public sealed class S3RequestTests : ScriptedS3Tests
     }
 
     [Fact]
+    public async Task Only_a_large_body_is_announced_before_it_is_sent()
+    {
+        using var store = Open(Options with { PartSize = 2_000_000 });
+        await store.PutAsync("small", "x");
+        await store.PutAsync("large", Large);
+
+        Assert.Equal([null, "100-continue"], S3.Server.Requests.Select(static r => r.Header("Expect")));
+    }
+
+    [Fact]
     public async Task Parts_grow_as_an_object_does_and_buffers_are_used_again()
     {
         using var store = Open(Options with { PartSize = 1024, PartsInFlight = 4, Stall = TimeSpan.FromSeconds(20) });
