@@ -105,9 +105,13 @@ internal sealed class S3Errors(S3Options options)
         }
 
         return chain.OfType<AmazonClientException>().Any()
-            ? new StorageException(Line(task, Clean(e.Message)), S3Hints.Credentials, e)
+            ? new StorageException(Line(task, OfCredentials(e.Message)), S3Hints.Credentials, e)
             : new StorageException(Line(task, $"{e.GetType().Name}: {Clean(e.Message)}"), inner: e);
     }
+
+    // Where all it looked is a list of half a page.
+    private static string OfCredentials(string message) =>
+        message.StartsWith("Failed to resolve AWS credentials", StringComparison.Ordinal) ? "no AWS credentials were found" : Clean(message);
 
     private string Line(S3Task task, string reason)
     {
