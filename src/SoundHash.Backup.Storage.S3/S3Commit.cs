@@ -6,9 +6,10 @@ namespace SoundHash.Backup.Storage.S3;
 /// <summary>What every writer of one store shares.</summary>
 /// <param name="Calls">Its requests.</param>
 /// <param name="Objects">Looks at objects.</param>
+/// <param name="Locks">Knows what is locked.</param>
 /// <param name="Probe">What is known of its conditional writes.</param>
 /// <param name="Gates">Keeps writers of this process from each other where the store does not.</param>
-internal sealed record S3Parts(S3Calls Calls, S3Objects Objects, ConditionalProbe Probe, KeyGates Gates);
+internal sealed record S3Parts(S3Calls Calls, S3Objects Objects, S3Locks Locks, ConditionalProbe Probe, KeyGates Gates);
 
 /// <summary>
 /// Makes one object visible, so that in the end it is known whose the object is: an answer that was lost may have been a success,
@@ -19,17 +20,22 @@ internal sealed class S3Commit(S3Parts store, string key, WriteMode mode, S3Requ
 {
     private S3Task Task => new("write", key);
 
+    // A store other than AWS that honours conditions was tried with one request; it may still ignore them when parts are completed.
+    private bool IsForeign => store.Calls.Options.Endpoint is not null;
+
     /// <summary>Publishes by a request that may be sent several times.</summary>
     /// <param name="size">The object's bytes.</param>
+    /// <param name="inParts">It completes an upload in parts.</param>
     /// <param name="send">Sends it once, on the condition that the object is new or not.</param>
     /// <param name="cancel">Cancels.</param>
-    public async Task PublishAsync(long size, Func<bool, CancellationToken, Task> send, CancellationToken cancel)
+    public async Task PublishAsync(long size, bool inParts, Func<bool, CancellationToken, Task> send, CancellationToken cancel)
     {
         if (mode is WriteMode.Replace)
         {
+            await store.Locks.CheckReplacedAsync(key, cancel);
             await RepeatAsync(token => send(false, token), cancel);
         }
-        else if (await store.Probe.KnowAsync(cancel) is ConditionalWrites.Honoured)
+        else if (await store.Probe.KnowAsync(cancel) is ConditionalWrites.Honoured && !(inParts && IsForeign))
         {
             await RepeatAsync(token => SendNewAsync(size, send, token), cancel);
         }
@@ -72,7 +78,7 @@ internal sealed class S3Commit(S3Parts store, string key, WriteMode mode, S3Requ
     // For stores without conditional writes: two processes that write at the same moment can't be told from one after the other.
     private async Task LookAndSendAsync(long size, Func<bool, CancellationToken, Task> send, CancellationToken cancel)
     {
-        if (await LookAsync(cancel) is { } found)
+        if (await LookIfAllowedAsync(cancel) is { } found)
         {
             if (!IsOurs(found, size))
             {
@@ -96,6 +102,19 @@ internal sealed class S3Commit(S3Parts store, string key, WriteMode mode, S3Requ
         {
             store.Probe.Learn(ConditionalWrites.Unsupported);
             await send(false, cancel);
+        }
+    }
+
+    private async Task<GetObjectMetadataResponse?> LookIfAllowedAsync(CancellationToken cancel)
+    {
+        try
+        {
+            return await LookAsync(cancel);
+        }
+        catch (StorageException e) when (store.Probe.Known is ConditionalWrites.Honoured && e.InnerException is StorageException inner && S3Errors.IsDenied(inner))
+        {
+            // Keys that may only write: the condition has to do.
+            return null;
         }
     }
 

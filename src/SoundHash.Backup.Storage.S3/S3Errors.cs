@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net.Sockets;
 using System.Security.Authentication;
+using System.Text.RegularExpressions;
 using Amazon.Runtime;
 using Amazon.Runtime.Internal;
 
@@ -10,7 +11,7 @@ namespace SoundHash.Backup.Storage.S3;
 /// What an error of the SDK means: whether it may pass, in one line with the store, the operation, the object and the request's id,
 /// and what to do. What a request carried besides (headers, signatures) is never in it.
 /// </summary>
-internal sealed class S3Errors(S3Options options)
+internal sealed partial class S3Errors(S3Options options)
 {
     private static readonly string[] Expired = ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"];
 
@@ -31,8 +32,8 @@ internal sealed class S3Errors(S3Options options)
     /// <summary>True for an error that new credentials may cure.</summary>
     public static bool IsExpired(StorageException e) => e.InnerException is AmazonServiceException inner && Expired.Contains(inner.ErrorCode);
 
-    /// <summary>True when the store refused for want of a right.</summary>
-    public static bool IsDenied(StorageException e) => e.InnerException is AmazonServiceException { StatusCode: System.Net.HttpStatusCode.Forbidden };
+    /// <summary>True when the store refused for want of a right. Keys or a clock that are wrong are refused with the same status.</summary>
+    public static bool IsDenied(StorageException e) => Status(e) == 403 && Is(e, "AccessDenied", "Forbidden", "AllAccessDisabled");
 
     /// <summary>True when the store answered with one of these codes.</summary>
     public static bool Is(Exception? e, params ReadOnlySpan<string> codes) =>
@@ -90,23 +91,28 @@ internal sealed class S3Errors(S3Options options)
         var chain = Chain(e).ToList();
         if (chain.OfType<AuthenticationException>().FirstOrDefault() is { } tls)
         {
-            return new StorageException(Line(task, $"the TLS connection failed: {Clean(tls.Message)}"), S3Hints.Tls, e);
+            return new StorageException(Line(task, $"the TLS connection failed: {Clean(tls.Message)}"), S3Hints.Tls, Harmless(e));
         }
 
         if (chain.OfType<HttpRequestException>().FirstOrDefault() is { HttpRequestError: HttpRequestError.NameResolutionError } name)
         {
-            return new TransientStorageException(Line(task, $"the store's name can't be resolved: {Clean(name.Message)}"), S3Hints.Name, e);
+            return new TransientStorageException(Line(task, $"the store's name can't be resolved: {Clean(name.Message)}"), S3Hints.Name, Harmless(e));
         }
 
         if (chain.Any(static c => c is HttpRequestException or IOException or SocketException or OperationCanceledException))
         {
             var reason = chain.LastOrDefault(static c => c is HttpRequestException or IOException or SocketException) ?? chain[0];
-            return new TransientStorageException(Line(task, $"the connection failed: {Clean(reason.Message)}"), S3Hints.Network, e);
+            return new TransientStorageException(Line(task, $"the connection failed: {Clean(reason.Message)}"), S3Hints.Network, Harmless(e));
         }
 
-        return chain.OfType<AmazonClientException>().Any()
-            ? new StorageException(Line(task, OfCredentials(e.Message)), S3Hints.Credentials, e)
-            : new StorageException(Line(task, $"{e.GetType().Name}: {Clean(e.Message)}"), inner: e);
+        if (!chain.OfType<AmazonClientException>().Any())
+        {
+            return new StorageException(Line(task, $"{e.GetType().Name}: {Clean(e.Message)}"), inner: Harmless(e));
+        }
+
+        return e.Message.Contains("RegionEndpoint", StringComparison.Ordinal)
+            ? new StorageException(Line(task, "no region is set"), S3Hints.NoRegion, e)
+            : new StorageException(Line(task, OfCredentials(e.Message)), S3Hints.Credentials, Harmless(e));
     }
 
     // Where all it looked is a list of half a page.
@@ -155,6 +161,13 @@ internal sealed class S3Errors(S3Options options)
     {
         const int Longest = 300;
         var line = string.Concat(text.Select(static c => char.IsControl(c) ? ' ' : c)).Trim().TrimEnd('.');
+        line = LoginOfAddress().Replace(line, string.Empty);
         return line.Length > Longest ? $"{line[..Longest]}…" : line;
     }
+
+    // A proxy's address may carry a password, and .NET says such an address in full.
+    private static Exception? Harmless(Exception e) => LoginOfAddress().IsMatch(e.ToString()) ? null : e;
+
+    [GeneratedRegex(@"(?<=://)[^\s/'""@]+@", RegexOptions.None, 1000)]
+    private static partial Regex LoginOfAddress();
 }

@@ -15,6 +15,8 @@ internal sealed class S3Hints(S3Options options)
     public const string Credentials =
         "credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, a web identity or the machine's role; aws sts get-caller-identity shows what is found";
 
+    public const string NoRegion = "set the region of the bucket, or AWS_REGION";
+
     private const string Keys = "check the access key and its secret: they are not of this store, or one of them was copied wrong";
 
     private const string Clock = "this machine's clock is wrong: set it (timedatectl set-ntp true, or chronyc makestep), then run this again";
@@ -65,7 +67,7 @@ internal sealed class S3Hints(S3Options options)
     {
         var right = task.Verb switch
         {
-            "write" => "s3:PutObject and s3:AbortMultipartUpload",
+            "write" => $"s3:PutObject, s3:AbortMultipartUpload{(options.UsesTags ? ", s3:PutObjectTagging" : string.Empty)}{(options.Lock is S3Lock.None ? string.Empty : ", s3:PutObjectRetention")}",
             "read" => "s3:GetObject, and s3:ListBucket to tell a missing object from a forbidden one",
             "list" => "s3:ListBucket",
             "delete" => "s3:DeleteObject",

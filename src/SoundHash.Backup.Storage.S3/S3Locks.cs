@@ -21,9 +21,12 @@ internal sealed class S3Locks(S3Calls calls, S3Objects objects) : IDisposable
     /// Throws when an object is locked. The store itself would not: in a bucket with versions, deleting hides a locked object
     /// behind a marker.
     /// </summary>
-    public async Task CheckAsync(string key, CancellationToken cancel)
+    public Task CheckDeletedAsync(string key, CancellationToken cancel) => CheckAsync(new S3Task("delete", key), cancel);
+
+    private async Task CheckAsync(S3Task task, CancellationToken cancel)
     {
-        if (!await MayLockAsync(new S3Task("delete", key), cancel) || await objects.HeadAsync(key, cancel) is not { } found)
+        var key = task.Key;
+        if (!await MayLockAsync(task, cancel) || await objects.HeadAsync(key, cancel) is not { } found)
         {
             return;
         }
@@ -37,6 +40,21 @@ internal sealed class S3Locks(S3Calls calls, S3Objects objects) : IDisposable
         if (until > calls.Options.Time.GetUtcNow())
         {
             throw new ObjectLockedException(calls.Options.Name, key, until);
+        }
+    }
+
+    /// <summary>
+    /// The same for an object that is to be replaced. Where nobody may look, the store keeps the locked version below the new one.
+    /// </summary>
+    public async Task CheckReplacedAsync(string key, CancellationToken cancel)
+    {
+        try
+        {
+            await CheckAsync(new S3Task("write", key), cancel);
+        }
+        catch (StorageException e) when (S3Errors.IsDenied(e))
+        {
+            // Keys that may only write.
         }
     }
 
@@ -73,6 +91,12 @@ internal sealed class S3Locks(S3Calls calls, S3Objects objects) : IDisposable
     private static DateTimeOffset? UntilOf(GetObjectMetadataResponse found) =>
         found.ObjectLockMode is not null && found.ObjectLockRetainUntilDate is { } until ? new DateTimeOffset(until.ToUniversalTime()) : null;
 
+    private static bool SaysNothingOfLocks(StorageException e) =>
+        e is not TransientStorageException
+        && S3Errors.Status(e) >= 400
+        && (S3Errors.Status(e) is not (401 or 403) || S3Errors.IsDenied(e))
+        && !S3Errors.Is(e, "NoSuchBucket", "ExpiredToken", "AuthorizationHeaderMalformed");
+
     // Asked once: a bucket can't lose its locks.
     private async Task<bool> MayLockAsync(S3Task task, CancellationToken cancel)
     {
@@ -95,7 +119,7 @@ internal sealed class S3Locks(S3Calls calls, S3Objects objects) : IDisposable
             var answer = await calls.RunAsync(task, (client, guard) => client.GetObjectLockConfigurationAsync(request, guard.Token), cancel);
             return answer.ObjectLockConfiguration?.ObjectLockEnabled == ObjectLockEnabled.Enabled;
         }
-        catch (StorageException e) when (S3Errors.Status(e) is >= 400 and not 401 && !S3Errors.Is(e, "NoSuchBucket"))
+        catch (StorageException e) when (SaysNothingOfLocks(e))
         {
             // It has none, or knows no such question, or these credentials may not ask.
             return calls.Options.Lock is not S3Lock.None;

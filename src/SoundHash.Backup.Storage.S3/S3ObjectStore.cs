@@ -25,9 +25,9 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     {
         _calls = new S3Calls(options, credentials);
         _objects = new S3Objects(_calls);
-        _parts = new S3Parts(_calls, _objects, new ConditionalProbe(_calls), new KeyGates());
-        _listing = new S3Listing(_calls);
         _locks = new S3Locks(_calls, _objects);
+        _parts = new S3Parts(_calls, _objects, _locks, new ConditionalProbe(_calls), new KeyGates());
+        _listing = new S3Listing(_calls);
     }
 
     /// <inheritdoc/>
@@ -63,7 +63,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     /// <inheritdoc/>
     public async Task DeleteAsync(string key, CancellationToken cancel)
     {
-        await _locks.CheckAsync(ObjectKey.Check(key), cancel);
+        await _locks.CheckDeletedAsync(ObjectKey.Check(key), cancel);
         var request = new Amazon.S3.Model.DeleteObjectRequest { BucketName = _calls.Options.Bucket, Key = _calls.FullKey(key) };
         try
         {

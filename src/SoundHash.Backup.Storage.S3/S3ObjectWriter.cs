@@ -67,13 +67,13 @@ internal sealed class S3ObjectWriter : ObjectWriter
         if (_uploadId is null)
         {
             var body = new PartBody(_buffer ?? [], _filled);
-            await _commit.PublishAsync(_filled, (onlyNew, token) => PutAsync(body, onlyNew, token), cancel);
+            await _commit.PublishAsync(_filled, inParts: false, (onlyNew, token) => PutAsync(body, onlyNew, token), cancel);
         }
         else
         {
             await PassOnAsync(cancel);
             var parts = await _parts.AllAsync(cancel);
-            await _commit.PublishAsync(_sent, (onlyNew, token) => FinishAsync(parts, onlyNew, token), cancel);
+            await _commit.PublishAsync(_sent, inParts: true, (onlyNew, token) => FinishAsync(parts, onlyNew, token), cancel);
         }
 
         _published = true;

@@ -142,6 +142,13 @@ internal sealed class S3Objects(S3Calls calls)
             Key = calls.FullKey(task.Key),
             ByteRange = new ByteRange("bytes=0-0"),
         };
-        using var answer = await calls.OnceAsync(task, (client, guard) => client.GetObjectAsync(request, guard.Token), cancel);
+        try
+        {
+            using var answer = await calls.OnceAsync(task, (client, guard) => client.GetObjectAsync(request, guard.Token), cancel);
+        }
+        catch (StorageException e) when (S3Errors.Status(e) == 416)
+        {
+            // It is there, and empty.
+        }
     }
 }

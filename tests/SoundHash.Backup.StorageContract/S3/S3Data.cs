@@ -9,6 +9,9 @@ public enum Conditions
     Honoured,
     Refused,
     Ignored,
+
+    /// <summary>Honoured by a request that makes a whole object, and ignored when parts are completed.</summary>
+    HonouredOfWholeObjects,
 }
 
 /// <summary>One version of an object, or a marker that it was deleted.</summary>

@@ -162,6 +162,17 @@ public sealed class S3ErrorTests : ScriptedS3Tests
     }
 
     [Fact]
+    public void A_proxy_that_carries_a_password_is_said_without_it()
+    {
+        var inner = new HttpRequestException("The proxy tunnel request to proxy 'http://me:opensesame@proxy:3128/' failed with status code '407'");
+
+        var e = new S3Errors(Options).Of(inner, new S3Task("read", "k"));
+
+        AssertClear(e, "'http://proxy:3128/' failed with status code '407'");
+        Assert.DoesNotContain("opensesame", e.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task With_keys_that_may_only_write_objects_are_made_and_what_can_not_be_told_is_said()
     {
         S3.Denied = static r => r.Method is "GET" or "HEAD" or "DELETE";

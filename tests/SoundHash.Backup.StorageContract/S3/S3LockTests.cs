@@ -1,5 +1,6 @@
 using SoundHash.Backup.Storage;
 using SoundHash.Backup.Storage.S3;
+using SoundHash.Backup.StorageContract.Scripted;
 
 namespace SoundHash.Backup.StorageContract.S3;
 
@@ -87,6 +88,33 @@ public sealed class S3LockTests : ScriptedS3Tests
         S3.Denied = static r => r.Method == "HEAD" || (r.Method == "GET" && r.Path.EndsWith("/k", StringComparison.Ordinal));
 
         AssertClear(await Assert.ThrowsAsync<StorageException>(() => store.DeleteAsync("k", Cancel)), "AccessDenied");
+
+        Assert.Equal(0, Count(static r => r.Method == "DELETE"));
+    }
+
+    [Fact]
+    public async Task What_is_locked_is_not_replaced_but_by_keys_that_may_not_look()
+    {
+        using var store = Open(Options with { Lock = S3Lock.Governance });
+        await PutAsync(store, "k", "x", new ObjectAttributes(RetainUntil: Later));
+        await store.PutAsync("free", "x");
+
+        await Assert.ThrowsAsync<ObjectLockedException>(() => store.PutAsync("k", "y", WriteMode.Replace));
+        await store.PutAsync("free", "y", WriteMode.Replace);
+        Assert.Equal(("x", "y"), (Stored("k"), Stored("free")));
+
+        S3.Denied = static r => r.Method is "HEAD" or "GET";
+        await store.PutAsync("k", "z", WriteMode.Replace);
+        Assert.Equal("z", Stored("k"));
+    }
+
+    [Fact]
+    public async Task A_busy_store_is_not_taken_for_one_without_locks()
+    {
+        S3.Server.Fail(new Fault { When = static r => r.Argument("object-lock") is not null, Times = 10, Answer = ScriptedS3.Error(503, "SlowDown", "x") });
+        using var store = Open();
+
+        await Assert.ThrowsAsync<TransientStorageException>(() => store.DeleteAsync("k", Cancel));
 
         Assert.Equal(0, Count(static r => r.Method == "DELETE"));
     }

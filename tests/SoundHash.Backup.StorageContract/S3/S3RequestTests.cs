@@ -121,6 +121,19 @@ public sealed class S3RequestTests : ScriptedS3Tests
     }
 
     [Fact]
+    public async Task A_store_that_honours_conditions_of_whole_objects_alone_replaces_nothing()
+    {
+        await S3.DisposeAsync();
+        S3 = new ScriptedS3 { Conditions = Conditions.HonouredOfWholeObjects };
+        using var store = Open(S3Stores.Options(S3));
+        await store.PutAsync("k", "first");
+
+        await Assert.ThrowsAsync<ObjectExistsException>(() => store.PutAsync("k", Large));
+
+        Assert.Equal((ConditionalWrites.Honoured, "first"), (store.ConditionalWrites, Stored("k")));
+    }
+
+    [Fact]
     public async Task A_replacement_needs_no_trial()
     {
         using var store = Open(S3Stores.Options(S3));

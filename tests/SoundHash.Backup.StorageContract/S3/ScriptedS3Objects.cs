@@ -24,7 +24,9 @@ internal sealed class ScriptedS3Objects(ScriptedS3 s3)
 
     public ScriptedAnswer? RefuseCondition(StoredBucket bucket, string key, ScriptedRequest request)
     {
-        if (request.Header("If-None-Match") is null || s3.Conditions is Conditions.Ignored)
+        if (request.Header("If-None-Match") is null
+            || s3.Conditions is Conditions.Ignored
+            || (s3.Conditions is Conditions.HonouredOfWholeObjects && request.Method == "POST"))
         {
             return null;
         }
