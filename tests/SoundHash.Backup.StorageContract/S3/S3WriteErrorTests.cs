@@ -164,6 +164,20 @@ public sealed class S3WriteErrorTests : ScriptedS3Tests
         Assert.Equal(3, Count(IsPut));
     }
 
+    // The SDK too repeats what broke on a connection that was used before; it is not to multiply with our attempts.
+    [Fact]
+    public async Task A_connection_that_is_always_cut_is_an_error_after_the_attempts_of_ours_alone()
+    {
+        using var store = Open();
+        await store.PutAsync("before", "x");
+        S3.Server.Fail(new Fault { When = IsPut, Times = 99, CutRequestAfter = 0 });
+
+        var e = await Assert.ThrowsAsync<TransientStorageException>(() => store.PutAsync("k", new string('x', 100_000)));
+
+        AssertClear(e, "connection failed");
+        Assert.InRange(Count(IsPut), 11, 14);
+    }
+
     [Fact]
     public async Task A_writer_takes_no_more_than_its_parts_in_flight_and_shows_that_bytes_move()
     {
