@@ -129,7 +129,7 @@ public sealed class S3ErrorTests : ScriptedS3Tests
     [Fact]
     public async Task A_name_that_can_not_be_resolved_is_an_error_that_says_so()
     {
-        using var store = Open(S3Stores.OptionsAt(new Uri("http://no-such-store.invalid")) with { Stall = TimeSpan.FromSeconds(20) });
+        using var store = Open(S3Stores.OptionsAt(new Uri("http://no-such-store.invalid")));
 
         var e = await Assert.ThrowsAsync<TransientStorageException>(() => store.KeysAsync("sets/"));
 
@@ -143,7 +143,7 @@ public sealed class S3ErrorTests : ScriptedS3Tests
         var request = new CertificateRequest("CN=127.0.0.1", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
         using var certificate = request.CreateSelfSigned(DateTimeOffset.UnixEpoch, DateTimeOffset.UnixEpoch.AddYears(200));
         await using var secure = new ScriptedS3(certificate);
-        using var store = Open(S3Stores.OptionsAt(secure.Server.Address) with { Stall = TimeSpan.FromSeconds(20) });
+        using var store = Open(S3Stores.OptionsAt(secure.Server.Address));
 
         var e = await Assert.ThrowsAsync<StorageException>(() => store.KeysAsync("sets/"));
 

@@ -81,8 +81,8 @@ public sealed class S3ReadFaultTests : ScriptedS3Tests
     public async Task A_slow_answer_is_no_stall()
     {
         S3.PutForeign("a/prefix/k", Large[..100_000]);
-        S3.Server.Fail(new Fault { When = IsGet, AnswerPause = TimeSpan.FromMilliseconds(40), AnswerPiece = 5000 });
-        using var store = Open();
+        S3.Server.Fail(new Fault { When = IsGet, AnswerPause = TimeSpan.FromMilliseconds(40), AnswerPiece = 2500 });
+        using var store = Open(Options with { Stall = TimeSpan.FromSeconds(1) });
 
         Assert.Equal(Large[..100_000], await store.GetAsync("k"));
 
@@ -127,7 +127,7 @@ public sealed class S3ReadFaultTests : ScriptedS3Tests
             S3.PutForeign($"a/prefix/sets/{n:00000}/manifest.json", string.Empty);
         }
 
-        using var store = Open(Options with { Stall = TimeSpan.FromSeconds(20) });
+        using var store = Open(Options);
 
         Assert.Equal(20_000, (await store.KeysAsync("sets/")).Distinct().Count());
         Assert.Equal(20, Count(IsList));

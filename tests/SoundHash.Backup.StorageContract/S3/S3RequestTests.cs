@@ -68,7 +68,7 @@ public sealed class S3RequestTests : ScriptedS3Tests
     [Fact]
     public async Task Parts_grow_as_an_object_does_and_buffers_are_used_again()
     {
-        using var store = Open(Options with { PartSize = 1024, PartsInFlight = 4, Stall = TimeSpan.FromSeconds(20) });
+        using var store = Open(Options with { PartSize = 1024, PartsInFlight = 4 });
         await using var writer = await store.OpenWriteAsync("k", WriteMode.CreateNew, Cancel);
         for (var n = 0; n < 15; n++)
         {

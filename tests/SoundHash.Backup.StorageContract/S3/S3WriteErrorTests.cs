@@ -114,7 +114,7 @@ public sealed class S3WriteErrorTests : ScriptedS3Tests
     public async Task An_upload_that_is_cancelled_is_given_up()
     {
         S3.Server.Fail(new Fault { When = IsPart, Times = 99, Delay = Timeout.InfiniteTimeSpan });
-        using var store = Open(Options with { Stall = TimeSpan.FromSeconds(20) });
+        using var store = Open(Options);
         using var cancel = new CancellationTokenSource();
         await using var writer = await store.OpenWriteAsync("k", WriteMode.CreateNew, Cancel);
         await writer.WriteAsync(new byte[S3Stores.PartSize * 2], Cancel);
@@ -181,8 +181,8 @@ public sealed class S3WriteErrorTests : ScriptedS3Tests
     [Fact]
     public async Task A_writer_takes_no_more_than_its_parts_in_flight_and_shows_that_bytes_move()
     {
-        S3.Server.Fail(new Fault { When = IsPart, Times = 4, Delay = TimeSpan.FromSeconds(0.4) });
-        using var store = Open(Options with { PartsInFlight = 3, Stall = TimeSpan.FromSeconds(20) });
+        S3.Server.Fail(new Fault { When = IsPart, Times = 3, Delay = TimeSpan.FromSeconds(2) });
+        using var store = Open(Options with { PartsInFlight = 3 });
         await using var writer = await store.OpenWriteAsync("k", WriteMode.CreateNew, Cancel);
         var begun = writer.Moved;
         var accepted = 0;
@@ -196,9 +196,14 @@ public sealed class S3WriteErrorTests : ScriptedS3Tests
                 }
             },
             Cancel);
-        await Task.Delay(200, Cancel);
+        while (Count(IsPart) < 3)
+        {
+            await Task.Delay(5, Cancel);
+        }
 
-        Assert.InRange(accepted, S3Stores.PartSize, 3 * S3Stores.PartSize);
+        await Task.Delay(100, Cancel);
+
+        Assert.Equal(3 * S3Stores.PartSize, accepted);
         await writing;
         await writer.CompleteAsync(Cancel);
         Assert.Equal(40 * piece.Length, Stored("k")!.Length);

@@ -108,7 +108,7 @@ public sealed class S3WriteFaultTests : ScriptedS3Tests
     {
         S3.Server.ReceiveBuffer = 32 * 1024;
         S3.Server.Fail(new Fault { When = IsPut, RequestPause = TimeSpan.FromMilliseconds(30) });
-        using var store = Open(Options with { PartSize = 8_000_000 });
+        using var store = Open(Options with { PartSize = 8_000_000, Stall = TimeSpan.FromSeconds(1) });
 
         await store.PutAsync("k", new string('x', 6_000_000));
 
@@ -119,7 +119,7 @@ public sealed class S3WriteFaultTests : ScriptedS3Tests
     public async Task A_store_that_takes_its_time_to_put_a_large_object_together_is_waited_for()
     {
         S3.Server.Fail(new Fault { When = IsFinish, Delay = TimeSpan.FromSeconds(1) });
-        using var store = Open();
+        using var store = Open(Options with { Stall = TimeSpan.FromSeconds(0.5) });
 
         await store.PutAsync("k", Large);
 
