@@ -21,6 +21,7 @@ need_packages 'command -v ssh-keygen' openssh-client
 need_packages 'command -v script' bsdutils
 need_packages 'command -v ps' procps
 need_packages 'command -v strace' strace
+need_packages 'command -v swift-proxy-server && command -v swift-account-server && command -v swift-container-server && command -v swift-object-server && command -v memcached' swift-proxy swift-account swift-container swift-object memcached
 
 publish_shbackup
 dotnet build SoundHash.Backup.sln -c Release -v quiet --nologo

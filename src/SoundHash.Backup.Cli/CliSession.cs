@@ -19,9 +19,12 @@ namespace SoundHash.Backup.Cli;
 /// <summary>What every verb works with: settings, log, clock, child programs, and where results go.</summary>
 internal sealed class CliSession : IDisposable
 {
+    private static readonly string[] OfClouds = ["AWS_", "GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST"];
+
     private readonly ParseResult _parse;
     private readonly CommonOptions _common;
     private readonly Serilog.Core.Logger _log;
+    private readonly List<Action> _atEnd = [];
 
     public CliSession(ParseResult parse, CommonOptions common)
     {
@@ -48,7 +51,20 @@ internal sealed class CliSession : IDisposable
         var file = _parse.GetValue(_common.EnvFile) is { } path ? EnvFile.Read(path) : EnvFile.OfWorkingDirectory();
         var environment = Environment.GetEnvironmentVariables().Cast<DictionaryEntry>()
             .ToDictionary(static e => (string)e.Key, static e => (string?)e.Value ?? string.Empty);
+        ExportForClouds(file);
         return new SettingsReader(flags, environment, file, warning => _log.Warning("{Warning:l}", warning));
+    }
+
+    // Who we are for a cloud is its own library's to find out, which looks at variables only; PostgreSQL's commands have none but the file's.
+    private static void ExportForClouds(EnvFile? file)
+    {
+        foreach (var (name, value) in file?.Values ?? new Dictionary<string, string>())
+        {
+            if (OfClouds.Any(c => name.StartsWith(c, StringComparison.Ordinal)) && string.IsNullOrEmpty(Environment.GetEnvironmentVariable(name)))
+            {
+                Environment.SetEnvironmentVariable(name, value);
+            }
+        }
     }
 
     /// <summary>Measures what a verb moves, and slows it down to BACKUP_RATE_LIMIT.</summary>
@@ -105,7 +121,20 @@ internal sealed class CliSession : IDisposable
         }
     }
 
-    public void Dispose() => _log.Dispose();
+    /// <summary>Does something when the verb has ended, however it did.</summary>
+    public void AtEnd(Action action)
+    {
+        lock (_atEnd)
+        {
+            _atEnd.Add(action);
+        }
+    }
+
+    public void Dispose()
+    {
+        _atEnd.ForEach(static a => a());
+        _log.Dispose();
+    }
 
     private Serilog.Core.Logger MakeLog()
     {

@@ -26,7 +26,7 @@ internal sealed record WalReading(
         var wal = WalConfiguration.Read(settings, from);
         var encryption = EncryptionConfiguration.ReadForDecryption(settings);
         settings.ThrowIfInvalid();
-        var stores = RepositoryAccess.OpenWal(wal);
+        var stores = RepositoryAccess.OpenWal(cli, wal);
         return new WalReading(stores, JoinedReader.OfWal(stores, cli.Log), wal.From, wal.SpoolDirectory, settings, cli.Providers(encryption).For);
     }
 

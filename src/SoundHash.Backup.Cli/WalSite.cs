@@ -66,7 +66,7 @@ internal sealed class WalSite
     }
 
     /// <summary>Each store of the archive by itself.</summary>
-    public IEnumerable<WalSite> Each() => RepositoryAccess.OpenWal(Settings.Wal).Select(s => new WalSite(_cli, Settings, _catalogue, _server, ServerProblem) { Store = s });
+    public IEnumerable<WalSite> Each() => RepositoryAccess.OpenWal(_cli, Settings.Wal).Select(s => new WalSite(_cli, Settings, _catalogue, _server, ServerProblem) { Store = s });
 
     public WalSiteSettings Settings { get; }
 

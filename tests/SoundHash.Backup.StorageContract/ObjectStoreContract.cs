@@ -16,6 +16,9 @@ public abstract class ObjectStoreContract
     /// <summary>The store of this test; opened again it is the same one, as another process would see it.</summary>
     protected abstract IObjectStore Open();
 
+    /// <summary>Bytes after which an object that is being written has left something in the store, visible or not.</summary>
+    protected virtual int BytesThatLeaveTraces => 4;
+
     [Fact]
     public async Task What_was_completed_is_read_back_by_everybody()
     {
@@ -345,7 +348,7 @@ public abstract class ObjectStoreContract
 
         await store.RemoveAbandonedWritesAsync("sets/", now.AddHours(-2), Cancel);
         await young.CompleteAsync(Cancel);
-        Assert.Equal("half", await store.GetAsync("sets/a/young"));
+        Assert.Equal(BytesThatLeaveTraces, (await store.StatAsync("sets/a/young", Cancel))!.Size);
 
         await using var old = await HalfAsync("sets/a/old");
         await store.RemoveAbandonedWritesAsync("sets/", now.AddHours(2), Cancel);
@@ -356,7 +359,7 @@ public abstract class ObjectStoreContract
         async Task<ObjectWriter> HalfAsync(string key)
         {
             var writer = await store.OpenWriteAsync(key, WriteMode.CreateNew, Cancel);
-            await writer.WriteAsync("half"u8.ToArray(), Cancel);
+            await writer.WriteAsync(new byte[BytesThatLeaveTraces], Cancel);
             return writer;
         }
     }

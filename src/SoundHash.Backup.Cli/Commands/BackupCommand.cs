@@ -150,7 +150,7 @@ internal sealed class BackupCommand : VerbCommand
     {
         _ = await cli.Providers(setup.Encryption).ForWritingAsync(cancel);
         var isPhysical = setup.Wal is not null;
-        var stores = RepositoryAccess.Open(setup.Repository);
+        var stores = RepositoryAccess.Open(cli, setup.Repository);
         var bytes = setup.Wal is { } wal
             ? await PhysicalRun(cli, setup).ProbeAsync(stores, scope, Places(setup.Repository, wal), cancel)
             : await LogicalRun(cli, setup).ProbeAsync(stores, databases, scope, cancel);
@@ -168,10 +168,10 @@ internal sealed class BackupCommand : VerbCommand
     }
 
     private static BackupRun LogicalRun(CliSession cli, Setup setup) =>
-        new(() => RepositoryAccess.Make(setup.Repository), cli.Launcher, setup.Tools, cli.Time, setup.Meter, cli.Log);
+        new(() => RepositoryAccess.Make(cli, setup.Repository), cli.Launcher, setup.Tools, cli.Time, setup.Meter, cli.Log);
 
     private static PhysicalBackupRun PhysicalRun(CliSession cli, Setup setup) =>
-        new(() => RepositoryAccess.Make(setup.Repository), cli.Launcher, setup.Tools, cli.Time, setup.Meter, cli.Log);
+        new(() => RepositoryAccess.Make(cli, setup.Repository), cli.Launcher, setup.Tools, cli.Time, setup.Meter, cli.Log);
 
     private Setup Read(ParseResult parse, CliSession cli, bool physical)
     {
@@ -273,7 +273,7 @@ internal sealed class BackupCommand : VerbCommand
         var timeout = TimeSpan.FromSeconds(parse.GetValue(_archiveTimeout) ?? DefaultArchiveTimeout);
         await using (new ProgressReporter(cli, "backup", setup.Meter, () => run.ExpectedBytes))
         {
-            return await run.RunAsync(scope, new WalScope(RepositoryAccess.OpenWal(wal), wal.RequiredCopies, timeout), Places(setup.Repository, wal), options, cancel);
+            return await run.RunAsync(scope, new WalScope(RepositoryAccess.OpenWal(cli, wal), wal.RequiredCopies, timeout), Places(setup.Repository, wal), options, cancel);
         }
     }
 

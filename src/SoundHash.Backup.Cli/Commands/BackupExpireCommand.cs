@@ -45,7 +45,7 @@ internal sealed class BackupExpireCommand : VerbCommand
         var problems = new List<BackupException>();
         await using (new ProgressReporter(cli, "verify", meter, static () => 0))
         {
-            foreach (var store in RepositoryAccess.Open(repository))
+            foreach (var store in RepositoryAccess.Open(cli, repository))
             {
                 var consistency = new ConsistencyCheck(RepositoryAccess.WalOf(cli, wal, store.Name), cli.Providers(encryption).For);
                 var expiry = new Expiry(store, new SetVerifier(store, cli.Launcher, meter), jobs, cli.Time, cli.Log, consistency);

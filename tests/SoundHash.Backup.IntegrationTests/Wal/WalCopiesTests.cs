@@ -56,9 +56,11 @@ public sealed class WalCopiesTests(TwoDisksCluster cluster) : IClassFixture<TwoD
             (await cluster.RunAsync(
                 "restore", "--target-dir", target, "--to-name", $"before_{from}", "--from", from, "--env-file", cluster.EnvFile)).Expect(0);
 
-            Assert.Contains($"wal-archive fetch --from '{from}'", await File.ReadAllTextAsync($"{target}/postgresql.auto.conf"), StringComparison.Ordinal);
-            await using var server = await RestoredServer.StartAsync(target);
-            Assert.Equal("42", await server.TextAsync("postgres", $"SELECT n::text FROM of_{from}"));
+            Assert.Contains($"wal-archive fetch --from '{from}'", await File.ReadAllTextAsync($"{target}/postgresql.auto.conf", TestContext.Current.CancellationToken), StringComparison.Ordinal);
+            await using var server = await RestoredServer.AtAsync(target);
+            await server.StartAsync();
+            await server.PromotedAsync();
+            Assert.Equal("42", await server.TextAsync($"SELECT n::text FROM of_{from}"));
         }
         finally
         {

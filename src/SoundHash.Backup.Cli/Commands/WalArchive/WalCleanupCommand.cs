@@ -55,13 +55,13 @@ internal sealed class WalCleanupCommand : VerbCommand
         }
 
         using var held = await own.LockAsync(cli, cancel);
-        var sets = RepositoryAccess.Open(own.Repository);
+        var sets = RepositoryAccess.Open(cli, own.Repository);
         var dryRun = parse.GetValue(_dryRun);
         var items = new List<WalCleanupItem>();
         var problems = new List<BackupException>();
         await using (new ProgressReporter(cli, "verify", meter, static () => 0))
         {
-            foreach (var store in RepositoryAccess.OpenWal(own.Wal))
+            foreach (var store in RepositoryAccess.OpenWal(cli, own.Wal))
             {
                 var cleanup = new WalCleanup(sets, store, cli.Launcher, meter, own.Providers, jobs, cli.Time, cli.Log);
                 try

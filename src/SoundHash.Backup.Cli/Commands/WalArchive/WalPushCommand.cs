@@ -49,7 +49,7 @@ internal sealed class WalPushCommand : VerbCommand
 
         var (provider, recipients) = await cli.Providers(encryption).ForWritingAsync(cancel);
         var push = new WalPush(
-            RepositoryAccess.OpenWal(wal),
+            RepositoryAccess.OpenWal(cli, wal),
             new Seal(compression, provider, recipients),
             new WalPushSettings(wal.Directories, wal.RequiredCopies, wal.SpoolDirectory, jobs, LockWait),
             cli.Time,

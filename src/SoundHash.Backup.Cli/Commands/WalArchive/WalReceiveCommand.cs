@@ -82,8 +82,8 @@ internal sealed class WalReceiveCommand : VerbCommand
         var (provider, recipients) = await cli.Providers(encryption).ForWritingAsync(cancel);
         var flush = TimeSpan.FromSeconds(parse.GetValue(_flush) ?? DefaultFlushSeconds);
         var receiver = new WalReceiver(
-            RepositoryAccess.OpenWal(wal),
-            RepositoryAccess.Open(repository)[0],
+            RepositoryAccess.OpenWal(cli, wal),
+            RepositoryAccess.Open(cli, repository)[0],
             new Seal(compression, provider, recipients),
             new WalReceiveOptions(server, wal.SpoolDirectory, slot, flush, parse.GetValue(_synchronous), jobs, wal.RequiredCopies),
             cli.Launcher,
