@@ -162,7 +162,7 @@ internal sealed class StoreConfiguration
 
         if (_settings.Text($"{prefix}_BUCKET") is not { } bucket)
         {
-            _settings.Problem($"{prefix}_BUCKET", null, $"is not set: it is the bucket of store {name}{(name == StoreSettings.S3 ? " (BACKUP_S3_ENABLED, --s3)" : string.Empty)}");
+            _settings.Problem($"{prefix}_BUCKET", null, $"is not set: it is the bucket of store {name}{(name == StoreSettings.S3 ? " (BACKUP_S3_ENABLED, BACKUP_WAL_S3_ENABLED, --s3)" : string.Empty)}");
             return null;
         }
 

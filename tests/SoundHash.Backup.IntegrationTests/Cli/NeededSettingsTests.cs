@@ -7,6 +7,8 @@ namespace SoundHash.Backup.IntegrationTests.Cli;
 public sealed class NeededSettingsTests(PostgresCluster cluster, Samples samples)
 {
     private const string Store = "BACKUP_DIR BACKUP_CLUSTER BACKUP_LOCAL_ENABLED BACKUP_S3_ENABLED BACKUP_GCS_ENABLED ";
+    // Whether a base backup is good depends on its WAL, wherever that is.
+    private const string Wal = "BACKUP_WAL_S3_ENABLED BACKUP_WAL_GCS_ENABLED ";
     private const string Server = "DATABASE_HOST DATABASE_PORT DATABASE_NAME DATABASE_USER DATABASE_PASSWORD DATABASE_URL ";
     private const string Keys = "BACKUP_DECRYPTION_IDENTITY_FILE BACKUP_GPG_PASSPHRASE_FILE ";
     private const string Work = "BACKUP_JOBS BACKUP_RATE_LIMIT PG_BIN_DIR ";
@@ -27,9 +29,9 @@ public sealed class NeededSettingsTests(PostgresCluster cluster, Samples samples
         { "backup --dry-run", MakesSets },
         { "backup list", Store + Retention },
         { "backup show SET", Store + Retention },
-        { "backup verify --all", Store + "BACKUP_JOBS BACKUP_RATE_LIMIT" },
-        { "backup verify SET --deep", Store + Work + Keys },
-        { "backup expire", Store + Retention + "BACKUP_STATE_DIR BACKUP_GROUP BACKUP_JOBS BACKUP_RATE_LIMIT" },
+        { "backup verify --all", Store + Wal + "BACKUP_JOBS BACKUP_RATE_LIMIT" },
+        { "backup verify SET --deep", Store + Wal + Work + Keys },
+        { "backup expire", Store + Wal + Retention + "BACKUP_STATE_DIR BACKUP_GROUP BACKUP_JOBS BACKUP_RATE_LIMIT" },
         { "backup keep SET", Store + "BACKUP_GROUP" },
         { "backup unkeep SET", Store + "BACKUP_GROUP" },
         { "restore --list", Store + Retention },

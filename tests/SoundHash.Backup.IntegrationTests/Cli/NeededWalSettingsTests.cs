@@ -10,8 +10,8 @@ public sealed class NeededWalSettingsTests(BackedUpCluster site) : IClassFixture
 {
     private const string Server = "DATABASE_HOST DATABASE_PORT DATABASE_NAME DATABASE_USER DATABASE_PASSWORD DATABASE_URL ";
     private const string Sets = "BACKUP_DIR BACKUP_CLUSTER BACKUP_LOCAL_ENABLED BACKUP_S3_ENABLED BACKUP_GCS_ENABLED ";
-    private const string Wal = "BACKUP_WAL_DIR BACKUP_CLUSTER ";
-    private const string Archives = Wal + "BACKUP_GROUP BACKUP_WAL_ARCHIVING_ENABLED BACKUP_WAL_S3_ENABLED BACKUP_WAL_GCS_ENABLED ";
+    private const string Wal = "BACKUP_WAL_DIR BACKUP_CLUSTER BACKUP_LOCAL_ENABLED BACKUP_WAL_S3_ENABLED BACKUP_WAL_GCS_ENABLED ";
+    private const string Archives = Wal + "BACKUP_GROUP BACKUP_WAL_ARCHIVING_ENABLED BACKUP_REQUIRED_COPIES ";
 
     private const string Seals =
         "BACKUP_ENCRYPTION_ENABLED BACKUP_ENCRYPTION_METHOD BACKUP_ENCRYPTION_KEY BACKUP_COMPRESSION BACKUP_COMPRESSION_LEVEL ";
@@ -22,7 +22,7 @@ public sealed class NeededWalSettingsTests(BackedUpCluster site) : IClassFixture
     private const string MakesSets =
         Server + Sets + Archives + Seals + Retention +
         "BACKUP_STATE_DIR BACKUP_JOBS BACKUP_RATE_LIMIT PG_BIN_DIR " +
-        "BACKUP_CROSS_REGION_ENABLED BACKUP_REQUIRED_COPIES ";
+        "BACKUP_CROSS_REGION_ENABLED ";
 
     /// <summary>What each verb needs; a word in capitals without underscore stands for something of the site.</summary>
     public static TheoryData<string, string> Verbs => new()

@@ -19,6 +19,7 @@ public static class WrongSettings
         ["BACKUP_WAL_ARCHIVING_ENABLED"] = "perhaps",
         ["BACKUP_WAL_DIR"] = "/dev/null/wal",
         ["BACKUP_WAL_S3_ENABLED"] = "true",
+        ["BACKUP_WAL_S3_PREFIX"] = "a//b",
         ["BACKUP_WAL_GCS_ENABLED"] = "true",
         ["BACKUP_SPOOL_DIR"] = "/dev/null/spool",
         ["BACKUP_ENCRYPTION_ENABLED"] = "maybe",

@@ -116,7 +116,7 @@ public sealed class SwiftTests(SwiftCluster cluster) : IClassFixture<SwiftCluste
         try
         {
             var target = Path.Combine(cluster.Host, "restored");
-            (await cluster.RunAsync("restore", "--target-dir", target, "--to-name", "before_drop", "--from", "s3", "--env-file", cluster.EnvFile)).Expect(0);
+            (await cluster.RunAsync("restore", "--target-dir", target, "--to-name", "before_drop", "--action", "promote", "--from", "s3", "--env-file", cluster.EnvFile)).Expect(0);
             await using var server = await RestoredServer.AtAsync(target);
             await server.StartAsync();
             await server.PromotedAsync();

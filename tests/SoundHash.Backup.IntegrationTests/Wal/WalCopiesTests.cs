@@ -54,9 +54,9 @@ public sealed class WalCopiesTests(TwoDisksCluster cluster) : IClassFixture<TwoD
         try
         {
             (await cluster.RunAsync(
-                "restore", "--target-dir", target, "--to-name", $"before_{from}", "--from", from, "--env-file", cluster.EnvFile)).Expect(0);
+                "restore", "--target-dir", target, "--to-name", $"before_{from}", "--action", "promote", "--from", from, "--env-file", cluster.EnvFile)).Expect(0);
 
-            Assert.Contains($"wal-archive fetch --from '{from}'", await File.ReadAllTextAsync($"{target}/postgresql.auto.conf", TestContext.Current.CancellationToken), StringComparison.Ordinal);
+            Assert.Contains($"wal-archive fetch --from ''{from}''", await File.ReadAllTextAsync($"{target}/postgresql.auto.conf", TestContext.Current.CancellationToken), StringComparison.Ordinal);
             await using var server = await RestoredServer.AtAsync(target);
             await server.StartAsync();
             await server.PromotedAsync();
