@@ -117,7 +117,7 @@ internal sealed class GcsCalls : IDisposable
     private async Task<HttpResponseMessage> AnswerAsync(Func<StallGuard, HttpRequestMessage> request, StallGuard guard, bool isSession)
     {
         var response = await SendAsync(request, guard);
-        if (response.StatusCode is HttpStatusCode.Unauthorized && await _tokens.RenewAsync(guard.Token))
+        if (response.StatusCode is HttpStatusCode.Unauthorized && await TokenAsync(_tokens.RenewAsync(guard.Token)))
         {
             response.Dispose();
             guard.Moved();
@@ -133,9 +133,22 @@ internal sealed class GcsCalls : IDisposable
         throw GcsRefusal.Read(response, body.Span, isSession, Options.Time.GetUtcNow());
     }
 
+    // What goes wrong here is not the store's doing.
+    private static async Task<T> TokenAsync<T>(Task<T> asking)
+    {
+        try
+        {
+            return await asking;
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            throw new TokenFailure(e);
+        }
+    }
+
     private async Task<HttpResponseMessage> SendAsync(Func<StallGuard, HttpRequestMessage> make, StallGuard guard)
     {
-        var token = await _tokens.GetAsync(guard.Token);
+        var token = await TokenAsync(_tokens.GetAsync(guard.Token));
         guard.Moved();
         using var request = make(guard);
         if (token is not null)

@@ -51,7 +51,9 @@ internal sealed class GcsErrors(GcsOptions options)
         {
             GcsRefusal refusal => OfRefusal(refusal, task),
             JsonException json => Passes(task, $"the store's answer is damaged: {Clean(json.Message)}", inner: e),
-            _ => Chain(e).OfType<TokenResponseException>().FirstOrDefault() is { } token ? OfToken(token, task) : OfNetwork(e, task),
+            TokenFailure { InnerException: TokenResponseException token } => OfToken(token, task),
+            TokenFailure => OfNetwork(e, task, "the token server") ?? new StorageException(Line(task, $"no credentials can be used: {Clean(e.Message)}"), GcsHints.Credentials, e),
+            _ => OfNetwork(e, task, "the store") ?? new StorageException(Line(task, $"{e.GetType().Name}: {Clean(e.Message)}"), inner: e),
         };
     }
 
@@ -94,28 +96,24 @@ internal sealed class GcsErrors(GcsOptions options)
             : new StorageException(line, GcsHints.ForToken(e), e);
     }
 
-    private StorageException OfNetwork(Exception e, GcsTask task)
+    // Null for what no connection is to blame for.
+    private StorageException? OfNetwork(Exception e, GcsTask task, string whom)
     {
         var chain = Chain(e).ToList();
         if (chain.OfType<AuthenticationException>().FirstOrDefault() is { } tls)
         {
-            return new StorageException(Line(task, $"the TLS connection failed: {Clean(tls.Message)}"), GcsHints.Tls, e);
+            return new StorageException(Line(task, $"the TLS connection to {whom} failed: {Clean(tls.Message)}"), GcsHints.Tls, e);
         }
 
         if (chain.OfType<HttpRequestException>().FirstOrDefault() is { HttpRequestError: HttpRequestError.NameResolutionError } name)
         {
-            return new TransientStorageException(Line(task, $"the store's name can't be resolved: {Clean(name.Message)}"), GcsHints.Name, e);
+            return new TransientStorageException(Line(task, $"the name of {whom} can't be resolved: {Clean(name.Message)}"), GcsHints.Name, e);
         }
 
-        if (chain.Any(static c => c is HttpRequestException or IOException or SocketException or OperationCanceledException))
-        {
-            var reason = chain.LastOrDefault(static c => c is HttpRequestException or IOException or SocketException) ?? chain[0];
-            return new TransientStorageException(Line(task, $"the connection failed: {Clean(reason.Message)}"), GcsHints.Network, e);
-        }
-
-        return e is InvalidOperationException
-            ? new StorageException(Line(task, $"no credentials can be used: {Clean(e.Message)}"), GcsHints.Credentials, e)
-            : new StorageException(Line(task, $"{e.GetType().Name}: {Clean(e.Message)}"), inner: e);
+        var broken = chain.LastOrDefault(static c => c is HttpRequestException or SocketException or IOException and not (FileNotFoundException or DirectoryNotFoundException));
+        return broken is not null || chain.OfType<OperationCanceledException>().Any()
+            ? new TransientStorageException(Line(task, $"the connection to {whom} failed: {Clean((broken ?? e).Message)}"), GcsHints.Network, e)
+            : null;
     }
 
     private string Line(GcsTask task, string reason)

@@ -1,5 +1,9 @@
 namespace SoundHash.Backup.Storage.Gcs;
 
+/// <summary>No token could be had.</summary>
+/// <param name="cause">Why.</param>
+public sealed class TokenFailure(Exception cause) : Exception(cause.Message, cause);
+
 /// <summary>The tokens that requests are sent with.</summary>
 internal interface IAccessTokens
 {
