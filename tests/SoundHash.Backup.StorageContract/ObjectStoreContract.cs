@@ -13,11 +13,11 @@ public abstract class ObjectStoreContract
 {
     protected static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    /// <summary>The store of this test; opened again it is the same one, as another process would see it.</summary>
-    protected abstract IObjectStore Open();
-
     /// <summary>False for a store that drops by itself, and later, what writers have left that never committed.</summary>
     protected virtual bool RemovesAbandonedWrites => true;
+
+    /// <summary>The store of this test; opened again it is the same one, as another process would see it.</summary>
+    protected abstract IObjectStore Open();
 
     [Fact]
     public async Task What_was_completed_is_read_back_by_everybody()

@@ -1,5 +1,6 @@
 using SoundHash.Backup.Storage;
 using SoundHash.Backup.Storage.Gcs;
+using SoundHash.Backup.StorageContract.Scripted;
 
 namespace SoundHash.Backup.StorageContract.Gcs;
 
@@ -9,14 +10,14 @@ namespace SoundHash.Backup.StorageContract.Gcs;
 /// </summary>
 public sealed class GcsContract : ObjectStoreContract, IAsyncDisposable
 {
-    private readonly GcsTestStores _scripted = new();
+    private readonly ScriptedGcs _scripted = new();
     private readonly string? _bucket = Environment.GetEnvironmentVariable("SHBACKUP_TEST_GCS_BUCKET");
     private readonly string _prefix = $"shbackup-test/{Guid.NewGuid():N}";
-    private readonly List<GcsObjectStore> _own = [];
+    private readonly List<GcsObjectStore> _opened = [];
 
     public async ValueTask DisposeAsync()
     {
-        _own.ForEach(static s => s.Dispose());
+        _opened.ForEach(static s => s.Dispose());
         await _scripted.DisposeAsync();
     }
 
@@ -25,13 +26,10 @@ public sealed class GcsContract : ObjectStoreContract, IAsyncDisposable
 
     protected override IObjectStore Open()
     {
-        if (string.IsNullOrEmpty(_bucket))
-        {
-            return _scripted.Open();
-        }
-
-        var store = new GcsObjectStore(new GcsOptions(_bucket) { Prefix = _prefix });
-        _own.Add(store);
+        var store = string.IsNullOrEmpty(_bucket)
+            ? GcsStores.Open(GcsStores.OptionsAt(_scripted.Server.Address) with { Stall = TimeSpan.FromSeconds(20) })
+            : new GcsObjectStore(new GcsOptions(_bucket) { Prefix = _prefix });
+        _opened.Add(store);
         return store;
     }
 }

@@ -154,7 +154,8 @@ public sealed partial class ScriptedGcs
         }
 
         var kept = Keeps(request.Body.Length);
-        session.Bytes.Write(Damage(request.Body[..(isLast && request.IsWhole && kept == request.Body.Length ? kept : kept / Unit * Unit)].ToArray()));
+        var isEnd = isLast && kept == request.Body.Length && (request.IsWhole || KeepsCutEnds);
+        session.Bytes.Write(Damage(request.Body[..(isEnd ? kept : kept / Unit * Unit)].ToArray()));
         return null;
     }
 

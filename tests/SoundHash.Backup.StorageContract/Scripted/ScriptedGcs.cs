@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json.Nodes;
 
@@ -13,19 +14,22 @@ public sealed partial class ScriptedGcs : IAsyncDisposable
 {
     public const string Bucket = "backups";
 
+    public const string GoodToken = "the-token-of-the-scripted-store";
+
     private const string Objects = $"/storage/v1/b/{Bucket}/o";
 
     private readonly Lock _lock = new();
     private readonly SortedDictionary<string, GcsStored> _objects = new(StringComparer.Ordinal);
     private long _lastGeneration = 1_700_000_000_000_000;
 
-    public ScriptedGcs() => Server = new ScriptedServer(request => Task.FromResult(Answer(request)));
+    public ScriptedGcs(X509Certificate2? certificate = null) =>
+        Server = new ScriptedServer(request => Task.FromResult(Answer(request)), certificate);
 
     /// <summary>Where it can be reached, and what goes wrong on the way.</summary>
     public ScriptedServer Server { get; }
 
     /// <summary>Tokens that are taken.</summary>
-    public ConcurrentDictionary<string, bool> Tokens { get; } = new() { ["token-1"] = true };
+    public ConcurrentDictionary<string, bool> Tokens { get; } = new() { [GoodToken] = true };
 
     /// <summary>Rights that those who ask do not have, as "storage.objects.delete".</summary>
     public ConcurrentDictionary<string, bool> Denied { get; } = [];
@@ -47,6 +51,9 @@ public sealed partial class ScriptedGcs : IAsyncDisposable
 
     /// <summary>How many of the bytes that came in a chunk are kept.</summary>
     public Func<int, int> Keeps { get; set; } = static n => n;
+
+    /// <summary>The last bytes of an object are kept although the connection broke behind them.</summary>
+    public bool KeepsCutEnds { get; set; }
 
     public ValueTask DisposeAsync() => Server.DisposeAsync();
 
