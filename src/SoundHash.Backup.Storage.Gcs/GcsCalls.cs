@@ -11,8 +11,6 @@ namespace SoundHash.Backup.Storage.Gcs;
 /// </summary>
 internal sealed class GcsCalls : IDisposable
 {
-    private static readonly TimeSpan LongestConnect = TimeSpan.FromSeconds(15);
-
     private readonly StoreRetry _retry;
     private readonly IAccessTokens _tokens;
     private readonly HttpClient _http;
@@ -23,17 +21,7 @@ internal sealed class GcsCalls : IDisposable
         Errors = new GcsErrors(options);
         _tokens = tokens ?? (options.IsEmulated ? new NoTokens() : new GoogleTokens());
         _retry = new StoreRetry(options.Time, options.FirstWait);
-        _http = new HttpClient(new SocketsHttpHandler
-        {
-            // The "308 Resume Incomplete" of an upload is no redirect, and nothing else here is one.
-            AllowAutoRedirect = false,
-            ConnectTimeout = options.Stall < LongestConnect ? options.Stall : LongestConnect,
-            PooledConnectionLifetime = TimeSpan.FromMinutes(10),
-        })
-        {
-            // Stalls are watched for; how long a whole request may take depends on its size and the line.
-            Timeout = Timeout.InfiniteTimeSpan,
-        };
+        _http = GcsHttp.Make(options.Stall);
     }
 
     public GcsOptions Options { get; }

@@ -63,8 +63,8 @@ internal sealed class GcsObjectWriter : ObjectWriter
         cancel.ThrowIfCancellationRequested();
         await _sending.WaitAsync(cancel);
         var made = await _upload.FinishAsync(_buffer.AsMemory(0, _filled), GcsChecksum.Text(Crc32C.Finish(_sum)), cancel);
-        Check(made);
         _published = true;
+        Check(made);
     }
 
     /// <inheritdoc/>

@@ -81,6 +81,11 @@ internal sealed class ObjectUpload(GcsCalls calls, GcsObjects objects, GcsTask t
             // An earlier attempt whose answer was lost may have made it: it is locked then, or its session has ended.
             return await LookAsync(e, attempt, cancel) ?? throw Refused(e);
         }
+        catch (StorageException e) when (last.Offset > 0 && GcsErrors.IsDamage(e))
+        {
+            // Earlier chunks are no longer in memory.
+            throw calls.Errors.Failed(task, $"the store refused the object, whose bytes were damaged on the way: {e.InnerException!.Message}", "run this again", e.InnerException);
+        }
         catch (StorageException e) when (GcsErrors.IsLocked(e))
         {
             throw Refused(e);
@@ -179,6 +184,7 @@ internal sealed class ObjectUpload(GcsCalls calls, GcsObjects objects, GcsTask t
         public long Stop => Offset + Bytes.Length;
 
         /// <summary>What of it comes from an offset on, or null when that is outside.</summary>
-        public ReadOnlyMemory<byte>? From(long at) => at >= Offset && at <= Stop ? Bytes[(int)(at - Offset)..] : null;
+        // Without its type, null would become no bytes.
+        public ReadOnlyMemory<byte>? From(long at) => at >= Offset && at <= Stop ? Bytes[(int)(at - Offset)..] : (ReadOnlyMemory<byte>?)null;
     }
 }

@@ -8,6 +8,7 @@ namespace SoundHash.Backup.Storage.Gcs;
 internal sealed class WriteRequests(GcsCalls calls, string key, WriteMode mode, ObjectAttributes attributes)
 {
     private const string WriteIdName = "shbackup-write";
+    private const int LargeBody = 1024 * 1024;
 
     private readonly string _writeId = Guid.NewGuid().ToString("N");
 
@@ -22,7 +23,10 @@ internal sealed class WriteRequests(GcsCalls calls, string key, WriteMode mode, 
         var head = $"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{description}\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n";
         var body = new UploadBody([Encoding.UTF8.GetBytes(head), bytes, Encoding.UTF8.GetBytes($"\r\n--{boundary}--\r\n")], moved);
         body.Headers.ContentType = MediaTypeHeaderValue.Parse($"multipart/related; boundary={boundary}");
-        return new HttpRequestMessage(HttpMethod.Post, calls.UploadUri(Query("multipart"))) { Content = body };
+        var request = new HttpRequestMessage(HttpMethod.Post, calls.UploadUri(Query("multipart"))) { Content = body };
+        // To ask first costs a round trip. It saves sending much in vain, and the broken connection that hides why it was refused.
+        request.Headers.ExpectContinue = bytes.Length >= LargeBody;
+        return request;
     }
 
     /// <summary>Begins a session.</summary>

@@ -112,9 +112,10 @@ public sealed class GcsWriteTests : ScriptedGcsTests
         Assert.Equal(("small", 2), (Stored("small"), Count(IsWhole)));
 
         damages = 1;
-        var e = await Assert.ThrowsAnyAsync<StorageException>(() => store.PutAsync("large", Large));
+        var e = await Assert.ThrowsAsync<StorageException>(() => store.PutAsync("large", Large));
 
-        AssertClear(e, "can't write large", "CRC32C");
+        AssertClear(e, "can't write large", "damaged on the way", "CRC32C");
+        Assert.Equal(1, Count(IsLast));
         Assert.Null(Stored("large"));
     }
 

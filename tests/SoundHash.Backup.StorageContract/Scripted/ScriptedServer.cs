@@ -12,6 +12,7 @@ namespace SoundHash.Backup.StorageContract.Scripted;
 public sealed class ScriptedServer : IAsyncDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+    // Not disposed: it may be asked again whether it has ended.
     private readonly CancellationTokenSource _end = new();
     private readonly Func<ScriptedRequest, Task<ScriptedAnswer>> _handler;
     private readonly X509Certificate2? _certificate;
@@ -37,6 +38,13 @@ public sealed class ScriptedServer : IAsyncDisposable
 
     /// <summary>Waited before every answer, as a distant server would have it.</summary>
     public TimeSpan Latency { get; set; }
+
+    /// <summary>How much of requests the system takes that nobody has read yet, in bytes; for connections that come after it is set.</summary>
+    public int ReceiveBuffer
+    {
+        get => _listener.Server.ReceiveBufferSize;
+        set => _listener.Server.ReceiveBufferSize = value;
+    }
 
     /// <summary>The heads of all requests so far, in the order in which they came.</summary>
     public ConcurrentQueue<ScriptedRequest> Requests { get; } = [];
@@ -67,12 +75,16 @@ public sealed class ScriptedServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (_end.IsCancellationRequested)
+        {
+            return;
+        }
+
         await _end.CancelAsync();
         _listener.Stop();
         await _accepting;
         await Task.WhenAll(_connections.Keys);
         _listener.Dispose();
-        _end.Dispose();
     }
 
     internal Task<ScriptedAnswer> HandleAsync(ScriptedRequest request) => _handler(request);
