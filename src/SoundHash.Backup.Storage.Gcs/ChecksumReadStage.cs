@@ -15,7 +15,13 @@ internal sealed class ChecksumReadStage(Stream source, string expected, Func<str
     {
         var read = await source.ReadAsync(buffer, cancellationToken);
         _sum = Crc32C.Add(_sum, buffer.Span[..read]);
-        return read > 0 || buffer.IsEmpty || GcsChecksum.Text(Crc32C.Finish(_sum)) is not { } actual || actual == expected ? read : throw differs(actual);
+        if (read > 0 || buffer.IsEmpty)
+        {
+            return read;
+        }
+
+        var actual = GcsChecksum.Text(Crc32C.Finish(_sum));
+        return actual == expected ? 0 : throw differs(actual);
     }
 
     public override ValueTask DisposeAsync() => source.DisposeAsync();

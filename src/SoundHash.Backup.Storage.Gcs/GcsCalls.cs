@@ -47,7 +47,11 @@ internal sealed class GcsCalls : IDisposable
         OnceAsync(
             task,
             _ => request(),
-            async (response, guard) => JsonSerializer.Deserialize((await BytesAsync(response, guard)).Span, type) ?? throw new JsonException("it is null"),
+            async (response, guard) =>
+            {
+                var json = await BytesAsync(response, guard);
+                return JsonSerializer.Deserialize(json.Span, type) ?? throw new JsonException("it is null");
+            },
             cancel);
 
     /// <summary>Sends a request once.</summary>

@@ -52,7 +52,8 @@ internal sealed class GcsErrors(GcsOptions options)
             GcsRefusal refusal => OfRefusal(refusal, task),
             JsonException json => Passes(task, $"the store's answer is damaged: {Clean(json.Message)}", inner: e),
             TokenFailure { InnerException: TokenResponseException token } => OfToken(token, task),
-            TokenFailure => OfNetwork(e, task, "the token server") ?? new StorageException(Line(task, $"no credentials can be used: {Clean(e.Message)}"), GcsHints.Credentials, e),
+            TokenFailure => OfNetwork(e, task, "the token server")
+                ?? new StorageException(Line(task, $"no credentials can be used: {Clean(e.Message)}"), GcsHints.Credentials, e),
             _ => OfNetwork(e, task, "the store") ?? new StorageException(Line(task, $"{e.GetType().Name}: {Clean(e.Message)}"), inner: e),
         };
     }
@@ -76,7 +77,11 @@ internal sealed class GcsErrors(GcsOptions options)
         && refusal.Message.Contains("CRC32C", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>True when the store keeps an object locked.</summary>
-    public static bool IsLocked(Exception e) => GcsRefusal.Of(e) is { Status: HttpStatusCode.Forbidden, Reason: "retentionPolicyNotMet" or "objectUnderActiveHold" };
+    public static bool IsLocked(Exception e) => GcsRefusal.Of(e) is
+    {
+        Status: HttpStatusCode.Forbidden,
+        Reason: "retentionPolicyNotMet" or "objectUnderActiveHold",
+    };
 
     /// <summary>True when there is no such object, although there is the bucket.</summary>
     public static bool IsMissingObject(Exception e, GcsTask task) =>
@@ -110,7 +115,8 @@ internal sealed class GcsErrors(GcsOptions options)
             return new TransientStorageException(Line(task, $"the name of {whom} can't be resolved: {Clean(name.Message)}"), GcsHints.Name, e);
         }
 
-        var broken = chain.LastOrDefault(static c => c is HttpRequestException or SocketException or IOException and not (FileNotFoundException or DirectoryNotFoundException));
+        var broken = chain.LastOrDefault(static c => c is HttpRequestException or SocketException
+            or IOException and not (FileNotFoundException or DirectoryNotFoundException));
         return broken is not null || chain.OfType<OperationCanceledException>().Any()
             ? new TransientStorageException(Line(task, $"the connection to {whom} failed: {Clean((broken ?? e).Message)}"), GcsHints.Network, e)
             : null;

@@ -42,7 +42,8 @@ internal sealed class GcsHints(GcsOptions options)
             return Clock;
         }
 
-        return text.Contains("JWT", StringComparison.OrdinalIgnoreCase) || text.Contains("account not found", StringComparison.OrdinalIgnoreCase) ? Key : Login;
+        var isOfKey = text.Contains("JWT", StringComparison.OrdinalIgnoreCase) || text.Contains("account not found", StringComparison.OrdinalIgnoreCase);
+        return isOfKey ? Key : Login;
     }
 
     /// <summary>The hint for a refusal, or null where its message says it all.</summary>
@@ -69,7 +70,8 @@ internal sealed class GcsHints(GcsOptions options)
     {
         var right = task.Verb switch
         {
-            "write" => $"storage.objects.create{(options.Lock is GcsLock.None ? string.Empty : " and storage.objects.setRetention")}, and storage.objects.delete where an object is replaced",
+            "write" when options.Lock is GcsLock.None => "storage.objects.create, and storage.objects.delete where an object is replaced",
+            "write" => "storage.objects.create and storage.objects.setRetention, and storage.objects.delete where an object is replaced",
             "read" => "storage.objects.get, and storage.objects.list to tell a missing object from a forbidden one",
             "list" => "storage.objects.list",
             "delete" => "storage.objects.delete",

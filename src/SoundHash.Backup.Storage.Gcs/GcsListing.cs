@@ -40,7 +40,8 @@ internal sealed class GcsListing(GcsCalls calls)
         var from = page is null ? string.Empty : $"&pageToken={Uri.EscapeDataString(page)}";
         var query = $"prefix={Uri.EscapeDataString(calls.Options.Root + task.Key)}&maxResults=1000&fields={Uri.EscapeDataString(Fields)}{from}";
         return calls.RepeatAsync(
-            (_, token) => calls.JsonOnceAsync(task, () => new HttpRequestMessage(HttpMethod.Get, calls.ListUri(query)), GcsJson.Default.GcsPage, token),
+            (_, token) => calls.JsonOnceAsync(
+                task, () => new HttpRequestMessage(HttpMethod.Get, calls.ListUri(query)), GcsJson.Default.GcsPage, token),
             cancel);
     }
 }

@@ -73,7 +73,8 @@ internal sealed class GcsLocks(GcsCalls calls, GcsObjects objects)
 
         try
         {
-            await calls.JsonOnceAsync(task, () => Patch(task.Key, found, new GcsRetention(mode.ToString(), longest)), GcsJson.Default.GcsObject, cancel);
+            var retention = new GcsRetention(mode.ToString(), longest);
+            await calls.JsonOnceAsync(task, () => Patch(task.Key, found, retention), GcsJson.Default.GcsObject, cancel);
             return true;
         }
         catch (StorageException e) when (GcsRefusal.Is(e, HttpStatusCode.PreconditionFailed))

@@ -43,7 +43,11 @@ internal sealed class GcsObjects(GcsCalls calls)
         {
             var first = await calls.RepeatAsync((_, token) => GetAsync(task, offset, generation: null, token), cancel);
             var resumed = new ResumingRead(first.Body, offset, first.Size, new ResumeRules(
-                (at, token) => ReopenAsync(task, at, first, token), e => calls.Errors.Of(e, task), calls.Options.Stall, calls.Options.FirstWait, calls.Options.Time));
+                (at, token) => ReopenAsync(task, at, first, token),
+                e => calls.Errors.Of(e, task),
+                calls.Options.Stall,
+                calls.Options.FirstWait,
+                calls.Options.Time));
             return offset == 0 && first.Crc32c is { } sum
                 ? new ChecksumReadStage(resumed, sum, actual => calls.Errors.Failed(
                     task, $"its {first.Size} bytes came with crc32c {actual} where the store has {sum}", "run this again, and use another copy when it stays so"))
@@ -76,7 +80,11 @@ internal sealed class GcsObjects(GcsCalls calls)
     {
         try
         {
-            return await calls.OnceAsync(task, _ => Get(task.Key, offset, generation), (response, guard) => ReadHeadAsync(response, task, offset, guard.Token), cancel);
+            return await calls.OnceAsync(
+                task,
+                _ => Get(task.Key, offset, generation),
+                (response, guard) => ReadHeadAsync(response, task, offset, guard.Token),
+                cancel);
         }
         catch (StorageException e) when (GcsRefusal.Of(e) is { Status: HttpStatusCode.RequestedRangeNotSatisfiable })
         {
@@ -102,8 +110,8 @@ internal sealed class GcsObjects(GcsCalls calls)
     {
         var headers = response.Content.Headers;
         var sum = response.Headers.TryGetValues("X-Goog-Hash", out var hashes) ? GcsChecksum.FromHeader(hashes) : null;
-        long? generation = response.Headers.TryGetValues("X-Goog-Generation", out var texts) && long.TryParse(texts.First(), CultureInfo.InvariantCulture, out var number)
-            ? number : null;
+        var text = response.Headers.TryGetValues("X-Goog-Generation", out var texts) ? texts.First() : null;
+        long? generation = long.TryParse(text, CultureInfo.InvariantCulture, out var number) ? number : null;
         if ((headers.ContentRange?.Length ?? headers.ContentLength) is not { } size || (headers.ContentRange?.From ?? 0) != offset)
         {
             response.Dispose();

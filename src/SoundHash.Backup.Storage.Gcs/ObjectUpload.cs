@@ -84,7 +84,8 @@ internal sealed class ObjectUpload(GcsCalls calls, GcsObjects objects, GcsTask t
         catch (StorageException e) when (last.Offset > 0 && GcsErrors.IsDamage(e))
         {
             // Earlier chunks are no longer in memory.
-            throw calls.Errors.Failed(task, $"the store refused the object, whose bytes were damaged on the way: {e.InnerException!.Message}", "run this again", e.InnerException);
+            var why = e.InnerException!;
+            throw calls.Errors.Failed(task, $"the store refused the object, whose bytes were damaged on the way: {why.Message}", "run this again", why);
         }
         catch (StorageException e) when (GcsErrors.IsLocked(e))
         {
@@ -157,7 +158,8 @@ internal sealed class ObjectUpload(GcsCalls calls, GcsObjects objects, GcsTask t
     }
 
     // Nothing but the first attempt is sure not to have met its own object.
-    private StorageException CannotTell(StorageException refused, int attempt) => attempt == 0 || !GcsRefusal.Is(refused, HttpStatusCode.PreconditionFailed)
+    private StorageException CannotTell(StorageException refused, int attempt) =>
+        attempt == 0 || !GcsRefusal.Is(refused, HttpStatusCode.PreconditionFailed)
         ? Refused(refused)
         : calls.Errors.Failed(
             task,

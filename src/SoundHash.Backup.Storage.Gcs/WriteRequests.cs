@@ -20,7 +20,8 @@ internal sealed class WriteRequests(GcsCalls calls, string key, WriteMode mode, 
     {
         var boundary = $"part-{Guid.NewGuid():N}";
         var description = JsonSerializer.Serialize(Description() with { Crc32c = crc32c }, GcsJson.Default.GcsObject);
-        var head = $"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{description}\r\n--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n";
+        var head = $"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{description}\r\n"
+            + $"--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n";
         var body = new UploadBody([Encoding.UTF8.GetBytes(head), bytes, Encoding.UTF8.GetBytes($"\r\n--{boundary}--\r\n")], moved);
         body.Headers.ContentType = MediaTypeHeaderValue.Parse($"multipart/related; boundary={boundary}");
         var request = new HttpRequestMessage(HttpMethod.Post, calls.UploadUri(Query("multipart"))) { Content = body };
@@ -59,7 +60,7 @@ internal sealed class WriteRequests(GcsCalls calls, string key, WriteMode mode, 
     private GcsObject Description() => new()
     {
         ContentType = "application/octet-stream",
-        StorageClass = attributes.Tier is { } tier && calls.Options.StorageClasses.TryGetValue(tier, out var ofTier) ? ofTier : calls.Options.StorageClass,
+        StorageClass = calls.Options.StorageClasses.TryGetValue(attributes.Tier ?? string.Empty, out var ofTier) ? ofTier : calls.Options.StorageClass,
         Metadata = Metadata(),
         Retention = calls.Options.Lock is not GcsLock.None && attributes.RetainUntil is { } until
             ? new GcsRetention(calls.Options.Lock.ToString(), until.ToUniversalTime())
