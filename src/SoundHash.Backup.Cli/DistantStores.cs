@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using SoundHash.Backup.Configuration;
 using SoundHash.Backup.Storage;
+using SoundHash.Backup.Storage.Gcs;
 using SoundHash.Backup.Storage.S3;
 
 namespace SoundHash.Backup.Cli;
@@ -37,6 +38,20 @@ internal static class DistantStores
 
             store.Dispose();
         });
+        return store;
+    }
+
+    /// <summary>Opens a bucket of Google Cloud Storage.</summary>
+    public static IObjectStore Open(CliSession cli, GcsStoreSettings settings)
+    {
+        var store = new GcsObjectStore(new GcsOptions(settings.Bucket)
+        {
+            Name = settings.Name,
+            Prefix = settings.Prefix,
+            KmsKey = settings.KmsKey,
+            Time = cli.Time,
+        });
+        cli.AtEnd(store.Dispose);
         return store;
     }
 

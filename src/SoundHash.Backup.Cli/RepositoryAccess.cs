@@ -17,6 +17,7 @@ internal static class RepositoryAccess
     private static IObjectStore Open(CliSession cli, StoreSettings settings, string memory) => settings switch
     {
         S3StoreSettings s3 => DistantStores.Open(cli, s3, memory),
+        GcsStoreSettings gcs => DistantStores.Open(cli, gcs),
         LocalStoreSettings local => new LocalObjectStore(local.Directory, local.Group, local.Name, local.Existing),
         _ => throw new InvalidOperationException($"store {settings.Name} is of no known type"),
     };

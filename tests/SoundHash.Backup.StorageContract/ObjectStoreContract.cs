@@ -13,6 +13,9 @@ public abstract class ObjectStoreContract
 {
     protected static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
+    /// <summary>False for a store that drops by itself, and later, what writers have left that never committed.</summary>
+    protected virtual bool RemovesAbandonedWrites => true;
+
     /// <summary>The store of this test; opened again it is the same one, as another process would see it.</summary>
     protected abstract IObjectStore Open();
 
@@ -352,7 +355,11 @@ public abstract class ObjectStoreContract
 
         await using var old = await HalfAsync("sets/a/old");
         await store.RemoveAbandonedWritesAsync("sets/", now.AddHours(2), Cancel);
-        await Assert.ThrowsAnyAsync<StorageException>(() => old.CompleteAsync(Cancel));
+        if (RemovesAbandonedWrites)
+        {
+            await Assert.ThrowsAnyAsync<StorageException>(() => old.CompleteAsync(Cancel));
+        }
+
         await elsewhere.CompleteAsync(Cancel);
         Assert.Equal(["other/young", "sets/a/whole", "sets/a/young"], await store.KeysAsync(string.Empty));
 

@@ -64,9 +64,11 @@ internal sealed class BackupCommand : VerbCommand
 
     private readonly Option<string[]> _to = new("--to")
     {
-        Description = "Back up to this store in place of those that are enabled: local, s3, or the name of a further one; may be repeated",
+        Description = "Back up to this store in place of those that are enabled: local, s3, gcs, or the name of a further one; may be repeated",
         HelpName = "STORE",
     };
+
+    private readonly Option<bool> _gcs = new("--gcs") { Description = "Back up to Google Cloud Storage too, whatever BACKUP_GCS_ENABLED says" };
 
     private readonly Option<bool> _s3 = new("--s3") { Description = "Back up to S3 too, whatever BACKUP_S3_ENABLED says" };
 
@@ -81,7 +83,7 @@ internal sealed class BackupCommand : VerbCommand
         _kind.AcceptOnlyFromAmong("logical", "physical");
         foreach (var option in new Option[]
         {
-            _kind, _name, _tier, _jobs, _fingerprint, _noEncrypt, _lockWait, _to, _s3, _archiveTimeout, _newSystem, _dryRun,
+            _kind, _name, _tier, _jobs, _fingerprint, _noEncrypt, _lockWait, _to, _s3, _gcs, _archiveTimeout, _newSystem, _dryRun,
         })
         {
             Options.Add(option);
@@ -180,7 +182,7 @@ internal sealed class BackupCommand : VerbCommand
             new SettingFlag("BACKUP_ENCRYPTION_ENABLED", _noEncrypt.Name, parse.GetValue(_noEncrypt) ? "false" : null));
         var setup = new Setup(
             DatabaseConfiguration.Read(settings),
-            RepositoryConfiguration.ReadForBackup(settings, new StoreChoice(parse.GetValue(_to) ?? [], parse.GetValue(_s3))),
+            RepositoryConfiguration.ReadForBackup(settings, new StoreChoice(parse.GetValue(_to) ?? [], parse.GetValue(_s3), parse.GetValue(_gcs))),
             EncryptionConfiguration.Read(settings),
             physical ? RunConfiguration.ReadPageCompression(settings) : RunConfiguration.ReadCompression(settings),
             RetentionConfiguration.Read(settings),

@@ -9,7 +9,7 @@ internal sealed class StoreFrom
 {
     private readonly Option<string?> _from = new("--from")
     {
-        Description = "Only this store: local, s3, or the name of a further one (default: every store that is enabled, the nearest good copy first)",
+        Description = "Only this store: local, s3, gcs, or the name of a further one (default: every store that is enabled, the nearest good copy first)",
         HelpName = "STORE",
     };
 

@@ -96,5 +96,11 @@ public sealed record RepositoryConfiguration(IReadOnlyList<StoreSettings> Stores
     }
 
     // All directories of a machine are lost with it.
-    private static string RegionOf(StoreSettings store) => store is S3StoreSettings s3 ? $"{s3.Endpoint} {s3.Region} {(s3.Region is null ? s3.Bucket : string.Empty)}" : "this machine";
+    private static string RegionOf(StoreSettings store) => store switch
+    {
+        S3StoreSettings s3 => $"{s3.Endpoint} {s3.Region} {(s3.Region is null ? s3.Bucket : string.Empty)}",
+        // Where a bucket of GCS is, its settings do not say.
+        GcsStoreSettings gcs => $"gcs {gcs.Bucket}",
+        _ => "this machine",
+    };
 }

@@ -29,6 +29,7 @@ public static class SettingNames
         new("BACKUP_WAL_S3_ENABLED", "false"),
         new("BACKUP_WAL_S3_PREFIX", "soundhash-wal/"),
         new("BACKUP_WAL_GCS_ENABLED", "false"),
+        new("BACKUP_WAL_GCS_PREFIX", "soundhash-wal/"),
         new("BACKUP_SPOOL_DIR"),
         new("BACKUP_ENCRYPTION_ENABLED", "false"),
         new("BACKUP_ENCRYPTION_METHOD", "gpg"),
@@ -57,6 +58,9 @@ public static class SettingNames
         new("BACKUP_S3_PROFILE"),
         new("BACKUP_S3_KMS_KEY"),
         new("BACKUP_GCS_ENABLED", "false"),
+        new("BACKUP_GCS_BUCKET"),
+        new("BACKUP_GCS_PREFIX", "soundhash-backups/"),
+        new("BACKUP_GCS_KMS_KEY"),
         new("BACKUP_CROSS_REGION_ENABLED", "false"),
         new("BACKUP_REQUIRED_COPIES"),
     ];
@@ -67,7 +71,8 @@ public static class SettingNames
     /// </summary>
     public static IReadOnlyList<string> Later { get; } =
     [
-        "BACKUP_S3_STORAGE_CLASS", "BACKUP_S3_OBJECT_LOCK", "BACKUP_S3_RETENTION_", "BACKUP_GCS_", "BACKUP_WAL_", "BACKUP_RESTORE_TEST_", "BACKUP_RTO_", "BACKUP_RPO_",
+        "BACKUP_S3_STORAGE_CLASS", "BACKUP_S3_OBJECT_LOCK", "BACKUP_S3_RETENTION_",
+        "BACKUP_GCS_STORAGE_CLASS", "BACKUP_GCS_OBJECT_LOCK", "BACKUP_GCS_RETENTION_", "BACKUP_WAL_", "BACKUP_RESTORE_TEST_", "BACKUP_RTO_", "BACKUP_RPO_",
         "BACKUP_MAX_AGE_HOURS", "BACKUP_SCRATCH_DIR", "BACKUP_AUDIT_LOG", "BACKUP_METRICS_FILE", "BACKUP_DRILL_SQL",
     ];
 

@@ -52,12 +52,12 @@ internal sealed class StoreConfiguration
 
         if (IsMeant(StoreSettings.S3) && _settings.Flag("BACKUP_WAL_S3_ENABLED"))
         {
-            yield return ReadS3(StoreSettings.S3, "BACKUP_S3", _settings.Text("BACKUP_WAL_S3_PREFIX")!, "BACKUP_WAL_S3_PREFIX");
+            yield return ReadS3(StoreSettings.S3, "BACKUP_S3", "BACKUP_WAL_S3_PREFIX");
         }
 
         if (IsMeant(StoreSettings.Gcs) && _settings.Flag("BACKUP_WAL_GCS_ENABLED"))
         {
-            _settings.Problem("BACKUP_WAL_GCS_ENABLED", _settings.Text("BACKUP_WAL_GCS_ENABLED"), "is not in this version: it archives WAL to local stores and S3");
+            yield return ReadGcs(StoreSettings.Gcs, "BACKUP_GCS", "BACKUP_WAL_GCS_PREFIX");
         }
 
         foreach (var further in _settings.FurtherStores().Where(f => IsMeant(NameOf(f)) && _settings.Flag($"BACKUP_STORE_{f}_WAL")))
@@ -65,7 +65,8 @@ internal sealed class StoreConfiguration
             yield return ReadFurther(further) switch
             {
                 LocalStoreSettings local => local with { Directory = InCluster(Path.Combine(local.Existing!, "wal")), IsWal = true },
-                S3StoreSettings s3 => s3 with { Prefix = WithCluster($"{(_settings.Text($"BACKUP_STORE_{further}_PREFIX") ?? string.Empty).Trim('/')}/wal".Trim('/')) },
+                S3StoreSettings s3 => s3 with { Prefix = WalBelow(further) },
+                GcsStoreSettings gcs => gcs with { Prefix = WalBelow(further) },
                 _ => null,
             };
         }
@@ -112,24 +113,24 @@ internal sealed class StoreConfiguration
 
     private StoreSettings? Unknown(string name, IEnumerable<string> further)
     {
-        _settings.UsageProblem($"there is no store '{name}': there are {string.Join(", ", further.Select(NameOf).Prepend(StoreSettings.S3).Prepend(StoreSettings.Local))}");
+        _settings.UsageProblem($"there is no store '{name}': there are {string.Join(", ", further.Select(NameOf).Prepend(StoreSettings.Gcs).Prepend(StoreSettings.S3).Prepend(StoreSettings.Local))}");
         return null;
     }
 
     private LocalStoreSettings ReadLocal() => new(StoreSettings.Local, InCluster(_settings.PathOf("BACKUP_DIR")!), _group);
 
-    private S3StoreSettings? ReadS3() => ReadS3(StoreSettings.S3, "BACKUP_S3");
+    private S3StoreSettings? ReadS3() => ReadS3(StoreSettings.S3, "BACKUP_S3", "BACKUP_S3_PREFIX");
 
-    private StoreSettings? ReadGcs()
-    {
-        _settings.Problem("BACKUP_GCS_ENABLED", _settings.Text("BACKUP_GCS_ENABLED"), "is not in this version: it has local stores and S3");
-        return null;
-    }
+    private GcsStoreSettings? ReadGcs() => ReadGcs(StoreSettings.Gcs, "BACKUP_GCS", "BACKUP_GCS_PREFIX");
+
+    private GcsStoreSettings? ReadGcs(string name, string prefix, string keysSetting) => ReadBucket(name, prefix, keysSetting) is var (bucket, keys)
+        ? new GcsStoreSettings(name, bucket, keys) { KmsKey = _settings.Text($"{prefix}_KMS_KEY") }
+        : null;
 
     private StoreSettings? ReadFurther(string name)
     {
         var prefix = $"BACKUP_STORE_{name}";
-        switch (_settings.Choice($"{prefix}_TYPE", StoreSettings.Local, StoreSettings.S3))
+        switch (_settings.Choice($"{prefix}_TYPE", StoreSettings.Local, StoreSettings.S3, StoreSettings.Gcs))
         {
             case StoreSettings.Local when _settings.PathOf($"{prefix}_DIR") is { } directory:
                 return new LocalStoreSettings(NameOf(name), InCluster(directory), _group) { Existing = directory };
@@ -137,43 +138,49 @@ internal sealed class StoreConfiguration
                 _settings.Problem($"{prefix}_DIR", null, "is not set: it is the directory of that store");
                 return null;
             case StoreSettings.S3:
-                return ReadS3(NameOf(name), prefix);
+                return ReadS3(NameOf(name), prefix, $"{prefix}_PREFIX");
+            case StoreSettings.Gcs:
+                return ReadGcs(NameOf(name), prefix, $"{prefix}_PREFIX");
             default:
                 if (_settings.Text($"{prefix}_TYPE") is null)
                 {
-                    _settings.Problem($"{prefix}_TYPE", null, "is not set: local or s3");
+                    _settings.Problem($"{prefix}_TYPE", null, "is not set: local, s3 or gcs");
                 }
 
                 return null;
         }
     }
 
-    private S3StoreSettings? ReadS3(string name, string prefix) =>
-        ReadS3(name, prefix, _settings.Text($"{prefix}_PREFIX") ?? string.Empty, $"{prefix}_PREFIX");
+    private S3StoreSettings? ReadS3(string name, string prefix, string keysSetting) => ReadBucket(name, prefix, keysSetting) is var (bucket, keys)
+        ? new S3StoreSettings(name, bucket, keys)
+        {
+            Region = _settings.Text($"{prefix}_REGION"),
+            Endpoint = ReadEndpoint($"{prefix}_ENDPOINT"),
+            Profile = _settings.Text($"{prefix}_PROFILE"),
+            KmsKey = _settings.Text($"{prefix}_KMS_KEY"),
+        }
+        : null;
 
-    private S3StoreSettings? ReadS3(string name, string prefix, string keys, string keysSetting)
+    private (string Bucket, string Keys)? ReadBucket(string name, string prefix, string keysSetting)
     {
-        keys = keys.Trim('/');
+        var keys = (_settings.Text(keysSetting) ?? string.Empty).Trim('/');
         if (keys.Length > 0 && !ObjectKey.IsValid(keys))
         {
             _settings.Problem(keysSetting, keys, "may hold letters, digits, '.', '_', '-' and '/' only");
             return null;
         }
 
-        if (_settings.Text($"{prefix}_BUCKET") is not { } bucket)
+        if (_settings.Text($"{prefix}_BUCKET") is { } bucket)
         {
-            _settings.Problem($"{prefix}_BUCKET", null, $"is not set: it is the bucket of store {name}{(name == StoreSettings.S3 ? " (BACKUP_S3_ENABLED, BACKUP_WAL_S3_ENABLED, --s3)" : string.Empty)}");
-            return null;
+            return (bucket, WithCluster(keys));
         }
 
-        return new S3StoreSettings(name, bucket, WithCluster(keys))
-        {
-            Region = _settings.Text($"{prefix}_REGION"),
-            Endpoint = ReadEndpoint($"{prefix}_ENDPOINT"),
-            Profile = _settings.Text($"{prefix}_PROFILE"),
-            KmsKey = _settings.Text($"{prefix}_KMS_KEY"),
-        };
+        var enabledBy = name is StoreSettings.S3 or StoreSettings.Gcs ? $" ({prefix}_ENABLED, BACKUP_WAL_{name.ToUpperInvariant()}_ENABLED, --{name})" : string.Empty;
+        _settings.Problem($"{prefix}_BUCKET", null, $"is not set: it is the bucket of store {name}{enabledBy}");
+        return null;
     }
+
+    private string WalBelow(string further) => WithCluster($"{(_settings.Text($"BACKUP_STORE_{further}_PREFIX") ?? string.Empty).Trim('/')}/wal".Trim('/'));
 
     private Uri? ReadEndpoint(string setting)
     {

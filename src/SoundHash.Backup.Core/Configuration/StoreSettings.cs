@@ -67,6 +67,22 @@ public sealed record S3StoreSettings(string Name, string Bucket, string Prefix) 
     public override string Setting => Name == S3 ? "BACKUP_S3_BUCKET" : FurtherSetting("BUCKET");
 }
 
+/// <summary>A bucket of Google Cloud Storage. Who we are is told by Google's application-default credentials.</summary>
+/// <param name="Name">The store's name.</param>
+/// <param name="Bucket">The bucket.</param>
+/// <param name="Prefix">What its keys begin with, with the cluster's folder: empty, or with a slash at its end.</param>
+public sealed record GcsStoreSettings(string Name, string Bucket, string Prefix) : StoreSettings(Name)
+{
+    /// <summary>A key of Cloud KMS to encrypt with there, or null.</summary>
+    public string? KmsKey { get; init; }
+
+    /// <inheritdoc/>
+    public override string Place => $"gs://{Bucket}/{Prefix}";
+
+    /// <inheritdoc/>
+    public override string Setting => Name == Gcs ? "BACKUP_GCS_BUCKET" : FurtherSetting("BUCKET");
+}
+
 /// <summary>Which of the configured stores a verb uses.</summary>
 /// <param name="Only">These, in this order, whether they are enabled or not; empty for those that are enabled.</param>
 /// <param name="S3">Store s3 too.</param>

@@ -124,7 +124,7 @@ public sealed class CopiesTests(PostgresCluster cluster)
 
         Assert.False(Directory.Exists(work.SetFolder(id)));
         Assert.True(Directory.Exists(Path.Combine(Second(work), "sets", id)));
-        (await work.RunAsync("backup", "--to", "tape")).Expect(2).Says("there is no store 'tape': there are local, s3, second-disk");
+        (await work.RunAsync("backup", "--to", "tape")).Expect(2).Says("there is no store 'tape': there are local, s3, gcs, second-disk");
         (await work.RunAsync("restore", "--latest", "--from", "local", "--plan")).Expect(1);
     }
 

@@ -21,6 +21,7 @@ public static class WrongSettings
         ["BACKUP_WAL_S3_ENABLED"] = "true",
         ["BACKUP_WAL_S3_PREFIX"] = "a//b",
         ["BACKUP_WAL_GCS_ENABLED"] = "true",
+        ["BACKUP_WAL_GCS_PREFIX"] = "a//b",
         ["BACKUP_SPOOL_DIR"] = "/dev/null/spool",
         ["BACKUP_ENCRYPTION_ENABLED"] = "maybe",
         ["BACKUP_ENCRYPTION_METHOD"] = "rot13",
@@ -49,6 +50,9 @@ public static class WrongSettings
         ["BACKUP_S3_PROFILE"] = "nobody",
         ["BACKUP_S3_KMS_KEY"] = "none",
         ["BACKUP_GCS_ENABLED"] = "maybe",
+        ["BACKUP_GCS_BUCKET"] = "no/bucket",
+        ["BACKUP_GCS_PREFIX"] = "a//b",
+        ["BACKUP_GCS_KMS_KEY"] = "none",
         ["BACKUP_CROSS_REGION_ENABLED"] = "true",
         ["BACKUP_REQUIRED_COPIES"] = "many",
         // No settings of this list, but such as are in people's environments.

@@ -42,7 +42,7 @@ public sealed partial class DocumentationTests
         var files = SourceFile().Matches(SourceTree.Read("docs", "architecture.md")).Select(static m => m.Value).Distinct().ToList();
 
         Assert.True(files.Count > 10);
-        string[] projects = ["SoundHash.Backup.Core", "SoundHash.Backup.Cli", "SoundHash.Backup.Storage.S3"];
+        string[] projects = ["SoundHash.Backup.Core", "SoundHash.Backup.Cli", "SoundHash.Backup.Storage.S3", "SoundHash.Backup.Storage.Gcs"];
         Assert.All(files, f => Assert.True(projects.Any(p => File.Exists(Path.Combine(SourceTree.Root, "src", p, f))), f));
     }
 

@@ -57,12 +57,12 @@ public sealed class StoreConfigurationTests
     [InlineData("BACKUP_STORE_X_DIR=/x", "BACKUP_STORE_X_TYPE is not set")]
     [InlineData("BACKUP_STORE_X_TYPE=local", "BACKUP_STORE_X_DIR is not set")]
     [InlineData("BACKUP_STORE_X_TYPE=s3", "BACKUP_STORE_X_BUCKET is not set")]
-    [InlineData("BACKUP_STORE_X_TYPE=tape", "BACKUP_STORE_X_TYPE='tape' must be local or s3")]
+    [InlineData("BACKUP_STORE_X_TYPE=tape", "BACKUP_STORE_X_TYPE='tape' must be local or s3 or gcs")]
     [InlineData("BACKUP_DIR=/x BACKUP_STORE_X_TYPE=local BACKUP_STORE_X_DIR=/x", "is the place of stores local and x")]
     [InlineData("BACKUP_LOCAL_ENABLED=false", "BACKUP_LOCAL_ENABLED='false' leaves no store")]
     [InlineData("BACKUP_REQUIRED_COPIES=2", "BACKUP_REQUIRED_COPIES='2' can't be met")]
     [InlineData("BACKUP_REQUIRED_COPIES=0", "BACKUP_REQUIRED_COPIES='0' must be a whole number")]
-    [InlineData("BACKUP_GCS_ENABLED=true", "BACKUP_GCS_ENABLED='true' is not in this version")]
+    [InlineData("BACKUP_GCS_ENABLED=true", "BACKUP_GCS_BUCKET is not set")]
     public void What_is_wrong_with_a_store_is_told_by_its_setting(string lines, string says)
     {
         var settings = Settings.OfEnvironment(
@@ -111,7 +111,7 @@ public sealed class StoreConfigurationTests
         settings.ThrowIfInvalid();
 
         RepositoryConfiguration.Read(settings, new StoreChoice(["tape"]));
-        Assert.Contains("there is no store 'tape': there are local, s3, disk", settings.Refused(ErrorKind.Usage).Message, StringComparison.Ordinal);
+        Assert.Contains("there is no store 'tape': there are local, s3, gcs, disk", settings.Refused(ErrorKind.Usage).Message, StringComparison.Ordinal);
     }
 
     [Fact]
