@@ -56,13 +56,15 @@ internal sealed class CliSession : IDisposable
     }
 
     // Who we are for a cloud is its own library's to find out, which looks at variables only; PostgreSQL's commands have none but the file's.
-    private static void ExportForClouds(EnvFile? file)
+    private void ExportForClouds(EnvFile? file)
     {
         foreach (var (name, value) in file?.Values ?? new Dictionary<string, string>())
         {
             if (OfClouds.Any(c => name.StartsWith(c, StringComparison.Ordinal)) && string.IsNullOrEmpty(Environment.GetEnvironmentVariable(name)))
             {
                 Environment.SetEnvironmentVariable(name, value);
+                // A server that we start, or a hook, has no business with them.
+                Launcher.Hide(name);
             }
         }
     }

@@ -80,13 +80,17 @@ internal sealed class WalSite
     public BackupException? ServerProblem { get; }
 
     /// <summary>Sets whose manifest can't be used: what they need is not known.</summary>
-    public IReadOnlyList<BackupException> BrokenSets => _catalogue.Sets.Select(static s => s.Problem).OfType<BackupException>().ToList();
+    public IReadOnlyList<BackupException> BrokenSets =>
+        _catalogue.Sets.Select(static s => s.Problem).OfType<BackupException>().Concat(Unseen).ToList();
+
+    /// <summary>Stores of sets that can't be read, and copies that are of another set.</summary>
+    private IReadOnlyList<BackupException> Unseen { get; init; } = [];
 
     public static async Task<WalSite> OpenAsync(CliSession cli, WalSiteSettings settings, bool askServer, CancellationToken cancel)
     {
-        var catalogue = (await RepositoryAccess.LoadForRestoreAsync(cli, settings.Repository, cancel)).Catalogue;
+        var copies = await RepositoryAccess.LoadForRestoreAsync(cli, settings.Repository, cancel);
         var (server, problem) = askServer ? await AskServerAsync(cli, cancel) : (null, null);
-        return new WalSite(cli, settings, catalogue, server, problem);
+        return new WalSite(cli, settings, copies.Catalogue, server, problem) { Unseen = copies.Problems };
     }
 
     /// <summary>The clusters that the archive, the sets or the server know.</summary>

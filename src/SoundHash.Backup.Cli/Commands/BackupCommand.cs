@@ -107,6 +107,7 @@ internal sealed class BackupCommand : VerbCommand
         Subcommands.Add(new BackupShowCommand(common));
         Subcommands.Add(new BackupVerifyCommand(common));
         Subcommands.Add(new BackupExpireCommand(common));
+        Subcommands.Add(new BackupReplicateCommand(common));
         Subcommands.Add(new BackupKeepCommand("keep", "Pin a set: it never expires", common));
         Subcommands.Add(new BackupKeepCommand("unkeep", "Unpin a set", common));
     }

@@ -34,7 +34,7 @@ internal sealed class BackupKeepCommand : VerbCommand
         var copies = await RepositoryAccess.LoadWholeAsync(cli, repository, cancel);
         var manifest = copies.Catalogue.Find(parse.GetRequiredValue(_id));
         // Each copy expires by itself.
-        foreach (var copy in copies.CopiesOf(manifest.Id).Where(static c => c.Entry is not null))
+        foreach (var copy in copies.CopiesOf(manifest.Id).Where(static c => c.Belongs))
         {
             await SetPin.SetAsync(copy.Store, manifest.Id, _pin, cli.Time, cancel);
         }

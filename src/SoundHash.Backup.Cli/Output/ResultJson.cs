@@ -157,6 +157,12 @@ internal sealed record ExpireItem(string Id, bool Expires, string Reason)
     public string? Store { get; init; }
 }
 
+/// <summary>The document of <c>backup replicate</c>.</summary>
+internal sealed record ReplicateDocument(IReadOnlyList<ReplicateItem> Sets, int WalFiles, int ExitCode);
+
+/// <summary>What became of one set.</summary>
+internal sealed record ReplicateItem(string Id, int Objects, long Bytes, ErrorResult? Error);
+
 /// <summary>The document of <c>restore --plan</c>.</summary>
 internal sealed record PlanDocument(IReadOnlyList<RestorePlan> Plans, int ExitCode);
 
@@ -202,6 +208,7 @@ internal sealed record ParameterResult(string Name, string Value, string? Curren
 [JsonSerializable(typeof(ShowDocument))]
 [JsonSerializable(typeof(VerifyDocument))]
 [JsonSerializable(typeof(ExpireDocument))]
+[JsonSerializable(typeof(ReplicateDocument))]
 [JsonSerializable(typeof(FileDocument))]
 [JsonSerializable(typeof(PinDocument))]
 [JsonSerializable(typeof(PlanDocument))]

@@ -1,3 +1,4 @@
+using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Configuration;
@@ -25,7 +26,13 @@ internal sealed class StoreConfiguration
     {
         var reader = new StoreConfiguration(settings, cluster, group);
         var stores = (choice.Only.Count > 0 ? reader.Named(choice) : reader.Enabled(choice)).OfType<StoreSettings>().ToList();
-        foreach (var same in stores.GroupBy(static s => s.Place).Where(static g => g.Count() > 1))
+        return InOrder(settings, stores);
+    }
+
+    // Two stores that are one place would make two copies of one.
+    private static List<StoreSettings> InOrder(SettingsReader settings, IReadOnlyList<StoreSettings> stores)
+    {
+        foreach (var same in stores.GroupBy(static s => s is LocalStoreSettings local ? DataDirectory.RealPathOfNew(local.Directory) : s.Place).Where(static g => g.Count() > 1))
         {
             settings.Problem(
                 same.Last().Setting, same.Key, $"is the place of stores {string.Join(" and ", same.Select(static s => s.Name))}: their copies would be one");
@@ -38,7 +45,7 @@ internal sealed class StoreConfiguration
     public static IReadOnlyList<StoreSettings> ReadWal(SettingsReader settings, string? only, string? cluster, string? group)
     {
         var reader = new StoreConfiguration(settings, cluster, group);
-        return [.. reader.Wal(only).OfType<StoreSettings>().OrderBy(static s => s is not LocalStoreSettings)];
+        return InOrder(settings, reader.Wal(only).OfType<StoreSettings>().ToList());
     }
 
     private IEnumerable<StoreSettings?> Wal(string? only)
@@ -130,6 +137,12 @@ internal sealed class StoreConfiguration
     private StoreSettings? ReadFurther(string name)
     {
         var prefix = $"BACKUP_STORE_{name}";
+        if (NameOf(name) is StoreSettings.Local or StoreSettings.S3 or StoreSettings.Gcs)
+        {
+            _settings.Problem($"{prefix}_TYPE", _settings.Text($"{prefix}_TYPE"), $"makes a second store '{NameOf(name)}': give it another name");
+            return null;
+        }
+
         switch (_settings.Choice($"{prefix}_TYPE", StoreSettings.Local, StoreSettings.S3, StoreSettings.Gcs))
         {
             case StoreSettings.Local when _settings.PathOf($"{prefix}_DIR") is { } directory:

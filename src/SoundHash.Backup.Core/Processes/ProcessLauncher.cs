@@ -9,6 +9,7 @@ namespace SoundHash.Backup.Processes;
 public sealed class ProcessLauncher
 {
     private readonly ILogger _log;
+    private readonly HashSet<string> _hidden = [];
     private readonly string? _setsid = ProgramPath.Find("setsid");
 
     /// <summary>Prepares to start programs; changes how this process takes SIGPIPE, so that children get its default.</summary>
@@ -17,6 +18,9 @@ public sealed class ProcessLauncher
         _log = log;
         Posix.CatchSigpipe();
     }
+
+    /// <summary>Keeps a variable of this process, such as a key of ours, from every program that is started from now on.</summary>
+    public void Hide(string variable) => _hidden.Add(variable);
 
     /// <summary>
     /// Starts a program with its three standard streams as pipes.
@@ -78,6 +82,11 @@ public sealed class ProcessLauncher
         foreach (var argument in command.Arguments)
         {
             info.ArgumentList.Add(argument);
+        }
+
+        foreach (var name in _hidden)
+        {
+            info.Environment.Remove(name);
         }
 
         foreach (var (name, value) in command.Environment)

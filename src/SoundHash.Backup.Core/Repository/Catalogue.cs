@@ -84,6 +84,21 @@ public sealed record Catalogue(IReadOnlyList<CatalogueEntry> Sets, IReadOnlyList
         return InOrder(sets, leftovers);
     }
 
+    /// <summary>What a store has under one id now; null where there is no manifest.</summary>
+    internal static async Task<CatalogueEntry?> LoadSetAsync(IObjectStore store, string id, CancellationToken cancel)
+    {
+        var items = new List<ObjectInfo>();
+        await foreach (var item in store.ListAsync($"{RepositoryLayout.SetFolder(id)}/", cancel))
+        {
+            if (item.Key.Split('/').Length == 3)
+            {
+                items.Add(item);
+            }
+        }
+
+        return items.Exists(i => i.Key == RepositoryLayout.InSet(id, RepositoryLayout.ManifestFile)) ? await LoadEntryAsync(store, id, items, cancel) : null;
+    }
+
     /// <summary>A catalogue of sets in any order.</summary>
     internal static Catalogue InOrder(IEnumerable<CatalogueEntry> sets, IReadOnlyList<Leftover> leftovers) => new(
         [.. sets.OrderBy(static s => s.Manifest is null).ThenByDescending(

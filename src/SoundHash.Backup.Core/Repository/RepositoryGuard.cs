@@ -57,7 +57,16 @@ public sealed class RepositoryGuard(IObjectStore store, TimeProvider time, ILogg
     {
         await AdmitAsync(subject.SystemIdentifier, allowNew, cancel);
         var catalogue = await Catalogue.LoadAsync(store, cancel);
-        await RemoveLeftoversAsync(catalogue, held, dryRun: false, cancel);
+        try
+        {
+            await RemoveLeftoversAsync(catalogue, held, dryRun: false, cancel);
+        }
+        catch (StorageException e)
+        {
+            // Whoever may write and not delete backs up all the same; what is wrong with the store itself, the backup meets too.
+            log.Warning("what killed runs left in store {Store:l} can't be removed: {Message:l}", store.Name, e.Message);
+        }
+
         EnsureClockMovesOn(catalogue, subject.Kind, subject.Database, databaseClock);
         await WarnOfSpaceAsync(catalogue, subject.Kind, subject.Database, cancel);
     }

@@ -1,4 +1,5 @@
 using SoundHash.Backup.Errors;
+using SoundHash.Backup.Postgres;
 
 namespace SoundHash.Backup.Repository;
 
@@ -28,6 +29,18 @@ public sealed record CopyOutcome(string Store, CopyState State, long Bytes, doub
 /// <param name="Copies">Every store that it was to go to.</param>
 public sealed record WrittenSet(Manifest Manifest, IReadOnlyList<CopyOutcome> Copies)
 {
+    /// <summary>The same, where stores lack WAL: a base backup there is of no use by itself, until they have it.</summary>
+    /// <param name="lacking">The first file that a store lacks, by the store's name.</param>
+    internal WrittenSet Without(IReadOnlyDictionary<string, WalFileName> lacking) => this with
+    {
+        Copies = Copies.Select(c => c.State == CopyState.Done && lacking.TryGetValue(c.Store, out var file) ? c with { State = CopyState.Behind, Error = Lacks(c.Store, file) } : c).ToList(),
+    };
+
+    private BackupException Lacks(string store, WalFileName file) => new(
+        ErrorKind.Storage,
+        $"the copy of set {Manifest.Id} in store {store} can't be made consistent from there yet: WAL file {file} is not there",
+        $"shbackup backup replicate {Manifest.Id} --from STORE --to {store}");
+
     /// <summary>What is wrong with the number of copies: fewer than required, or an optional one missing; else null.</summary>
     public BackupException? Lack(int required)
     {

@@ -85,6 +85,7 @@ public sealed class WalCleanup(
             var copies = await AllCopies.LoadAsync(sets, log, cancel);
             var catalogue = copies.Catalogue;
             EnsureReadable(copies);
+            await EnsureMadeAsync(copies, cancel);
             StoreClock.EnsureNoFuture(catalogue, now);
             var writingFrom = await WritingFromAsync(copies, cancel);
             var (own, segmentBytes) = LoadedWal.SetsOf(catalogue, system);
@@ -142,6 +143,21 @@ public sealed class WalCleanup(
                 ErrorKind.Verification,
                 $"what WAL is needed can't be told, so that nothing is removed: set {pinned.Id} is pinned and has no manifest",
                 $"restore its manifest from another copy, or move the folder sets/{pinned.Id} out of the repository");
+        }
+    }
+
+    // Of several stores, one that was never backed up to may be a disk that is not mounted: what its sets need is not known then.
+    private static async Task EnsureMadeAsync(AllCopies copies, CancellationToken cancel)
+    {
+        foreach (var store in copies.Views.Select(static v => v.Store).Where(_ => copies.Views.Count > 1))
+        {
+            if (await store.StatAsync(RepositoryLayout.RepositoryFile, cancel) is null)
+            {
+                throw new BackupException(
+                    ErrorKind.Storage,
+                    $"what WAL is needed can't be told, so that nothing is removed: store {store.Name} has no {RepositoryLayout.RepositoryFile}, so that its sets may be elsewhere",
+                    "see whether its disk is mounted; a new store gets that file with its first backup");
+            }
         }
     }
 

@@ -50,7 +50,7 @@ public sealed class WalPush(IReadOnlyList<IObjectStore> stores, Seal seal, WalPu
         if (data is null)
         {
             var archive = new WalArchives(stores, system, settings.RequiredCopies, behind: null, log);
-            await archive.AdmitAsync(hasArchived: false, time.GetUtcNow(), cancel);
+            await archive.AdmitAsync(static _ => false, time.GetUtcNow(), cancel);
             await EnsureGenuineAsync(source, system, null, cancel);
             EnsureWhole(file, path, cancel);
             return new WalPushOutcome(await archive.PutAsync(source, seal, null, cancel), 0);
@@ -60,7 +60,7 @@ public sealed class WalPush(IReadOnlyList<IObjectStore> stores, Seal seal, WalPu
         spool.Make();
         using var alone = await RunLock.TakeAsync(spool.Folder, "wal-archive push", null, settings.LockWait, time, cancel);
         var archives = new WalArchives(stores, system, settings.RequiredCopies, new WalBehind(spool.BehindFolder, time), log);
-        await archives.AdmitAsync(spool.HasArchived, time.GetUtcNow(), cancel);
+        await archives.AdmitAsync(spool.HasArchivedIn, time.GetUtcNow(), cancel);
         await EnsureGenuineAsync(source, system, data, cancel);
         // PostgreSQL marks what it asks for; what a person hands over may still be written, and would keep the whole one out.
         if (!File.Exists(data.ReadyMarkOf(file)))
@@ -108,7 +108,7 @@ public sealed class WalPush(IReadOnlyList<IObjectStore> stores, Seal seal, WalPu
         var result = archive.PutAsync(asked, own, null, cancel);
         var ahead = PushAheadAsync(archive, own, behind, data, spool, result, cancel);
         await Task.WhenAll(result, ahead);
-        spool.RememberArchive();
+        spool.RememberArchive(archive.Admitted);
         return new WalPushOutcome(await result, await ahead);
     }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Storage.Local;
 
 namespace SoundHash.Backup.Wal;
@@ -41,9 +42,10 @@ internal sealed class WalReceiveFolder(string root, ulong systemIdentifier)
     public string Path { get; } = System.IO.Path.Combine(root, systemIdentifier.ToString(CultureInfo.InvariantCulture));
 
     /// <summary>True when the archive has been used from here before: an empty one is then one that is not mounted, say.</summary>
-    public bool HasArchived => File.Exists(ArchivedMark);
+    public bool HasArchived => Directory.Exists(Path) && Directory.EnumerateFiles(Path, "archived*").Any();
 
-    private string ArchivedMark => System.IO.Path.Combine(Path, "archived");
+    /// <summary>The same of one store.</summary>
+    public bool HasArchivedIn(string store) => File.Exists(WalSpool.MarkOf(Path, store));
 
     private string BootMark => System.IO.Path.Combine(Path, "boot");
 
@@ -52,10 +54,13 @@ internal sealed class WalReceiveFolder(string root, ulong systemIdentifier)
     public void Make() => Guarded(() => LocalFiles.MakeOwnDirectories(Path));
 
     /// <summary>Remembers that the archive is there.</summary>
-    public void RememberArchive() => Guarded(() =>
+    public void RememberArchive(IEnumerable<string> stores) => Guarded(() =>
     {
-        File.WriteAllBytes(ArchivedMark, []);
-        FolderOwner.Take(ArchivedMark);
+        foreach (var mark in stores.Select(s => WalSpool.MarkOf(Path, s)).Where(static m => !File.Exists(m)))
+        {
+            File.WriteAllBytes(mark, []);
+            FolderOwner.Take(mark);
+        }
     });
 
     /// <summary>

@@ -125,8 +125,8 @@ public sealed class WalReceiver(
         var archives = ArchivesOf(system);
         await archives.EachStoreAsync(s => new WalReceiveAdmission(s, repository).EnsureAsync(system, cancel), cancel);
         folder.Make();
-        await archives.AdmitAsync(folder.HasArchived, time.GetUtcNow(), cancel);
-        folder.RememberArchive();
+        await archives.AdmitAsync(folder.HasArchivedIn, time.GetUtcNow(), cancel);
+        folder.RememberArchive(archives.Admitted);
         // What a receiver that was killed has left; a day on, nobody writes to it.
         await archives.EachStoreAsync(
             s => s.RemoveAbandonedWritesAsync(WalLayout.PieceFolder(system), time.GetUtcNow() - TimeSpan.FromDays(1), cancel), cancel);
@@ -248,7 +248,7 @@ public sealed class WalReceiver(
                 using var upload = UploadOf(system, folder, new WalReceiveProgress(time));
                 // Only into the archive that it was meant for.
                 var archive = ArchivesOf(system);
-                if (folder.HasArchived && await TryUploadAsync(c => archive.AdmitAsync(true, time.GetUtcNow(), c), cancel))
+                if (folder.HasArchived && await TryUploadAsync(c => archive.AdmitAsync(static _ => true, time.GetUtcNow(), c), cancel))
                 {
                     await TryUploadAsync(upload.UploadLeftoversAsync, cancel);
                 }

@@ -128,6 +128,23 @@ public sealed class CopiesTests(PostgresCluster cluster)
         (await work.RunAsync("restore", "--latest", "--from", "local", "--plan")).Expect(1);
     }
 
+    [Fact]
+    public async Task A_store_that_was_missing_gets_everything_by_replicate_and_needs_no_key_for_it()
+    {
+        using var work = await TwoDisksAsync();
+        await work.UseAgeAsync();
+        var first = Set(await work.RunAsync("backup", "--to", "local", "--json"));
+        var second = Set(await work.RunAsync("backup", "--to", "local", "--json"));
+        work.Unset("BACKUP_DECRYPTION_IDENTITY_FILE");
+
+        (await work.RunAsync("backup", "replicate", first, "--from", "local", "--to", "second-disk")).Expect(0);
+        (await work.RunAsync("backup", "replicate", "--all", "--from", "local", "--to", "second-disk")).Expect(0);
+
+        Assert.Equal(Files(work.SetFolder(first)), Files(Path.Combine(Second(work), "sets", first)));
+        Assert.Equal(Files(work.SetFolder(second)), Files(Path.Combine(Second(work), "sets", second)));
+        (await work.RunAsync("backup", "replicate", "--all", "--from", "local", "--to", "local")).Expect(2);
+    }
+
     private async Task<Workspace> TwoDisksAsync()
     {
         var work = new Workspace(cluster, await cluster.CreateDatabaseAsync("CREATE TABLE t AS SELECT generate_series(1, 5000) AS n"));

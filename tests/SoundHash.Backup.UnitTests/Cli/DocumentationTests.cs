@@ -94,6 +94,8 @@ public sealed partial class DocumentationTests
     [InlineData("`wal-archive cleanup`", typeof(WalCleanupDocument))]
     [InlineData("`physical` of a set, absent in a logical one", typeof(PhysicalResult))]
     [InlineData("one of `databases` of `backup`", typeof(BackupDocumentItem))]
+    [InlineData("one of `sets` of `backup replicate`", typeof(ReplicateItem))]
+    [InlineData("`backup replicate`", typeof(ReplicateDocument))]
     [InlineData("one of `restores`", typeof(RestoreItem))]
     [InlineData("one of `phases`", typeof(RestorePhase))]
     [InlineData("one of `parameters`", typeof(ParameterResult))]

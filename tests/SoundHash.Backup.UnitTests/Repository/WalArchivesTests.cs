@@ -74,7 +74,7 @@ public sealed class WalArchivesTests : IDisposable
         await Archives(required: 1).HealAsync(Cancel);
         Assert.Equal([first, second], _behind.Of("far"));
 
-        _time.Advance(TimeSpan.FromMinutes(2));
+        _time.Advance(TimeSpan.FromMinutes(6));
         await Archives(required: 1).HealAsync(Cancel);
 
         Assert.Empty(_behind.Of("far"));
@@ -88,7 +88,7 @@ public sealed class WalArchivesTests : IDisposable
         _far.Break("open", string.Empty);
         var name = await PutAsync(Archives(required: 1), 1);
         _far.Break("none", string.Empty);
-        _time.Advance(TimeSpan.FromMinutes(2));
+        _time.Advance(TimeSpan.FromMinutes(6));
         var path = Path.Combine(_folder.Path, "near", WalLayout.KeyOf(System, name));
         await File.WriteAllBytesAsync(path, new byte[100], Cancel);
 

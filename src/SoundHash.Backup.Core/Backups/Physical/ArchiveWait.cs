@@ -121,6 +121,22 @@ internal sealed class ArchiveWait(WalArchives archive, Session session, TimeSpan
         }
     }
 
+    /// <summary>Stores of WAL that lack some of what a backup needs, though enough others have it.</summary>
+    public async Task<IReadOnlyDictionary<string, WalFileName>> LackingAsync(PhysicalFacts facts, CancellationToken cancel)
+    {
+        var lacking = new Dictionary<string, WalFileName>();
+        foreach (var name in Needed(facts))
+        {
+            var with = await archive.WithAsync(name, cancel);
+            foreach (var store in archive.All.Select(static a => a.StoreName).Where(s => !with.Contains(s)))
+            {
+                lacking.TryAdd(store, name);
+            }
+        }
+
+        return lacking;
+    }
+
     // Another life of the cluster (a copy that was promoted, a server that was taken back to an earlier state) gives its segments
     // the same names. A file that is recycled while it is read is gone when it is looked at again.
     private async Task EnsureOwnAsync(WalFileName name, Func<WalFileName, CancellationToken, Task<string?>> hash, CancellationToken cancel)

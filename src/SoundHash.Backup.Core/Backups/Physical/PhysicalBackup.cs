@@ -78,7 +78,8 @@ internal sealed class PhysicalBackup(
             Physical = physical,
             Objects = [.. copied.Volumes.Select(static v => v.Object), final, contents],
         };
-        return await set.CommitAsync(manifest, cancel);
+        var written = await set.CommitAsync(manifest, cancel);
+        return written.Without(await wait.LackingAsync(physical, CancellationToken.None));
     }
 
     private async Task<(ObjectRecord Object, StoredFile Control)> WriteFinalAsync(

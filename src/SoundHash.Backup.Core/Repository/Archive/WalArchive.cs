@@ -109,7 +109,7 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
         {
             throw new StorageException(
                 $"the WAL archive of system identifier {systemIdentifier} is gone from store {store.Name}, where it was before",
-                "see whether the disk is mounted and BACKUP_WAL_DIR is right; when it was removed on purpose, remove the file 'archived' "
+                "see whether the disk is mounted and BACKUP_WAL_DIR is right; when it was removed on purpose, remove the files 'archived…' "
                 + "in the spool of the data directory (BACKUP_SPOOL_DIR) and take a new physical backup");
         }
     }
@@ -133,9 +133,17 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
     /// <exception cref="BackupException">It is not as it was archived there, or can't be read or written.</exception>
     public async Task<WalPutResult?> CopyFromAsync(WalArchive from, WalFileName name, CancellationToken cancel)
     {
-        if (await from.SumAsync(name, cancel) is not { } sum || !await from.ContainsAsync(name, cancel))
+        if (!await from.ContainsAsync(name, cancel))
         {
             return null;
+        }
+
+        if (await from.SumAsync(name, cancel) is not { Stored: not null } sum)
+        {
+            throw new BackupException(
+                ErrorKind.Verification,
+                $"WAL file {name} is not copied from store {from.StoreName}: its {WalLayout.SumSuffix} file is missing, or does not say how it is stored, so that nothing could be compared",
+                "shbackup wal-archive verify --repair reads it with the key, and completes that file");
         }
 
         return await new WalPut(store, name, sum.Sha256, WalLayout.KeyOf(systemIdentifier, name), beforeCommit: null).RunAsync(
@@ -148,13 +156,10 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
             cancel);
     }
 
-    // Where the sum does not say how it is stored, nothing can be compared without a key; whoever reads it will.
     private async Task<Stream> OpenStoredAsync(WalFileName name, WalSum sum, CancellationToken cancel)
     {
         var stored = await store.OpenReadAsync(WalLayout.KeyOf(systemIdentifier, name), 0, cancel);
-        return sum.Stored is { } hash
-            ? new VerifyingReadStage(stored, $"WAL file {name} in store {store.Name}", null, ContentSum.XxHash128(hash))
-            : stored;
+        return new VerifyingReadStage(stored, $"WAL file {name} in store {store.Name}", null, ContentSum.XxHash128(sum.Stored!));
     }
 
     private Task<WalSum?> SumAsync(WalFileName name, CancellationToken cancel) =>

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Serilog;
 using SoundHash.Backup.Errors;
 using SoundHash.Backup.Postgres;
@@ -12,11 +13,14 @@ namespace SoundHash.Backup.Repository.Archive;
 public sealed class WalArchives
 {
     private const int MostHealedAtOnce = 64;
+    private static readonly TimeSpan OptionalLimit = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan RequiredLimit = TimeSpan.FromMinutes(5);
 
     private readonly IReadOnlyList<IObjectStore> _stores;
     private readonly int _required;
     private readonly WalBehind? _behind;
     private readonly ILogger _log;
+    private readonly ConcurrentDictionary<string, bool> _admitted = new();
 
     /// <summary>Opens them; nothing is asked of them yet.</summary>
     /// <param name="stores">The stores, at least one.</param>
@@ -60,9 +64,21 @@ public sealed class WalArchives
     /// <summary>The stores' names for messages.</summary>
     public string StoreNames => string.Join(" and ", All.Select(static a => a.StoreName));
 
+    /// <summary>The stores that are known to have the archive.</summary>
+    public IReadOnlyCollection<string> Admitted => _admitted.Keys.ToList();
+
     /// <summary>As <see cref="WalArchive.AdmitAsync"/>, in every store.</summary>
-    public Task AdmitAsync(bool hasArchived, DateTimeOffset now, CancellationToken cancel) =>
-        EachAsync(null, a => a.AdmitAsync(hasArchived, now, cancel), cancel);
+    /// <param name="hasArchived">Says of a store, by its name, whether the archive was there before.</param>
+    /// <param name="now">The time.</param>
+    /// <param name="cancel">Cancels.</param>
+    public Task AdmitAsync(Func<string, bool> hasArchived, DateTimeOffset now, CancellationToken cancel) => EachAsync(
+        null,
+        async archive =>
+        {
+            await archive.AdmitAsync(hasArchived(archive.StoreName), now, cancel);
+            _admitted[archive.StoreName] = true;
+        },
+        cancel);
 
     /// <summary>As <see cref="WalArchive.EnsureThereAsync"/>, in every store.</summary>
     public Task EnsureThereAsync(CancellationToken cancel) => EachAsync(null, a => a.EnsureThereAsync(cancel), cancel);
@@ -129,18 +145,38 @@ public sealed class WalArchives
         return confirmed >= _required;
     }
 
-    /// <summary>The sum of a file's plain bytes, and the store that says so; null when none knows it.</summary>
+    /// <summary>The sum of a file's plain bytes, and the store that says so; null when none of those that can be asked knows it.</summary>
     public async Task<(string Sha256, string Store)?> SumOfAsync(WalFileName name, CancellationToken cancel)
     {
-        foreach (var archive in All)
-        {
-            if (await archive.SumOfAsync(name, cancel) is { } sum)
+        var sums = new ConcurrentDictionary<WalArchive, string>();
+        await EachAsync(
+            null,
+            async archive =>
             {
-                return (sum, archive.StoreName);
-            }
-        }
+                if (await archive.SumOfAsync(name, cancel) is { } sum)
+                {
+                    sums[archive] = sum;
+                }
+            },
+            cancel);
+        return All.FirstOrDefault(sums.ContainsKey) is { } first ? (sums[first], first.StoreName) : null;
+    }
 
-        return null;
+    /// <summary>The stores that surely have a file with its sum, by their names.</summary>
+    public async Task<IReadOnlySet<string>> WithAsync(WalFileName name, CancellationToken cancel)
+    {
+        var with = new ConcurrentDictionary<string, bool>();
+        await EachAsync(
+            null,
+            async archive =>
+            {
+                if (await archive.ConfirmAsync(name, cancel))
+                {
+                    with[archive.StoreName] = true;
+                }
+            },
+            cancel);
+        return with.Keys.ToHashSet();
     }
 
     /// <summary>Does something in every store itself; enough of them must do it.</summary>
@@ -159,38 +195,68 @@ public sealed class WalArchives
 
     /// <summary>
     /// Gives stores what they have not got when it was archived, some of it: it is copied from another store, as it is stored. What
-    /// fails is left for the next time.
+    /// fails is left for the next time, and is no failure of what was archived now.
     /// </summary>
     public async Task HealAsync(CancellationToken cancel)
     {
-        foreach (var archive in All.Where(a => _behind is not null && !_behind.IsPaused(a.StoreName)))
+        try
+        {
+            await Task.Run(() => HealAllAsync(cancel), cancel).WaitAsync(OptionalLimit, cancel);
+        }
+        catch (Exception e) when (e is BackupException or IOException or UnauthorizedAccessException or TimeoutException)
+        {
+            _log.Warning("what stores lack could not be copied to them: {Message:l}", e.Message);
+        }
+    }
+
+    private async Task HealAllAsync(CancellationToken cancel)
+    {
+        foreach (var archive in All.Where(a => _behind is not null && !_behind.IsPaused(a.StoreName) && _behind.Of(a.StoreName).Count > 0))
         {
             try
             {
-                foreach (var name in _behind!.Of(archive.StoreName).Take(MostHealedAtOnce))
-                {
-                    await HealAsync(archive, name, cancel);
-                    _behind.Remove(archive.StoreName, name);
-                }
+                await archive.EnsureThereAsync(cancel);
             }
             catch (BackupException e) when (!cancel.IsCancellationRequested)
             {
                 Forgive(archive, null, e);
+                continue;
+            }
+
+            foreach (var name in _behind!.Of(archive.StoreName).Take(MostHealedAtOnce))
+            {
+                if (await TryHealAsync(archive, name, cancel))
+                {
+                    _behind.Remove(archive.StoreName, name);
+                }
             }
         }
     }
 
-    // What no other store has any more was cleaned up there: it is needed by nobody.
-    private async Task HealAsync(WalArchive archive, WalFileName name, CancellationToken cancel)
+    // False where no other store can give it now. One that surely has the archive and not this file has cleaned it up: nobody needs it.
+    private async Task<bool> TryHealAsync(WalArchive archive, WalFileName name, CancellationToken cancel)
     {
+        var isGone = true;
         foreach (var other in All.Where(a => a != archive))
         {
-            if (await archive.CopyFromAsync(other, name, cancel) is not null)
+            try
             {
-                _log.Information("{Name:l} is in store {Store:l} too now", name.Name, archive.StoreName);
-                return;
+                if (await archive.CopyFromAsync(other, name, cancel) is not null)
+                {
+                    _log.Information("{Name:l} is in store {Store:l} too now", name.Name, archive.StoreName);
+                    return true;
+                }
+
+                await other.EnsureThereAsync(cancel);
+            }
+            catch (BackupException e) when (!cancel.IsCancellationRequested)
+            {
+                isGone = false;
+                _log.Warning("{Message:l}", e.Message);
             }
         }
+
+        return isGone;
     }
 
     private async Task EachAsync(WalFileName? writes, Func<WalArchive, Task> step, CancellationToken cancel)
@@ -201,7 +267,14 @@ public sealed class WalArchives
             return;
         }
 
-        var failures = await Task.WhenAll(All.Select(a => TryAsync(a, step, cancel)));
+        var failures = await Task.WhenAll(All.Select(a => TryAsync(a, step, mayPause: true, cancel)));
+        if (All.Count - failures.Count(static f => f is not null) < _required)
+        {
+            // One that was not asked since it failed a moment ago may be the one that is needed.
+            failures = await Task.WhenAll(All.Zip(failures).Select(p =>
+                p.Second is PausedException ? TryAsync(p.First, step, mayPause: false, cancel) : Task.FromResult(p.Second)));
+        }
+
         var failed = All.Zip(failures).Where(static f => f.Second is not null).ToList();
         // What another store would refuse as well, and what is wrong with the file or with us, is no store's failure.
         if (failed.Select(static f => f.Second!).FirstOrDefault(static e => e is WalConflictException || e.Kind is not (ErrorKind.Storage or ErrorKind.Verification)) is { } grave)
@@ -220,17 +293,24 @@ public sealed class WalArchives
         }
     }
 
-    private async Task<BackupException?> TryAsync(WalArchive archive, Func<WalArchive, Task> step, CancellationToken cancel)
+    // On a thread of its own, and not for ever: a file system that hangs does so in the middle of a call, and PostgreSQL would wait with it.
+    private async Task<BackupException?> TryAsync(WalArchive archive, Func<WalArchive, Task> step, bool mayPause, CancellationToken cancel)
     {
-        if (_required < All.Count && _behind?.IsPaused(archive.StoreName) == true)
+        if (mayPause && _required < All.Count && _behind?.IsPaused(archive.StoreName) == true)
         {
             return new PausedException(archive.StoreName);
         }
 
+        var limit = _required < All.Count ? OptionalLimit : RequiredLimit;
         try
         {
-            await step(archive);
+            await Task.Run(() => step(archive), cancel).WaitAsync(limit, cancel);
             return null;
+        }
+        catch (TimeoutException e)
+        {
+            return new StorageException(
+                $"store {archive.StoreName} did not answer within {limit.TotalSeconds:0} s", "see what it waits for: the network, or a file system that hangs (findmnt, dmesg)", e);
         }
         catch (BackupException e) when (!cancel.IsCancellationRequested)
         {
@@ -252,5 +332,5 @@ public sealed class WalArchives
         }
     }
 
-    private sealed class PausedException(string store) : StorageException($"store {store} failed less than a minute ago and is not asked again yet");
+    private sealed class PausedException(string store) : StorageException($"store {store} failed a moment ago and is not asked again yet");
 }

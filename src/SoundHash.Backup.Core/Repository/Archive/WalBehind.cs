@@ -5,14 +5,14 @@ namespace SoundHash.Backup.Repository.Archive;
 
 /// <summary>
 /// Remembers, in a local folder, which files of WAL stores have not got that could be done without, so that they get them later. A
-/// store that failed a moment ago is not asked again for a minute: archiving must not wait for it with every segment.
+/// store that failed is not asked again for five minutes: archiving must not wait for it with every segment.
 /// </summary>
 /// <param name="folder">Where it is remembered; made when it is needed.</param>
 /// <param name="time">The clock.</param>
 public sealed class WalBehind(string folder, TimeProvider time)
 {
     private const string FailedMark = ".failed";
-    private static readonly TimeSpan Pause = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan Pause = TimeSpan.FromMinutes(5);
 
     /// <summary>True while a store is not asked.</summary>
     public bool IsPaused(string store)

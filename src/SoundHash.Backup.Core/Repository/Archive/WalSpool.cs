@@ -67,17 +67,18 @@ public sealed class WalSpool
     /// <summary>Says that a segment is archived. Without it, PostgreSQL's command only asks again.</summary>
     public void Acknowledge(WalFileName name) => Mark(AcknowledgementOf(name));
 
-    /// <summary>True when WAL of the data directory has been archived before.</summary>
-    public bool HasArchived => File.Exists(ArchivedMark);
+    /// <summary>True when WAL of the data directory has been archived in a store before.</summary>
+    public bool HasArchivedIn(string store) => File.Exists(MarkOf(Folder, store));
 
-    private string ArchivedMark => Path.Combine(Folder, "archived");
+    /// <summary>Where it is remembered that a store has been archived to.</summary>
+    internal static string MarkOf(string folder, string store) => Path.Combine(folder, store == "local" ? "archived" : $"archived-{store}");
 
-    /// <summary>Remembers that WAL of the data directory is in an archive, so that one that is empty later is not taken for a new one.</summary>
-    public void RememberArchive()
+    /// <summary>Remembers that WAL of the data directory is in stores, so that one that is empty later is not taken for a new one.</summary>
+    public void RememberArchive(IEnumerable<string> stores)
     {
-        if (!HasArchived)
+        foreach (var store in stores.Where(s => !HasArchivedIn(s)))
         {
-            Mark(ArchivedMark);
+            Mark(MarkOf(Folder, store));
         }
     }
 
@@ -101,12 +102,33 @@ public sealed class WalSpool
         }
     }
 
-    /// <summary>Forgets everything: acknowledgements and prefetched segments of an earlier life of the data directory.</summary>
+    /// <summary>
+    /// Forgets everything: acknowledgements and prefetched segments of an earlier life of the data directory. What stores lack they
+    /// lack all the same, and stays remembered.
+    /// </summary>
     public void Clear()
     {
-        if (Directory.Exists(Folder))
+        if (!Directory.Exists(Folder))
+        {
+            return;
+        }
+
+        if (!Directory.Exists(BehindFolder))
         {
             Directory.Delete(Folder, recursive: true);
+            return;
+        }
+
+        foreach (var entry in new DirectoryInfo(Folder).EnumerateFileSystemInfos().Where(e => e.FullName != BehindFolder))
+        {
+            if (entry is DirectoryInfo directory)
+            {
+                directory.Delete(recursive: true);
+            }
+            else
+            {
+                entry.Delete();
+            }
         }
     }
 }

@@ -1,0 +1,184 @@
+using System.CommandLine;
+using System.Globalization;
+using SoundHash.Backup.Cli.OptionGroups;
+using SoundHash.Backup.Cli.Output;
+using SoundHash.Backup.Configuration;
+using SoundHash.Backup.Errors;
+using SoundHash.Backup.Postgres;
+using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Archive;
+using SoundHash.Backup.Repository.Copies;
+using ClusterWal = SoundHash.Backup.Repository.Archive.WalArchive;
+
+namespace SoundHash.Backup.Cli.Commands;
+
+/// <summary>shbackup backup replicate: gives a store what another one has.</summary>
+internal sealed class BackupReplicateCommand : VerbCommand
+{
+    private readonly Argument<string?> _id = new("ID") { Description = "The set, or the beginning of its id", Arity = ArgumentArity.ZeroOrOne };
+    private readonly Option<bool> _all = new("--all") { Description = "Every set, and all WAL where both stores have WAL" };
+    private readonly Option<string> _from = new("--from") { Description = "The store that has them", HelpName = "STORE", Required = true };
+    private readonly Option<string> _to = new("--to") { Description = "The store that is to get them", HelpName = "STORE", Required = true };
+    private readonly Option<int?> _jobs = WholeNumber.Jobs("Objects at once");
+
+    public BackupReplicateCommand(CommonOptions common)
+        : base("replicate", "Copy sets from one store to another as they are stored: needs no key, goes on where it was stopped, mends damaged copies", common)
+    {
+        Arguments.Add(_id);
+        foreach (var option in new Option[] { _all, _from, _to, _jobs })
+        {
+            Options.Add(option);
+        }
+
+        Validators.Add(result =>
+        {
+            if (result.Peek(_all) == (result.Peek(_id) is not null))
+            {
+                result.AddError("give the id of a set, or --all");
+            }
+
+            if (result.Peek(_from) is { } from && from == result.Peek(_to))
+            {
+                result.AddError("--from and --to are the same store");
+            }
+        });
+    }
+
+    public override IReadOnlyList<string> Examples { get; } =
+    [
+        "shbackup backup replicate soundhash_backup_20261122_020000 --from local --to s3",
+        "shbackup backup replicate --all --from s3 --to second-disk --jobs 4",
+    ];
+
+    public override IReadOnlyList<ErrorKind> Failures { get; } = [ErrorKind.Storage, ErrorKind.Verification, ErrorKind.Locked];
+
+    protected override async Task<int> RunAsync(ParseResult parse, CliSession cli, CancellationToken cancel)
+    {
+        var (from, to) = (parse.GetRequiredValue(_from), parse.GetRequiredValue(_to));
+        var settings = cli.Settings(new SettingFlag("BACKUP_JOBS", _jobs.Name, parse.GetValue(_jobs)?.ToString(CultureInfo.InvariantCulture)));
+        var repository = RepositoryConfiguration.ReadForWriting(settings, new StoreChoice([from, to]));
+        var wal = WalConfiguration.ReadForWriting(settings);
+        var jobs = RunConfiguration.ReadJobs(settings);
+        var meter = cli.Meter(settings);
+        settings.ThrowIfInvalid();
+
+        var stores = RepositoryAccess.Open(cli, repository).ToDictionary(static s => s.Name);
+        var source = await Catalogue.LoadAsync(stores[from], cancel);
+        var all = parse.GetValue(_all);
+        var chosen = all ? source.Sets.Reverse().ToList() : [source.Sets.First(s => s.Id == source.Find(parse.GetValue(_id)!).Id)];
+        if (chosen.Count == 0)
+        {
+            throw new BackupException(
+                ErrorKind.Failed, $"there are no sets in store {from}, {repository.Stores.First(s => s.Name == from).Place}", $"shbackup backup list --from {from}");
+        }
+
+        using var held = await RunLock.TakeAsync(repository.StateDirectory, "replicate", to, TimeSpan.Zero, cli.Time, cancel);
+        var replication = new SetReplication(stores[from], stores[to], held, repository.Cluster, jobs, meter, cli.Time, cli.Log);
+        var sets = new List<ReplicatedSet>();
+        await using (new ProgressReporter(cli, "replicate", meter, () => chosen.Sum(static s => s.Manifest?.StoredBytes ?? 0)))
+        {
+            foreach (var set in chosen)
+            {
+                sets.Add(await OneAsync(set, async () =>
+                {
+                    using var use = await SetUse.BeginAsync(
+                        repository.StateDirectory, stores[from], set.Id, reason => cli.Log.Debug("{Reason:l}", reason), cli.Time, cancel);
+                    return await replication.RunAsync(set, readBack: !all, cancel);
+                }, cancel));
+            }
+        }
+
+        // The log that a base backup needs is part of it.
+        var physical = chosen.Select(static s => s.Manifest).Where(static m => m?.Physical is not null).Select(static m => m!).ToList();
+        var errors = sets.Select(static s => s.Error).OfType<BackupException>()
+            .Concat(all ? source.Leftovers.Select(static l => l.Problem).OfType<BackupException>() : []).ToList();
+        var logs = all || physical.Count > 0 ? await ReplicateWalAsync(cli, wal, from, to, physical, all, jobs, errors, cancel) : [];
+        errors.AddRange(logs.SelectMany(static w => w.Errors));
+        errors.ForEach(cli.ReportLines);
+        var code = ExitCodes.WorstOf(errors);
+        var document = new ReplicateDocument(
+            sets.ConvertAll(static s => new ReplicateItem(s.Id, s.Objects, s.Bytes, s.Error is null ? null : ErrorResult.Of(s.Error))),
+            logs.Sum(static w => w.Copied),
+            code);
+        cli.Print(document, ResultJson.Default.ReplicateDocument, Print);
+        return code;
+    }
+
+    private static async Task<ReplicatedSet> OneAsync(CatalogueEntry set, Func<Task<ReplicatedSet>> replicate, CancellationToken cancel)
+    {
+        try
+        {
+            return await replicate();
+        }
+        catch (BackupException e) when (!cancel.IsCancellationRequested)
+        {
+            return new ReplicatedSet(set.Id, 0, 0, e);
+        }
+    }
+
+    private static async Task<IReadOnlyList<ReplicatedWal>> ReplicateWalAsync(
+        CliSession cli,
+        WalConfiguration wal,
+        string from,
+        string to,
+        IReadOnlyList<Manifest> physical,
+        bool all,
+        int jobs,
+        List<BackupException> errors,
+        CancellationToken cancel)
+    {
+        var stores = RepositoryAccess.OpenWal(cli, wal).ToDictionary(static s => s.Name);
+        if (!stores.TryGetValue(to, out var target))
+        {
+            cli.Log.Information("no WAL is copied: store {To:l} has none", to);
+            return [];
+        }
+
+        if (!stores.TryGetValue(from, out var source))
+        {
+            // Its sets there need it all the same; whether it has it, verify tells.
+            cli.Log.Warning("no WAL is copied, since store {From:l} has none: shbackup wal-archive verify --from {To:l}", from, to);
+            return [];
+        }
+
+        var there = await ClusterWal.SystemsAsync(source, cancel);
+        errors.AddRange(physical.Where(m => !there.Contains(SystemOf(m))).Select(m => new BackupException(
+            ErrorKind.Verification, $"store {from} has no WAL of system identifier {m.SystemIdentifier}, which set {m.Id} needs", "shbackup wal-archive verify")));
+        var results = new List<ReplicatedWal>();
+        foreach (var system in there.Where(s => all || physical.Any(m => SystemOf(m) == s)))
+        {
+            var replication = new WalReplication(new ClusterWal(source, system), new ClusterWal(target, system), jobs, cli.Time, cli.Log);
+            results.Add(await replication.RunAsync(NeededBy(physical.Where(m => SystemOf(m) == system)), onlyNeeded: !all, cancel));
+        }
+
+        return results;
+    }
+
+    private static ulong SystemOf(Manifest set) => ulong.TryParse(set.SystemIdentifier, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : 0;
+
+    private static HashSet<WalFileName> NeededBy(IEnumerable<Manifest> sets)
+    {
+        var names = new HashSet<WalFileName>();
+        foreach (var facts in sets.Select(static s => s.Physical!))
+        {
+            for (var segment = facts.FirstSegment; segment.Number <= facts.LastSegment.Number; segment = segment.Next)
+            {
+                names.Add(WalFileName.Parse(segment.Name));
+            }
+        }
+
+        return names;
+    }
+
+    private static void Print(Terminal terminal, ReplicateDocument document)
+    {
+        foreach (var set in document.Sets)
+        {
+            terminal.Line(set.Error is not null
+                ? $"{set.Id}  FAILED"
+                : set.Objects == 0 ? $"{set.Id}  was there" : $"{set.Id}  {Sizes.Count(set.Objects, "object")} copied, {Sizes.Bytes(set.Bytes)}");
+        }
+
+        terminal.Line($"{Sizes.Count(document.Sets.Count(static s => s.Error is null), "set")} there, {Sizes.Count(document.WalFiles, "WAL file")} copied");
+    }
+}
