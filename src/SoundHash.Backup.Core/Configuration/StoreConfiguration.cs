@@ -32,7 +32,7 @@ internal sealed class StoreConfiguration
     // Two stores that are one place would make two copies of one.
     private static List<StoreSettings> InOrder(SettingsReader settings, IReadOnlyList<StoreSettings> stores)
     {
-        foreach (var same in stores.GroupBy(static s => s is LocalStoreSettings local ? DataDirectory.RealPathOfNew(local.Directory) : s.Place).Where(static g => g.Count() > 1))
+        foreach (var same in stores.GroupBy(RealPlaceOf).Where(static g => g.Count() > 1))
         {
             settings.Problem(
                 same.Last().Setting, same.Key, $"is the place of stores {string.Join(" and ", same.Select(static s => s.Name))}: their copies would be one");
@@ -48,13 +48,27 @@ internal sealed class StoreConfiguration
         return InOrder(settings, reader.Wal(only).OfType<StoreSettings>().ToList());
     }
 
+    // Links are followed. What can't be looked at is looked at again when it is written to.
+    private static string RealPlaceOf(StoreSettings store)
+    {
+        try
+        {
+            return store is LocalStoreSettings local ? DataDirectory.RealPathOfNew(local.Directory) : store.Place;
+        }
+        catch (IOException)
+        {
+            return store.Place;
+        }
+    }
+
     private IEnumerable<StoreSettings?> Wal(string? only)
     {
         bool IsMeant(string name) => only is null || only == name;
         if (IsMeant(StoreSettings.Local) && _settings.Flag("BACKUP_LOCAL_ENABLED"))
         {
             yield return new LocalStoreSettings(
-                StoreSettings.Local, InCluster(_settings.PathOf("BACKUP_WAL_DIR") ?? Path.Combine(_settings.PathOf("BACKUP_DIR")!, "wal")), _group) { IsWal = true };
+                StoreSettings.Local, InCluster(_settings.PathOf("BACKUP_WAL_DIR") ?? Path.Combine(_settings.PathOf("BACKUP_DIR")!, "wal")), _group)
+            { IsWal = true };
         }
 
         if (IsMeant(StoreSettings.S3) && _settings.Flag("BACKUP_WAL_S3_ENABLED"))

@@ -93,7 +93,7 @@ public sealed class CopiesTests(PostgresCluster cluster)
         Directory.Delete(Second(work));
         Directory.CreateSymbolicLink(Second(work), work.Repository);
 
-        (await work.RunAsync("backup")).Expect(3).Says("is the same place as another store of this run");
+        (await work.RunAsync("backup")).Expect(3).Says("is the place of stores local and second-disk");
 
         Assert.Empty(Directory.GetFiles(work.Repository, "manifest.json", SearchOption.AllDirectories));
     }

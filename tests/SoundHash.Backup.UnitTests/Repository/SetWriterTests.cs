@@ -238,6 +238,28 @@ public sealed class SetWriterTests : IAsyncLifetime
         Assert.True(Assert.Single((await _repository.Store.CatalogueAsync()).Sets).IsComplete);
     }
 
+    [Fact]
+    public async Task Two_stores_that_are_one_place_are_refused_and_nothing_of_them_is_left()
+    {
+        var alias = new TroubledStore(_repository.Store, "alias");
+        var before = _repository.Files();
+
+        var e = await Assert.ThrowsAsync<BackupException>(() => SetWriter.BeginAsync(
+            StoreGroups.Of(_repository.Store, alias),
+            "soundhash_backup",
+            TestSets.Noon,
+            _repository.Held,
+            RepositoryFixture.Plain,
+            ObjectAttributes.None,
+            TimeProvider.System,
+            Serilog.Core.Logger.None,
+            Cancel));
+
+        Assert.Equal(ErrorKind.Configuration, e.Kind);
+        Assert.Contains("is the same place as another store of this run", e.Message, StringComparison.Ordinal);
+        Assert.Equal(before, _repository.Files());
+    }
+
     private Task AddManifestAsync(SetWriter writer, ObjectRecord record) => _repository.Store.WriteAsync(
         $"sets/{writer.Id}/manifest.json", ManifestFormat.Write(Manifest(writer, record)), WriteMode.CreateNew, Cancel);
 

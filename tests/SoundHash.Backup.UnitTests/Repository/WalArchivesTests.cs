@@ -75,6 +75,8 @@ public sealed class WalArchivesTests : IDisposable
         Assert.Equal([first, second], _behind.Of("far"));
 
         _time.Advance(TimeSpan.FromMinutes(6));
+        // As every push does first.
+        await Archives(required: 1).AdmitAsync(static _ => false, _time.GetUtcNow(), Cancel);
         await Archives(required: 1).HealAsync(Cancel);
 
         Assert.Empty(_behind.Of("far"));
@@ -111,6 +113,7 @@ public sealed class WalArchivesTests : IDisposable
     private async Task<WalFileName> PutAsync(WalArchives archives, int number, int? content = null)
     {
         var name = WalFileName.Parse($"0000000100000000000000{number:X2}");
+        await archives.AdmitAsync(static _ => false, _time.GetUtcNow(), Cancel);
         var path = _folder.Write($"source-{number}-{content}", new string((char)('a' + (content ?? number)), 5000));
         await archives.PutAsync(await WalSource.ReadAsync(name, path, Cancel), RepositoryFixture.Plain, null, Cancel);
         return name;

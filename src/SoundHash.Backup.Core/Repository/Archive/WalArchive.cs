@@ -143,7 +143,7 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
             throw new BackupException(
                 ErrorKind.Verification,
                 $"WAL file {name} is not copied from store {from.StoreName}: its {WalLayout.SumSuffix} file is missing, or does not say how it is stored, so that nothing could be compared",
-                "shbackup wal-archive verify --repair reads it with the key, and completes that file");
+                "to have that file completed, with the key: shbackup wal-archive verify --repair");
         }
 
         return await new WalPut(store, name, sum.Sha256, WalLayout.KeyOf(systemIdentifier, name), beforeCommit: null).RunAsync(
