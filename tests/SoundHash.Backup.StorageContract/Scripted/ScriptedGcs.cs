@@ -28,6 +28,9 @@ public sealed partial class ScriptedGcs : IAsyncDisposable
     /// <summary>Where it can be reached, and what goes wrong on the way.</summary>
     public ScriptedServer Server { get; }
 
+    /// <summary>False for one that takes everybody, as an emulator does.</summary>
+    public bool NeedsToken { get; set; } = true;
+
     /// <summary>Tokens that are taken.</summary>
     public ConcurrentDictionary<string, bool> Tokens { get; } = new() { [GoodToken] = true };
 
@@ -101,7 +104,7 @@ public sealed partial class ScriptedGcs : IAsyncDisposable
 
     private ScriptedAnswer? Refusal(ScriptedRequest request)
     {
-        if (request.Header("Authorization") is not { } authorization || !Tokens.ContainsKey(authorization["Bearer ".Length..]))
+        if (NeedsToken && (request.Header("Authorization") is not { } authorization || !Tokens.ContainsKey(authorization["Bearer ".Length..])))
         {
             return Error(401, "authError", "Invalid Credentials");
         }

@@ -1,12 +1,17 @@
 using SoundHash.Backup.IntegrationTests.Infrastructure;
+using SoundHash.Backup.StorageContract.Scripted;
 using SoundHash.Backup.StorageContract.Swift;
 
 namespace SoundHash.Backup.IntegrationTests.Storage;
 
-/// <summary>A cluster whose sets and WAL go to a directory and to a bucket of a real S3 server.</summary>
-public sealed class SwiftCluster : ArchivingCluster
+/// <summary>
+/// A cluster whose sets and WAL go to a directory, to a bucket of a real S3 server, and to one of a server that speaks Google Cloud
+/// Storage's language.
+/// </summary>
+public sealed class ThreeStoresCluster : ArchivingCluster
 {
     private readonly SwiftServer _swift = new();
+    private readonly ScriptedGcs _gcs = new();
 
     public string Bucket { get; } = $"backups-{Guid.NewGuid():n}";
 
@@ -17,13 +22,19 @@ public sealed class SwiftCluster : ArchivingCluster
         $"AWS_ACCESS_KEY_ID={_swift.AccessKey}", $"AWS_SECRET_ACCESS_KEY={_swift.SecretKey}",
     ];
 
+    /// <summary>Settings of the bucket at Google's.</summary>
+    public IReadOnlyList<string> GcsSettings =>
+        ["BACKUP_GCS_ENABLED=true", $"BACKUP_GCS_BUCKET={ScriptedGcs.Bucket}", $"STORAGE_EMULATOR_HOST={_gcs.Server.Address}"];
+
     /// <inheritdoc/>
     public override async ValueTask InitializeAsync()
     {
+        // An emulator asks for no token, and is given none.
+        _gcs.NeedsToken = false;
         await _swift.InitializeAsync();
         await _swift.CreateBucketAsync(Bucket);
         await base.InitializeAsync();
-        await StartArchivingAsync([$"BACKUP_STATE_DIR=\"{Site}/state\"", "BACKUP_WAL_S3_ENABLED=true", .. BucketSettings]);
+        await StartArchivingAsync([$"BACKUP_STATE_DIR=\"{Site}/state\"", "BACKUP_WAL_S3_ENABLED=true", "BACKUP_WAL_GCS_ENABLED=true", .. BucketSettings, .. GcsSettings]);
         (await RunAsync("backup", "--kind", "physical", "--env-file", EnvFile)).Expect(0);
     }
 
@@ -32,11 +43,12 @@ public sealed class SwiftCluster : ArchivingCluster
     {
         await base.DisposeAsync();
         await _swift.DisposeAsync();
+        await _gcs.DisposeAsync();
     }
 }
 
-/// <summary>Backups to a real S3 server, through the built executable.</summary>
-public sealed class SwiftTests(SwiftCluster cluster) : IClassFixture<SwiftCluster>
+/// <summary>Backups to buckets, through the built executable.</summary>
+public sealed class BucketTests(ThreeStoresCluster cluster) : IClassFixture<ThreeStoresCluster>
 {
     // Guards against this: with S3 turned on and encryption, a restore from there found nothing, since only *.dump was looked for.
     [Fact]
@@ -103,29 +115,64 @@ public sealed class SwiftTests(SwiftCluster cluster) : IClassFixture<SwiftCluste
         (await work.RunAsync("restore", "--latest", "--target-db", RestoreHelp.NewName())).Expect(0);
     }
 
-    [Fact]
-    public async Task A_server_is_recovered_to_a_moment_from_the_bucket_alone()
+    [Theory]
+    [InlineData("local")]
+    [InlineData("s3")]
+    [InlineData("gcs")]
+    public async Task A_backup_to_three_stores_is_restored_from_each_of_them_alone(string store)
     {
-        await cluster.ExecuteAsync("postgres", "CREATE TABLE in_the_bucket AS SELECT 42 AS n");
-        await cluster.ExecuteAsync("postgres", "SELECT pg_create_restore_point('before_drop')");
-        await cluster.ExecuteAsync("postgres", "DROP TABLE in_the_bucket");
+        using var work = await WorkAsync();
+        foreach (var line in cluster.GcsSettings)
+        {
+            work.Set(line.Split('=', 2)[0], line.Split('=', 2)[1]);
+        }
+
+        await work.UseAgeAsync();
+        work.Set("BACKUP_GCS_PREFIX", Guid.NewGuid().ToString("n"));
+        var id = await work.BackupAsync("--jobs", "2", "--fingerprint");
+        Assert.Contains("local,s3,gcs", (await work.RunAsync("backup", "list")).Expect(0).Output, StringComparison.Ordinal);
+        if (store != "local")
+        {
+            Directory.Move(work.Repository, $"{work.Repository}.lost");
+        }
+
+        (await work.RunAsync("backup", "verify", id, "--deep", "--from", store)).Expect(0);
+        (await work.RunAsync("restore", "--latest", "--from", store, "--target-db", RestoreHelp.NewName())).Expect(0);
+    }
+
+    [Theory]
+    [InlineData("local")]
+    [InlineData("s3")]
+    [InlineData("gcs")]
+    public async Task A_server_is_recovered_to_a_moment_from_one_store_alone(string store)
+    {
+        await cluster.ExecuteAsync("postgres", $"CREATE TABLE in_{store} AS SELECT 42 AS n");
+        await cluster.ExecuteAsync("postgres", $"SELECT pg_create_restore_point('before_{store}')");
+        await cluster.ExecuteAsync("postgres", $"DROP TABLE in_{store}");
         await cluster.ArchivedAsync(await cluster.SwitchWalAsync());
-        (await cluster.RunAsync("wal-archive", "verify", "--from", "s3", "--env-file", cluster.EnvFile)).Expect(0);
-        Directory.Move($"{cluster.Site}/backups", $"{cluster.Site}/backups.lost");
-        Directory.Move(cluster.Archive, $"{cluster.Archive}.lost");
+        (await cluster.RunAsync("wal-archive", "verify", "--from", store, "--env-file", cluster.EnvFile)).Expect(0);
+        string[] lost = store == "local" ? [] : [$"{cluster.Site}/backups", cluster.Archive];
+        foreach (var directory in lost)
+        {
+            Directory.Move(directory, $"{directory}.lost");
+        }
+
         try
         {
-            var target = Path.Combine(cluster.Host, "restored");
-            (await cluster.RunAsync("restore", "--target-dir", target, "--to-name", "before_drop", "--action", "promote", "--from", "s3", "--env-file", cluster.EnvFile)).Expect(0);
+            var target = Path.Combine(cluster.Host, $"restored-{store}");
+            (await cluster.RunAsync(
+                "restore", "--target-dir", target, "--to-name", $"before_{store}", "--action", "promote", "--from", store, "--env-file", cluster.EnvFile)).Expect(0);
             await using var server = await RestoredServer.AtAsync(target);
             await server.StartAsync();
             await server.PromotedAsync();
-            Assert.Equal("42", await server.TextAsync("SELECT n::text FROM in_the_bucket"));
+            Assert.Equal("42", await server.TextAsync($"SELECT n::text FROM in_{store}"));
         }
         finally
         {
-            Directory.Move($"{cluster.Archive}.lost", cluster.Archive);
-            Directory.Move($"{cluster.Site}/backups.lost", $"{cluster.Site}/backups");
+            foreach (var directory in lost)
+            {
+                Directory.Move($"{directory}.lost", directory);
+            }
         }
     }
 
