@@ -115,6 +115,22 @@ public sealed class BucketTests(ThreeStoresCluster cluster) : IClassFixture<Thre
         (await work.RunAsync("restore", "--latest", "--target-db", RestoreHelp.NewName())).Expect(0);
     }
 
+    // A server that a restore starts would give them to whoever may run COPY FROM PROGRAM.
+    [Fact]
+    public async Task Keys_of_the_env_file_reach_no_program_that_is_started()
+    {
+        using var work = await WorkAsync();
+        var seen = Path.Combine(work.Folder, "environment");
+        work.Set("BACKUP_HOOK_PRE_BACKUP", $"env > '{seen}'");
+
+        await work.BackupAsync();
+
+        var environment = await File.ReadAllTextAsync(seen, TestContext.Current.CancellationToken);
+        Assert.Contains("SHBACKUP_VERB=", environment, StringComparison.Ordinal);
+        Assert.DoesNotContain("AWS_ACCESS_KEY_ID", environment, StringComparison.Ordinal);
+        Assert.DoesNotContain("AWS_SECRET_ACCESS_KEY", environment, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("local")]
     [InlineData("s3")]

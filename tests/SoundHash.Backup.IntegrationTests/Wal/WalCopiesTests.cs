@@ -72,6 +72,31 @@ public sealed class WalCopiesTests(TwoDisksCluster cluster) : IClassFixture<TwoD
     }
 
     [Fact]
+    public async Task A_store_that_is_added_later_begins_with_the_next_segment_and_gets_the_rest_by_replicate()
+    {
+        var settings = await File.ReadAllLinesAsync(cluster.EnvFile, TestContext.Current.CancellationToken);
+        var third = Path.Combine(cluster.Site, "third");
+        Directory.CreateDirectory(third);
+        await ArchivingCluster.GiveToPostgresAsync(third);
+        await File.WriteAllLinesAsync(
+            cluster.EnvFile,
+            [.. settings, "BACKUP_STORE_THIRD_TYPE=local", $"BACKUP_STORE_THIRD_DIR=\"{third}\"", "BACKUP_STORE_THIRD_WAL=true"],
+            TestContext.Current.CancellationToken);
+
+        var segment = await cluster.SwitchWalAsync();
+        await cluster.ArchivedAsync(segment);
+        var there = Path.Combine(third, "wal", Path.GetFileName(await cluster.ArchiveOfClusterAsync()), "00000001");
+        Assert.True(File.Exists(Path.Combine(there, segment)));
+        (await cluster.RunAsync("backup", "replicate", "--all", "--from", "local", "--to", "third", "--env-file", cluster.EnvFile)).Expect(0);
+        (await cluster.RunAsync("wal-archive", "verify", "--from", "third", "--env-file", cluster.EnvFile)).Expect(0);
+
+        // One that was there and is gone is no new one.
+        Directory.Move(there[..^9], $"{there[..^9]}.lost");
+        (await cluster.RunAsync("wal-archive", "push", $"pg_wal/{segment}", "--env-file", cluster.EnvFile)).Expect(6).Says("is gone from store third");
+        await File.WriteAllLinesAsync(cluster.EnvFile, settings, TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
     public async Task A_base_backup_is_replicated_with_all_WAL_and_makes_the_other_disk_enough()
     {
         var archive = await cluster.SecondArchiveAsync();
