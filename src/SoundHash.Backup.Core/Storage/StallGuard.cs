@@ -1,12 +1,16 @@
-namespace SoundHash.Backup.Storage.Gcs;
+namespace SoundHash.Backup.Storage;
 
 /// <summary>Ends one request when no byte of it has moved for too long. A request that keeps moving may take as long as it likes.</summary>
-internal sealed class StallGuard : IDisposable
+public sealed class StallGuard : IDisposable
 {
     private readonly TimeSpan _patience;
     private readonly CancellationTokenSource _stall;
     private readonly CancellationTokenSource _either;
 
+    /// <summary>Begins to watch.</summary>
+    /// <param name="patience">How long no byte may move.</param>
+    /// <param name="time">The clock.</param>
+    /// <param name="cancel">Ends the request too.</param>
     public StallGuard(TimeSpan patience, TimeProvider time, CancellationToken cancel)
     {
         _patience = patience;
@@ -23,6 +27,7 @@ internal sealed class StallGuard : IDisposable
     /// <summary>Bytes have moved.</summary>
     public void Moved() => _stall.CancelAfter(_patience);
 
+    /// <inheritdoc/>
     public void Dispose()
     {
         _either.Dispose();
