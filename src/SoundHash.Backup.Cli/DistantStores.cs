@@ -26,6 +26,11 @@ internal static class DistantStores
             Profile = settings.Profile,
             Encryption = settings.KmsKey is null ? S3Encryption.None : S3Encryption.Kms,
             KmsKey = settings.KmsKey,
+            StorageClass = settings.Keeping.StorageClass.General,
+            StorageClasses = settings.Keeping.StorageClass.Own,
+            Lock = S3LockOf(settings.Keeping.Lock.General),
+            TierLocks = settings.Keeping.Lock.Own.ToDictionary(static l => l.Key, static l => S3LockOf(l.Value)),
+            Cluster = settings.Cluster,
             ConditionalWrites = known,
             Time = cli.Time,
         });
@@ -49,11 +54,30 @@ internal static class DistantStores
             Name = settings.Name,
             Prefix = settings.Prefix,
             KmsKey = settings.KmsKey,
+            StorageClass = settings.Keeping.StorageClass.General,
+            StorageClasses = settings.Keeping.StorageClass.Own,
+            Lock = GcsLockOf(settings.Keeping.Lock.General),
+            TierLocks = settings.Keeping.Lock.Own.ToDictionary(static l => l.Key, static l => GcsLockOf(l.Value)),
+            Cluster = settings.Cluster,
             Time = cli.Time,
         });
         cli.AtEnd(store.Dispose);
         return store;
     }
+
+    private static S3Lock S3LockOf(string? word) => word switch
+    {
+        "governance" => S3Lock.Governance,
+        "compliance" => S3Lock.Compliance,
+        _ => S3Lock.None,
+    };
+
+    private static GcsLock GcsLockOf(string? word) => word switch
+    {
+        "governance" => GcsLock.Unlocked,
+        "compliance" => GcsLock.Locked,
+        _ => GcsLock.None,
+    };
 
     private static ConditionalWrites KnownOf(string memory, StoreSettings settings)
     {

@@ -70,7 +70,7 @@ internal sealed class GcsHints(GcsOptions options)
     {
         var right = task.Verb switch
         {
-            "write" when options.Lock is GcsLock.None => "storage.objects.create, and storage.objects.delete where an object is replaced",
+            "write" when !options.Locks => "storage.objects.create, and storage.objects.delete where an object is replaced",
             "write" => "storage.objects.create and storage.objects.setRetention, and storage.objects.delete where an object is replaced",
             "read" => "storage.objects.get, and storage.objects.list to tell a missing object from a forbidden one",
             "list" => "storage.objects.list",

@@ -27,9 +27,10 @@ internal sealed class GcsLocks(GcsCalls calls, GcsObjects objects)
     }
 
     /// <summary>Locks an object until a time, unless it is already for longer.</summary>
-    public Task RetainAsync(string key, DateTimeOffset until, CancellationToken cancel) => calls.Options.Lock is GcsLock.None
-        ? Task.CompletedTask
-        : calls.RepeatAsync((_, token) => RetainOnceAsync(new GcsTask("lock", key), until.ToUniversalTime(), token), cancel);
+    public Task RetainAsync(string key, ObjectAttributes attributes, CancellationToken cancel) =>
+        attributes.RetainUntil is { } until && calls.Options.LockOf(attributes.Tier) is var mode and not GcsLock.None
+            ? calls.RepeatAsync((_, token) => RetainOnceAsync(new GcsTask("lock", key), new GcsRetention(mode.ToString(), until.ToUniversalTime()), token), cancel)
+            : Task.CompletedTask;
 
     private Task<bool> DeleteOnceAsync(GcsTask task, CancellationToken cancel) => calls.OnceAsync(
         task,
@@ -61,19 +62,19 @@ internal sealed class GcsLocks(GcsCalls calls, GcsObjects objects)
             : null;
     }
 
-    private async Task<bool> RetainOnceAsync(GcsTask task, DateTimeOffset until, CancellationToken cancel)
+    private async Task<bool> RetainOnceAsync(GcsTask task, GcsRetention wanted, CancellationToken cancel)
     {
         var found = await objects.StatOnceAsync(task, cancel) ?? throw new ObjectMissingException(calls.Options.Name, task.Key);
-        var mode = found.Retention?.Mode == nameof(GcsLock.Locked) ? GcsLock.Locked : calls.Options.Lock;
-        var longest = found.Retention?.RetainUntilTime is { } known && known > until ? known : until;
-        if (found.Retention is { } now && now.RetainUntilTime == longest && now.Mode == mode.ToString())
+        var mode = found.Retention?.Mode == nameof(GcsLock.Locked) ? nameof(GcsLock.Locked) : wanted.Mode;
+        var longest = found.Retention?.RetainUntilTime is { } known && known > wanted.RetainUntilTime ? known : wanted.RetainUntilTime;
+        if (found.Retention is { } now && now.RetainUntilTime == longest && now.Mode == mode)
         {
             return true;
         }
 
         try
         {
-            var retention = new GcsRetention(mode.ToString(), longest);
+            var retention = new GcsRetention(mode, longest);
             await calls.JsonOnceAsync(task, () => Patch(task.Key, found, retention), GcsJson.Default.GcsObject, cancel);
             return true;
         }

@@ -54,7 +54,7 @@ public sealed class GcsObjectStore : IObjectStore, IDisposable
     public Task DeleteAsync(string key, CancellationToken cancel) => _locks.DeleteAsync(ObjectKey.Check(key), cancel);
 
     /// <inheritdoc/>
-    public Task RetainAsync(string key, DateTimeOffset until, CancellationToken cancel) => _locks.RetainAsync(ObjectKey.Check(key), until, cancel);
+    public Task RetainAsync(string key, ObjectAttributes attributes, CancellationToken cancel) => _locks.RetainAsync(ObjectKey.Check(key), attributes, cancel);
 
     /// <summary>
     /// Does nothing: sessions that were never completed can't be listed, cost nothing, and are dropped by Google after a week. The

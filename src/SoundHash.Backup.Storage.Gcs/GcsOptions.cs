@@ -44,8 +44,14 @@ public sealed record GcsOptions(string Bucket)
     /// <summary>Storage class by tier.</summary>
     public IReadOnlyDictionary<string, string> StorageClasses { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>How objects are locked that have a time until which they are to be kept.</summary>
+    /// <summary>How objects are locked that have a time until which they are to be kept, where their tier has no way of its own.</summary>
     public GcsLock Lock { get; init; }
+
+    /// <summary>The same by tier.</summary>
+    public IReadOnlyDictionary<string, GcsLock> TierLocks { get; init; } = new Dictionary<string, GcsLock>();
+
+    /// <summary>The cluster that objects are marked with, or null.</summary>
+    public string? Cluster { get; init; }
 
     /// <summary>The full name of the key of Cloud KMS that encrypts objects; null for what the bucket is set up with.</summary>
     public string? KmsKey { get; init; }
@@ -63,6 +69,10 @@ public sealed record GcsOptions(string Bucket)
 
     /// <summary>The clock.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    internal bool Locks => Lock is not GcsLock.None || TierLocks.Values.Any(static l => l is not GcsLock.None);
+
+    internal GcsLock LockOf(string? tier) => tier is not null && TierLocks.TryGetValue(tier, out var own) ? own : Lock;
 
     internal bool IsEmulated => Endpoint is null && !string.IsNullOrWhiteSpace(EmulatorHost);
 

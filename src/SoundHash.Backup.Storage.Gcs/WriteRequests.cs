@@ -62,15 +62,15 @@ internal sealed class WriteRequests(GcsCalls calls, string key, WriteMode mode, 
         ContentType = "application/octet-stream",
         StorageClass = calls.Options.StorageClasses.TryGetValue(attributes.Tier ?? string.Empty, out var ofTier) ? ofTier : calls.Options.StorageClass,
         Metadata = Metadata(),
-        Retention = calls.Options.Lock is not GcsLock.None && attributes.RetainUntil is { } until
-            ? new GcsRetention(calls.Options.Lock.ToString(), until.ToUniversalTime())
+        Retention = attributes.RetainUntil is { } until && calls.Options.LockOf(attributes.Tier) is var mode and not GcsLock.None
+            ? new GcsRetention(mode.ToString(), until.ToUniversalTime())
             : null,
     };
 
     private Dictionary<string, string> Metadata()
     {
         var metadata = new Dictionary<string, string> { [WriteIdName] = _writeId };
-        foreach (var (name, value) in ((string, string?)[])[("tier", attributes.Tier), ("kind", attributes.Kind), ("cluster", attributes.Cluster)])
+        foreach (var (name, value) in ((string, string?)[])[("tier", attributes.Tier), ("kind", attributes.Kind), ("cluster", calls.Options.Cluster)])
         {
             if (value is not null)
             {

@@ -67,7 +67,7 @@ internal sealed class S3Hints(S3Options options)
     {
         var right = task.Verb switch
         {
-            "write" => $"s3:PutObject, s3:AbortMultipartUpload{(options.UsesTags ? ", s3:PutObjectTagging" : string.Empty)}{(options.Lock is S3Lock.None ? string.Empty : ", s3:PutObjectRetention")}",
+            "write" => $"s3:PutObject, s3:AbortMultipartUpload{(options.UsesTags ? ", s3:PutObjectTagging" : string.Empty)}{(!options.Locks ? string.Empty : ", s3:PutObjectRetention")}",
             "read" => "s3:GetObject, and s3:ListBucket to tell a missing object from a forbidden one",
             "list" => "s3:ListBucket",
             "delete" => "s3:DeleteObject",

@@ -59,9 +59,9 @@ internal sealed class S3Locks(S3Calls calls, S3Objects objects) : IDisposable
     }
 
     /// <summary>Locks an object until a time, unless it is for longer already.</summary>
-    public async Task RetainAsync(string key, DateTimeOffset until, CancellationToken cancel)
+    public async Task RetainAsync(string key, ObjectAttributes attributes, CancellationToken cancel)
     {
-        if (ModeOf(calls.Options.Lock) is not { } mode)
+        if (attributes.RetainUntil is not { } until || ModeOf(calls.Options.LockOf(attributes.Tier)) is not { } mode)
         {
             return;
         }
@@ -122,7 +122,7 @@ internal sealed class S3Locks(S3Calls calls, S3Objects objects) : IDisposable
         catch (StorageException e) when (SaysNothingOfLocks(e))
         {
             // It has none, or knows no such question, or these credentials may not ask.
-            return calls.Options.Lock is not S3Lock.None;
+            return calls.Options.Locks;
         }
     }
 }

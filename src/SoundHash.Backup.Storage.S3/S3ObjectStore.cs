@@ -76,7 +76,7 @@ public sealed class S3ObjectStore : IObjectStore, IDisposable
     }
 
     /// <inheritdoc/>
-    public Task RetainAsync(string key, DateTimeOffset until, CancellationToken cancel) => _locks.RetainAsync(ObjectKey.Check(key), until, cancel);
+    public Task RetainAsync(string key, ObjectAttributes attributes, CancellationToken cancel) => _locks.RetainAsync(ObjectKey.Check(key), attributes, cancel);
 
     /// <inheritdoc/>
     public Task RemoveAbandonedWritesAsync(string prefix, DateTimeOffset olderThan, CancellationToken cancel) =>

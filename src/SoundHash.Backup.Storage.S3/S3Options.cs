@@ -75,11 +75,17 @@ public sealed record S3Options(string Bucket)
     /// <summary>Storage class by tier.</summary>
     public IReadOnlyDictionary<string, string> StorageClasses { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>How objects are locked that have a time until which they are to be kept.</summary>
+    /// <summary>How objects are locked that have a time until which they are to be kept, where their tier has no way of its own.</summary>
     public S3Lock Lock { get; init; }
+
+    /// <summary>The same by tier.</summary>
+    public IReadOnlyDictionary<string, S3Lock> TierLocks { get; init; } = new Dictionary<string, S3Lock>();
 
     /// <summary>Whether objects are tagged with tier, kind and cluster; null for AWS alone, since other stores may refuse tags.</summary>
     public bool? Tags { get; init; }
+
+    /// <summary>The cluster that objects are tagged with, or null.</summary>
+    public string? Cluster { get; init; }
 
     /// <summary>Bytes of the first parts; they grow with the object (<see cref="PartSizes"/>). AWS takes no less than 5 MiB.</summary>
     public int PartSize { get; init; } = 8 * MiB;
@@ -98,6 +104,10 @@ public sealed record S3Options(string Bucket)
 
     /// <summary>The clock.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
+
+    internal bool Locks => Lock is not S3Lock.None || TierLocks.Values.Any(static l => l is not S3Lock.None);
+
+    internal S3Lock LockOf(string? tier) => tier is not null && TierLocks.TryGetValue(tier, out var own) ? own : Lock;
 
     internal bool UsesTags => Tags ?? Endpoint is null;
 

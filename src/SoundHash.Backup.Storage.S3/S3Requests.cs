@@ -114,14 +114,14 @@ internal sealed class S3Requests(S3Options options, string key, ObjectAttributes
             return null;
         }
 
-        var tags = new (string Name, string? Value)[] { ("tier", attributes.Tier), ("kind", attributes.Kind), ("cluster", attributes.Cluster) }
+        var tags = new (string Name, string? Value)[] { ("tier", attributes.Tier), ("kind", attributes.Kind), ("cluster", options.Cluster) }
             .Where(static t => t.Value is not null)
             .Select(static t => new Tag { Key = t.Name, Value = t.Value })
             .ToList();
         return tags.Count == 0 ? null : tags;
     }
 
-    private ObjectLockMode? LockMode() => attributes.RetainUntil is null ? null : S3Locks.ModeOf(options.Lock);
+    private ObjectLockMode? LockMode() => attributes.RetainUntil is null ? null : S3Locks.ModeOf(options.LockOf(attributes.Tier));
 
-    private DateTime? LockUntil() => options.Lock is S3Lock.None ? null : attributes.RetainUntil?.UtcDateTime;
+    private DateTime? LockUntil() => LockMode() is null ? null : attributes.RetainUntil?.UtcDateTime;
 }

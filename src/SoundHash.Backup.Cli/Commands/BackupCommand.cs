@@ -181,12 +181,14 @@ internal sealed class BackupCommand : VerbCommand
         var settings = cli.Settings(
             new SettingFlag("BACKUP_JOBS", _jobs.Name, parse.GetValue(_jobs)?.ToString(CultureInfo.InvariantCulture)),
             new SettingFlag("BACKUP_ENCRYPTION_ENABLED", _noEncrypt.Name, parse.GetValue(_noEncrypt) ? "false" : null));
+        var repository = RepositoryConfiguration.ReadForBackup(
+            settings, new StoreChoice(parse.GetValue(_to) ?? [], parse.GetValue(_s3), parse.GetValue(_gcs)));
         var setup = new Setup(
             DatabaseConfiguration.Read(settings),
-            RepositoryConfiguration.ReadForBackup(settings, new StoreChoice(parse.GetValue(_to) ?? [], parse.GetValue(_s3), parse.GetValue(_gcs))),
+            repository,
             EncryptionConfiguration.Read(settings),
             physical ? RunConfiguration.ReadPageCompression(settings) : RunConfiguration.ReadCompression(settings),
-            RetentionConfiguration.Read(settings),
+            RetentionConfiguration.Read(settings, repository.Stores),
             RunConfiguration.ReadJobs(settings),
             cli.Meter(settings),
             cli.Tools(settings),
@@ -228,8 +230,7 @@ internal sealed class BackupCommand : VerbCommand
             parse.GetValue(_fingerprint),
             new Seal(setup.Compression, provider, recipients),
             setup.Retention,
-            PrintVersion.Version,
-            setup.Repository.Cluster);
+            PrintVersion.Version);
         var scope = ScopeOf(parse, setup);
         IReadOnlyList<BackupOutcome> outcomes = [];
         var code = await setup.Hooks.RunAsync(
@@ -291,7 +292,7 @@ internal sealed class BackupCommand : VerbCommand
         RepositoryConfiguration Repository,
         EncryptionSettings Encryption,
         Compression Compression,
-        RetentionDays Retention,
+        StoreRetention Retention,
         int Jobs,
         TransferMeter Meter,
         PgToolFinder Tools,

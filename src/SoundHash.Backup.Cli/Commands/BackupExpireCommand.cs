@@ -26,7 +26,7 @@ internal sealed class BackupExpireCommand : VerbCommand
     {
         var settings = cli.Settings();
         var repository = RepositoryConfiguration.ReadForWriting(settings);
-        var retention = RetentionConfiguration.Read(settings);
+        var retention = RetentionConfiguration.Read(settings, repository.Stores);
         var wal = WalConfiguration.Read(settings);
         var encryption = EncryptionConfiguration.ReadForDecryption(settings);
         var jobs = RunConfiguration.ReadJobs(settings);
@@ -51,7 +51,7 @@ internal sealed class BackupExpireCommand : VerbCommand
                 var expiry = new Expiry(store, new SetVerifier(store, cli.Launcher, meter), jobs, cli.Time, cli.Log, consistency);
                 try
                 {
-                    var decisions = await expiry.RunAsync(retention, held, dryRun, cancel);
+                    var decisions = await expiry.RunAsync(retention.Of(store.Name), held, dryRun, cancel);
                     problems.AddRange(decisions.SelectMany(static d => new[] { d.Damage, d.Problem }).OfType<BackupException>());
                     items.AddRange(decisions.Select(d => new ExpireItem(d.Set.Id, d.Expires, d.Reason) { Store = repository.Stores.Count > 1 ? store.Name : null }));
                 }

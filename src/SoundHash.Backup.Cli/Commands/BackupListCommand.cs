@@ -23,7 +23,7 @@ internal sealed class BackupListCommand : VerbCommand
     {
         var settings = cli.Settings();
         var repository = RepositoryConfiguration.Read(settings, _from.Choice(parse));
-        var retention = RetentionConfiguration.Read(settings);
+        var retention = RetentionConfiguration.Read(settings, repository.Stores);
         settings.ThrowIfInvalid();
 
         foreach (var (setting, directory) in repository.Directories.Where(static d => !Directory.Exists(d.Directory)))

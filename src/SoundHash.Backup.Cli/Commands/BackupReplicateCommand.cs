@@ -4,10 +4,10 @@ using SoundHash.Backup.Cli.OptionGroups;
 using SoundHash.Backup.Cli.Output;
 using SoundHash.Backup.Configuration;
 using SoundHash.Backup.Errors;
-using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
 using SoundHash.Backup.Repository.Archive;
 using SoundHash.Backup.Repository.Copies;
+using SoundHash.Backup.Storage;
 using ClusterWal = SoundHash.Backup.Repository.Archive.WalArchive;
 
 namespace SoundHash.Backup.Cli.Commands;
@@ -57,6 +57,7 @@ internal sealed class BackupReplicateCommand : VerbCommand
         var (from, to) = (parse.GetRequiredValue(_from), parse.GetRequiredValue(_to));
         var settings = cli.Settings(new SettingFlag("BACKUP_JOBS", _jobs.Name, parse.GetValue(_jobs)?.ToString(CultureInfo.InvariantCulture)));
         var repository = RepositoryConfiguration.ReadForWriting(settings, new StoreChoice([from, to]));
+        var retention = RetentionConfiguration.Read(settings, repository.Stores);
         var wal = WalConfiguration.ReadForWriting(settings);
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = cli.Meter(settings);
@@ -73,7 +74,7 @@ internal sealed class BackupReplicateCommand : VerbCommand
         }
 
         using var held = await RunLock.TakeAsync(repository.StateDirectory, "replicate", to, TimeSpan.Zero, cli.Time, cancel);
-        var replication = new SetReplication(stores[from], stores[to], held, repository.Cluster, jobs, meter, cli.Time, cli.Log);
+        var replication = new SetReplication(stores[from], stores[to], held, retention, jobs, meter, cli.Time, cli.Log);
         var sets = new List<ReplicatedSet>();
         await using (new ProgressReporter(cli, "replicate", meter, () => chosen.Sum(static s => s.Manifest?.StoredBytes ?? 0)))
         {
@@ -92,7 +93,7 @@ internal sealed class BackupReplicateCommand : VerbCommand
         var physical = chosen.Select(static s => s.Manifest).Where(static m => m?.Physical is not null).Select(static m => m!).ToList();
         var errors = sets.Select(static s => s.Error).OfType<BackupException>()
             .Concat(all ? source.Leftovers.Select(static l => l.Problem).OfType<BackupException>() : []).ToList();
-        var logs = all || physical.Count > 0 ? await ReplicateWalAsync(cli, wal, from, to, physical, all, jobs, errors, cancel) : [];
+        var logs = all || physical.Count > 0 ? await ReplicateWalAsync(cli, wal, from, to, physical, all, jobs, retention, errors, cancel) : [];
         errors.AddRange(logs.SelectMany(static w => w.Errors));
         errors.ForEach(cli.ReportLines);
         var code = ExitCodes.WorstOf(errors);
@@ -124,6 +125,7 @@ internal sealed class BackupReplicateCommand : VerbCommand
         IReadOnlyList<Manifest> physical,
         bool all,
         int jobs,
+        StoreRetention retention,
         List<BackupException> errors,
         CancellationToken cancel)
     {
@@ -148,7 +150,12 @@ internal sealed class BackupReplicateCommand : VerbCommand
         foreach (var system in there.Where(s => all || physical.Any(m => SystemOf(m) == s)))
         {
             var replication = new WalReplication(new ClusterWal(source, system), new ClusterWal(target, system), jobs, cli.Time, cli.Log);
-            results.Add(await replication.RunAsync(NeededBy(physical.Where(m => SystemOf(m) == system)), onlyNeeded: !all, cancel));
+            var own = physical.Where(m => SystemOf(m) == system).ToList();
+            results.Add(await replication.RunAsync(own.SelectMany(static m => m.Physical!.NeededWal).ToHashSet(), onlyNeeded: !all, cancel));
+            foreach (var set in own)
+            {
+                await TryLockAsync(new ClusterWal(target, system), set, retention, errors, cancel);
+            }
         }
 
         return results;
@@ -156,18 +163,18 @@ internal sealed class BackupReplicateCommand : VerbCommand
 
     private static ulong SystemOf(Manifest set) => ulong.TryParse(set.SystemIdentifier, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : 0;
 
-    private static HashSet<WalFileName> NeededBy(IEnumerable<Manifest> sets)
+    // An earlier run may have been stopped between the set and its log: so it is done for sets that were there, too.
+    private static async Task TryLockAsync(
+        ClusterWal archive, Manifest set, StoreRetention retention, List<BackupException> errors, CancellationToken cancel)
     {
-        var names = new HashSet<WalFileName>();
-        foreach (var facts in sets.Select(static s => s.Physical!))
+        try
         {
-            for (var segment = facts.FirstSegment; segment.Number <= facts.LastSegment.Number; segment = segment.Next)
-            {
-                names.Add(WalFileName.Parse(segment.Name));
-            }
+            await WalLock.RunAsync(archive, set.Physical!.NeededWal, SetKeeping.Of(set, retention), cancel);
         }
-
-        return names;
+        catch (StorageException e)
+        {
+            errors.Add(new BackupException(e.Kind, $"the WAL that set {set.Id} needs can't be locked: {e.Message}", e.Hint, e));
+        }
     }
 
     private static void Print(Terminal terminal, ReplicateDocument document)

@@ -30,7 +30,7 @@ internal sealed class BackupShowCommand : VerbCommand
     {
         var settings = cli.Settings();
         var repository = RepositoryConfiguration.Read(settings, _from.Choice(parse));
-        var retention = RetentionConfiguration.Read(settings);
+        var retention = RetentionConfiguration.Read(settings, repository.Stores);
         settings.ThrowIfInvalid();
 
         var copies = await RepositoryAccess.LoadForRestoreAsync(cli, repository, cancel);
@@ -39,7 +39,7 @@ internal sealed class BackupShowCommand : VerbCommand
         var entry = catalogue.Sets.First(s => s.Id == manifest.Id);
         // As it is written, with fields that a later version added.
         using var written = JsonDocument.Parse(ManifestFormat.Write(manifest));
-        var set = SetResult.Of(manifest, retention.ExpiryOf(manifest.Tier, manifest.Started), entry) with { Copies = CopyResult.Of(copies, manifest.Id) };
+        var set = SetResult.Of(manifest, SetListing.ExpiryOf(copies, manifest, retention), entry) with { Copies = CopyResult.Of(copies, manifest.Id) };
         var document = new ShowDocument(written.RootElement, set.Expires, set.Pinned, set.DamagedObjects, set.Copies);
         cli.Print(document, ResultJson.Default.ShowDocument, (terminal, d) => SetDetails.Print(terminal, manifest, d));
         return SetListing.ReportDamage(cli, set);

@@ -141,7 +141,7 @@ internal sealed class RestoreCommand : VerbCommand
     {
         var settings = cli.Settings();
         var repository = RepositoryConfiguration.Read(settings, choice);
-        var retention = RetentionConfiguration.Read(settings);
+        var retention = RetentionConfiguration.Read(settings, repository.Stores);
         settings.ThrowIfInvalid();
 
         var copies = await RepositoryAccess.LoadAsync(cli, repository, cancel);

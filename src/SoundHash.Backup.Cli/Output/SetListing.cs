@@ -8,12 +8,16 @@ namespace SoundHash.Backup.Cli.Output;
 /// <summary>The sets of a store, as `backup list` and `restore --list` show them.</summary>
 internal static class SetListing
 {
-    public static ListDocument Of(AllCopies copies, RetentionDays retention) => new(
+    public static ListDocument Of(AllCopies copies, StoreRetention retention) => new(
         copies.Catalogue.Sets.Where(static s => s.Manifest is not null)
-            .Select(s => SetResult.Of(s.Manifest!, retention.ExpiryOf(s.Manifest!.Tier, s.Manifest.Started), s) with { Copies = CopyResult.Of(copies, s.Id) })
+            .Select(s => SetResult.Of(s.Manifest!, ExpiryOf(copies, s.Manifest!, retention), s) with { Copies = CopyResult.Of(copies, s.Id) })
             .ToList(),
         BrokenSet.Of(copies.Catalogue),
         UnfinishedSet.Of(copies.Catalogue));
+
+    /// <summary>When the last copy of a set expires.</summary>
+    public static DateTimeOffset ExpiryOf(AllCopies copies, Manifest set, StoreRetention retention) =>
+        retention.LastExpiryOf(copies.CopiesOf(set.Id).Where(static c => c.Belongs).Select(static c => c.Store.Name), set.Tier, set.Started);
 
     public static void Print(Terminal terminal, ListDocument list, RepositoryConfiguration repository, DateTimeOffset now)
     {

@@ -120,11 +120,11 @@ internal sealed record WalVerifyResult(
 
 /// <summary>The document of <c>wal-archive cleanup</c>.</summary>
 internal sealed record WalCleanupDocument(
-    int RetentionDays, IReadOnlyList<WalCleanupItem> Clusters, bool DryRun, IReadOnlyList<ErrorResult> Errors, int ExitCode);
+    IReadOnlyList<WalCleanupItem> Clusters, bool DryRun, IReadOnlyList<ErrorResult> Errors, int ExitCode);
 
 /// <summary>What becomes of the archive of one cluster.</summary>
 internal sealed record WalCleanupItem(
-    string SystemIdentifier, IReadOnlyList<WalRemovalItem> Removed, long RemovedBytes, int Kept, IReadOnlyList<WalKeptItem> KeptFor)
+    string SystemIdentifier, int RetentionDays, IReadOnlyList<WalRemovalItem> Removed, long RemovedBytes, int Kept, IReadOnlyList<WalKeptItem> KeptFor)
 {
     /// <summary>Which one, when there are several stores.</summary>
     public string? Store { get; init; }

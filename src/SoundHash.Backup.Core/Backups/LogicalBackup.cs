@@ -4,7 +4,6 @@ using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Processes;
 using SoundHash.Backup.Repository;
-using SoundHash.Backup.Storage;
 using SoundHash.Backup.Storage.FanOut;
 
 namespace SoundHash.Backup.Backups;
@@ -16,16 +15,10 @@ namespace SoundHash.Backup.Backups;
 /// <param name="Jobs">Streams at once.</param>
 /// <param name="Fingerprint">True hashes every table's rows.</param>
 /// <param name="Seal">How objects are compressed and encrypted.</param>
-/// <param name="Retention">For the recorded expiry.</param>
+/// <param name="Retention">How long each store keeps it.</param>
 /// <param name="ToolVersion">The version of shbackup.</param>
-/// <param name="Cluster">BACKUP_CLUSTER, or null.</param>
 public sealed record BackupOptions(
-    string RunId, string? Name, Tier Tier, int Jobs, bool Fingerprint, Seal Seal, RetentionDays Retention, string ToolVersion, string? Cluster)
-{
-    /// <summary>What stores are told of the objects of a set.</summary>
-    internal ObjectAttributes AttributesOf(SetKind kind, DateTimeOffset started) =>
-        new(Tier.Word(), kind.Word(), Cluster, Retention.ExpiryOf(Tier, started));
-}
+    string RunId, string? Name, Tier Tier, int Jobs, bool Fingerprint, Seal Seal, StoreRetention Retention, string ToolVersion);
 
 /// <summary>Backs up one database into one set.</summary>
 internal sealed class LogicalBackup(
@@ -52,7 +45,7 @@ internal sealed class LogicalBackup(
         var plan = DumpPlan.Make(snapshot, described.Database.Encoding, options.Jobs);
         var seal = ShareThreads(options.Seal, Math.Min(plan.Count, options.Jobs));
         await using var set = await SetWriter.BeginAsync(
-            stores, name, snapshot.Started, held, seal, options.AttributesOf(SetKind.Logical, snapshot.Started), time, log, cancel);
+            stores, name, held, seal, new SetKeeping(SetKind.Logical, options.Tier, snapshot.Started, options.Retention), time, log, cancel);
         await set.SayWalFromAsync(IntentRecord.NoWal, cancel);
         log.Information("backing up database \"{Database}\" as set {Id}", settings.Database, set.Id);
         var warnings = new ToolWarnings(log);
@@ -95,7 +88,7 @@ internal sealed class LogicalBackup(
             Tier = options.Tier,
             Started = snapshot.Started,
             Stopped = stopped,
-            Expires = options.Retention.ExpiryOf(options.Tier, snapshot.Started),
+            Expires = options.Retention.LastExpiryOf(stores.Destinations.Select(static d => d.Store.Name), options.Tier, snapshot.Started),
             ToolVersion = options.ToolVersion,
             ServerVersion = session.ServerVersion,
             DumpVersion = tools.Version,

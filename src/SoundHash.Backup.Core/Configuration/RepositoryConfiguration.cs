@@ -21,11 +21,11 @@ public sealed record RepositoryConfiguration(IReadOnlyList<StoreSettings> Stores
 
     /// <summary>Reads it for a verb that only reads; problems are left in the reader.</summary>
     public static RepositoryConfiguration Read(SettingsReader settings, StoreChoice? choice = null) =>
-        Read(settings, choice ?? StoreChoice.Enabled, group: null);
+        Read(settings, choice ?? StoreChoice.Enabled, StoreUse.Reading);
 
     /// <summary>As <see cref="Read(SettingsReader, StoreChoice)"/>, for a verb that changes what is there.</summary>
     public static RepositoryConfiguration ReadForWriting(SettingsReader settings, StoreChoice? choice = null) =>
-        Read(settings, choice ?? StoreChoice.Enabled, ReadGroup(settings));
+        Read(settings, choice ?? StoreChoice.Enabled, new StoreUse(true, ReadGroup(settings)));
 
     /// <summary>
     /// As <see cref="ReadForWriting"/>, for a verb that makes sets: what was asked for of copies and can't be met is a problem, since a
@@ -57,10 +57,10 @@ public sealed record RepositoryConfiguration(IReadOnlyList<StoreSettings> Stores
         return read with { RequiredCopies = required };
     }
 
-    private static RepositoryConfiguration Read(SettingsReader settings, StoreChoice choice, string? group)
+    private static RepositoryConfiguration Read(SettingsReader settings, StoreChoice choice, StoreUse use)
     {
         var cluster = ReadCluster(settings);
-        var stores = StoreConfiguration.Read(settings, choice, cluster, group);
+        var stores = StoreConfiguration.Read(settings, choice, cluster, use);
         return new RepositoryConfiguration(stores, ReadStateDirectory(settings, cluster), cluster);
     }
 

@@ -57,10 +57,20 @@ public static class SettingNames
         new("BACKUP_S3_ENDPOINT"),
         new("BACKUP_S3_PROFILE"),
         new("BACKUP_S3_KMS_KEY"),
+        new("BACKUP_S3_STORAGE_CLASS"),
+        new("BACKUP_S3_OBJECT_LOCK"),
+        new("BACKUP_S3_RETENTION_STANDARD_DAYS"),
+        new("BACKUP_S3_RETENTION_EXTENDED_DAYS"),
+        new("BACKUP_S3_RETENTION_ARCHIVE_DAYS"),
         new("BACKUP_GCS_ENABLED", "false"),
         new("BACKUP_GCS_BUCKET"),
         new("BACKUP_GCS_PREFIX", "soundhash-backups/"),
         new("BACKUP_GCS_KMS_KEY"),
+        new("BACKUP_GCS_STORAGE_CLASS"),
+        new("BACKUP_GCS_OBJECT_LOCK"),
+        new("BACKUP_GCS_RETENTION_STANDARD_DAYS"),
+        new("BACKUP_GCS_RETENTION_EXTENDED_DAYS"),
+        new("BACKUP_GCS_RETENTION_ARCHIVE_DAYS"),
         new("BACKUP_CROSS_REGION_ENABLED", "false"),
         new("BACKUP_REQUIRED_COPIES"),
     ];
@@ -71,15 +81,18 @@ public static class SettingNames
     /// </summary>
     public static IReadOnlyList<string> Later { get; } =
     [
-        "BACKUP_S3_STORAGE_CLASS", "BACKUP_S3_OBJECT_LOCK", "BACKUP_S3_RETENTION_",
-        "BACKUP_GCS_STORAGE_CLASS", "BACKUP_GCS_OBJECT_LOCK", "BACKUP_GCS_RETENTION_", "BACKUP_WAL_", "BACKUP_RESTORE_TEST_", "BACKUP_RTO_", "BACKUP_RPO_",
+        "BACKUP_WAL_", "BACKUP_RESTORE_TEST_", "BACKUP_RTO_", "BACKUP_RPO_",
         "BACKUP_MAX_AGE_HOURS", "BACKUP_SCRATCH_DIR", "BACKUP_AUDIT_LOG", "BACKUP_METRICS_FILE", "BACKUP_DRILL_SQL",
     ];
 
     private const string FurtherStore = "BACKUP_STORE_";
 
     /// <summary>What the names of a further store's settings end with: <c>BACKUP_STORE_&lt;NAME&gt;_TYPE</c>.</summary>
-    public static IReadOnlyList<string> FurtherStoreEndings { get; } = ["TYPE", "DIR", "BUCKET", "PREFIX", "REGION", "ENDPOINT", "PROFILE", "KMS_KEY", "WAL"];
+    public static IReadOnlyList<string> FurtherStoreEndings { get; } =
+    [
+        "TYPE", "DIR", "BUCKET", "PREFIX", "REGION", "ENDPOINT", "PROFILE", "KMS_KEY", "WAL",
+        "STORAGE_CLASS", "OBJECT_LOCK", "RETENTION_STANDARD_DAYS", "RETENTION_EXTENDED_DAYS", "RETENTION_ARCHIVE_DAYS",
+    ];
 
     private static readonly HashSet<string> Known =
         [.. All.Select(static s => s.Name), .. All.Where(static s => s.Secret).Select(static s => $"{s.Name}_FILE")];

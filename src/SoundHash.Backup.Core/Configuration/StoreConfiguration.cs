@@ -9,22 +9,24 @@ internal sealed class StoreConfiguration
     private readonly SettingsReader _settings;
     private readonly string? _cluster;
     private readonly string? _group;
+    private readonly bool _writes;
 
-    private StoreConfiguration(SettingsReader settings, string? cluster, string? group)
+    private StoreConfiguration(SettingsReader settings, string? cluster, StoreUse use)
     {
         _settings = settings;
         _cluster = cluster;
-        _group = group;
+        _group = use.Group;
+        _writes = use.Writes;
     }
 
     /// <summary>Reads the chosen stores, in the order of nearness: local ones first.</summary>
     /// <param name="settings">The settings.</param>
     /// <param name="choice">Which.</param>
     /// <param name="cluster">BACKUP_CLUSTER, or null.</param>
-    /// <param name="group">The group that may read local ones, or null.</param>
-    public static IReadOnlyList<StoreSettings> Read(SettingsReader settings, StoreChoice choice, string? cluster, string? group)
+    /// <param name="use">What for.</param>
+    public static IReadOnlyList<StoreSettings> Read(SettingsReader settings, StoreChoice choice, string? cluster, StoreUse use)
     {
-        var reader = new StoreConfiguration(settings, cluster, group);
+        var reader = new StoreConfiguration(settings, cluster, use);
         var stores = (choice.Only.Count > 0 ? reader.Named(choice) : reader.Enabled(choice)).OfType<StoreSettings>().ToList();
         return InOrder(settings, stores);
     }
@@ -42,9 +44,9 @@ internal sealed class StoreConfiguration
     }
 
     /// <summary>As <see cref="Read"/>, of the stores that WAL is archived to; empty where a named one has none.</summary>
-    public static IReadOnlyList<StoreSettings> ReadWal(SettingsReader settings, string? only, string? cluster, string? group)
+    public static IReadOnlyList<StoreSettings> ReadWal(SettingsReader settings, string? only, string? cluster, StoreUse use)
     {
-        var reader = new StoreConfiguration(settings, cluster, group);
+        var reader = new StoreConfiguration(settings, cluster, use);
         return InOrder(settings, reader.Wal(only).OfType<StoreSettings>().ToList());
     }
 
@@ -145,7 +147,12 @@ internal sealed class StoreConfiguration
     private GcsStoreSettings? ReadGcs() => ReadGcs(StoreSettings.Gcs, "BACKUP_GCS", "BACKUP_GCS_PREFIX");
 
     private GcsStoreSettings? ReadGcs(string name, string prefix, string keysSetting) => ReadBucket(name, prefix, keysSetting) is var (bucket, keys)
-        ? new GcsStoreSettings(name, bucket, keys) { KmsKey = _settings.Text($"{prefix}_KMS_KEY") }
+        ? new GcsStoreSettings(name, bucket, keys)
+        {
+            KmsKey = _settings.Text($"{prefix}_KMS_KEY"),
+            Keeping = _writes ? BucketKeeping.ReadGcs(_settings, prefix) : BucketKeeping.AsItIs,
+            Cluster = _cluster,
+        }
         : null;
 
     private StoreSettings? ReadFurther(string name)
@@ -185,6 +192,8 @@ internal sealed class StoreConfiguration
             Endpoint = ReadEndpoint($"{prefix}_ENDPOINT"),
             Profile = _settings.Text($"{prefix}_PROFILE"),
             KmsKey = _settings.Text($"{prefix}_KMS_KEY"),
+            Keeping = _writes ? BucketKeeping.ReadS3(_settings, prefix) : BucketKeeping.AsItIs,
+            Cluster = _cluster,
         }
         : null;
 
@@ -232,4 +241,12 @@ internal sealed class StoreConfiguration
     private string InCluster(string directory) => _cluster is null ? directory : Path.Combine(directory, _cluster);
 
     private static string NameOf(string further) => further.ToLowerInvariant().Replace('_', '-');
+}
+
+/// <summary>What stores are opened for.</summary>
+/// <param name="Writes">False for a verb that only reads: what says how objects are kept can't stop it then.</param>
+/// <param name="Group">The group that may read what is written to a local one, or null.</param>
+internal sealed record StoreUse(bool Writes, string? Group)
+{
+    public static StoreUse Reading { get; } = new(false, null);
 }

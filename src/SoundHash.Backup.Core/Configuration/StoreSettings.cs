@@ -19,8 +19,14 @@ public abstract record StoreSettings(string Name)
     /// <summary>The setting that says where it is.</summary>
     public abstract string Setting { get; }
 
-    /// <summary>The setting of a further store, by what it ends with.</summary>
-    protected string FurtherSetting(string ending) => $"BACKUP_STORE_{Name.ToUpperInvariant().Replace('-', '_')}_{ending}";
+    /// <summary>A setting of this store, by what its name ends with.</summary>
+    public string SettingOf(string ending) => Name switch
+    {
+        Local => $"BACKUP_{ending}",
+        S3 => $"BACKUP_S3_{ending}",
+        Gcs => $"BACKUP_GCS_{ending}",
+        _ => $"BACKUP_STORE_{Name.ToUpperInvariant().Replace('-', '_')}_{ending}",
+    };
 }
 
 /// <summary>A directory of this machine.</summary>
@@ -39,7 +45,7 @@ public sealed record LocalStoreSettings(string Name, string Directory, string? G
     public bool IsWal { get; init; }
 
     /// <inheritdoc/>
-    public override string Setting => Name == Local ? IsWal ? "BACKUP_WAL_DIR" : "BACKUP_DIR" : FurtherSetting("DIR");
+    public override string Setting => Name == Local && IsWal ? "BACKUP_WAL_DIR" : SettingOf("DIR");
 }
 
 /// <summary>A bucket of S3, or of a store that speaks its language. Who we are is the SDK's own chain's to tell.</summary>
@@ -60,11 +66,17 @@ public sealed record S3StoreSettings(string Name, string Bucket, string Prefix) 
     /// <summary>A key of KMS to encrypt with there, or null.</summary>
     public string? KmsKey { get; init; }
 
+    /// <summary>How it is to keep what is written; as it is set up where nothing is.</summary>
+    public BucketKeeping Keeping { get; init; } = BucketKeeping.AsItIs;
+
+    /// <summary>BACKUP_CLUSTER, or null.</summary>
+    public string? Cluster { get; init; }
+
     /// <inheritdoc/>
     public override string Place => $"{Endpoint?.GetLeftPart(UriPartial.Authority) ?? "s3:/"}/{Bucket}/{Prefix}";
 
     /// <inheritdoc/>
-    public override string Setting => Name == S3 ? "BACKUP_S3_BUCKET" : FurtherSetting("BUCKET");
+    public override string Setting => SettingOf("BUCKET");
 }
 
 /// <summary>A bucket of Google Cloud Storage. Who we are is told by Google's application-default credentials.</summary>
@@ -76,11 +88,17 @@ public sealed record GcsStoreSettings(string Name, string Bucket, string Prefix)
     /// <summary>A key of Cloud KMS to encrypt with there, or null.</summary>
     public string? KmsKey { get; init; }
 
+    /// <summary>How it is to keep what is written; as it is set up where nothing is.</summary>
+    public BucketKeeping Keeping { get; init; } = BucketKeeping.AsItIs;
+
+    /// <summary>BACKUP_CLUSTER, or null.</summary>
+    public string? Cluster { get; init; }
+
     /// <inheritdoc/>
     public override string Place => $"gs://{Bucket}/{Prefix}";
 
     /// <inheritdoc/>
-    public override string Setting => Name == Gcs ? "BACKUP_GCS_BUCKET" : FurtherSetting("BUCKET");
+    public override string Setting => SettingOf("BUCKET");
 }
 
 /// <summary>Which of the configured stores a verb uses.</summary>

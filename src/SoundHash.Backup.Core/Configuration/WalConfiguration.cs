@@ -25,15 +25,16 @@ public sealed record WalConfiguration(IReadOnlyList<StoreSettings> Stores, strin
     {
         if (from is null)
         {
-            return Read(settings, null, group: null);
+            return Read(settings, StoreUse.Reading);
         }
 
-        var chosen = StoreConfiguration.ReadWal(settings, from, RepositoryConfiguration.ReadCluster(settings), group: null);
-        return chosen.Count > 0 ? Read(settings, null, group: null, chosen) with { From = from } : Read(settings, null, group: null);
+        var chosen = StoreConfiguration.ReadWal(settings, from, RepositoryConfiguration.ReadCluster(settings), StoreUse.Reading);
+        return chosen.Count > 0 ? Read(settings, StoreUse.Reading, chosen) with { From = from } : Read(settings, StoreUse.Reading);
     }
 
     /// <summary>As <see cref="Read(SettingsReader, string)"/>, for a verb that changes what is there.</summary>
-    public static WalConfiguration ReadForWriting(SettingsReader settings) => Read(settings, null, RepositoryConfiguration.ReadGroup(settings));
+    public static WalConfiguration ReadForWriting(SettingsReader settings) =>
+        Read(settings, new StoreUse(true, RepositoryConfiguration.ReadGroup(settings)));
 
     /// <summary>
     /// As <see cref="ReadForWriting"/>, for what archives. Archiving that was switched off is a problem: WAL that PostgreSQL hands over
@@ -53,10 +54,10 @@ public sealed record WalConfiguration(IReadOnlyList<StoreSettings> Stores, strin
         return read with { RequiredCopies = Math.Max(1, Math.Min(required, read.Stores.Count)) };
     }
 
-    private static WalConfiguration Read(SettingsReader settings, string? only, string? group, IReadOnlyList<StoreSettings>? chosen = null)
+    private static WalConfiguration Read(SettingsReader settings, StoreUse use, IReadOnlyList<StoreSettings>? chosen = null)
     {
         var cluster = RepositoryConfiguration.ReadCluster(settings);
-        var stores = chosen ?? StoreConfiguration.ReadWal(settings, only, cluster, group);
+        var stores = chosen ?? StoreConfiguration.ReadWal(settings, null, cluster, use);
         if (stores.Count == 0 && !settings.HasProblems)
         {
             settings.Problem("BACKUP_LOCAL_ENABLED", settings.Text("BACKUP_LOCAL_ENABLED"), "leaves no store of WAL: enable another one, e.g. BACKUP_WAL_S3_ENABLED=true");

@@ -127,7 +127,16 @@ public sealed class Expiry(
 
         await SetRemoval.BeginAsync(store, decision.Set.Id, held, time, cancel);
         // From here to its end no cancellation: the set must not be left without a manifest when it was pinned.
-        await store.DeleteAsync(manifest, CancellationToken.None);
+        try
+        {
+            await store.DeleteAsync(manifest, CancellationToken.None);
+        }
+        catch (ObjectLockedException e)
+        {
+            await store.DeleteAsync(RepositoryLayout.InSet(decision.Set.Id, RepositoryLayout.IntentFile), CancellationToken.None);
+            return decision with { Expires = false, Reason = $"{decision.Reason}, but {e.Words}" };
+        }
+
         if (await store.StatAsync(keep, CancellationToken.None) is not null)
         {
             await PutBackAsync(decision.Set.Id, manifest, bytes);

@@ -49,6 +49,24 @@ public sealed record PhysicalFacts
     [JsonIgnore]
     public WalSegment LastSegment => WalSegment.Before(Timeline, Stop, WalSegmentBytes);
 
+    /// <summary>The WAL files that every recovery needs: the timeline's history, then segments, the oldest first.</summary>
+    [JsonIgnore]
+    public IEnumerable<WalFileName> NeededWal
+    {
+        get
+        {
+            if (Timeline > 1)
+            {
+                yield return WalFileName.Parse(TimelineHistory.NameOf(Timeline));
+            }
+
+            for (var segment = FirstSegment; segment.Number <= LastSegment.Number; segment = segment.Next)
+            {
+                yield return WalFileName.Parse(segment.Name);
+            }
+        }
+    }
+
     /// <summary>Why these facts can't be those of a base backup, or null.</summary>
     internal string? WhyImpossible() => this switch
     {

@@ -67,10 +67,11 @@ internal sealed class SetCopyWriter(Destination destination, string id, ILogger 
     public Task WriteIntentAsync(IntentRecord intent, CancellationToken cancel) =>
         Store.WriteJsonAsync(_intent, intent, RepositoryJson.Default.IntentRecord, WriteMode.Replace, cancel);
 
-    /// <summary>Does all that comes before the manifest: looks at every object again, and writes their sums.</summary>
-    /// <exception cref="StorageException">An object is not there as it was written.</exception>
-    public async Task PrepareAsync(Manifest manifest, ReadOnlyMemory<byte> sums, ObjectAttributes attributes, CancellationToken cancel)
+    /// <summary>Does all that comes before the manifest: looks at every object again, locks it where the store does that, and writes the sums.</summary>
+    /// <exception cref="StorageException">An object is not there as it was written, or can't be locked.</exception>
+    public async Task PrepareAsync(Manifest manifest, ReadOnlyMemory<byte> sums, SetKeeping keeping, CancellationToken cancel)
     {
+        var locked = keeping.LockedIn(Store.Name);
         var options = new ParallelOptions { MaxDegreeOfParallelism = ObjectsAtOnce, CancellationToken = cancel };
         await Parallel.ForEachAsync(manifest.Objects, options, async (item, token) =>
         {
@@ -81,17 +82,19 @@ internal sealed class SetCopyWriter(Destination destination, string id, ILogger 
                     $"object {item.Key} of set {id} was written with {item.StoredBytes} bytes and is {(found is null ? "gone" : $"{found.Size} bytes long")} in store {Store.Name}",
                     "see who else deletes from the store, then run the backup again");
             }
+
+            await Store.RetainAsync(RepositoryLayout.InSet(id, item.Key), locked, token);
         });
-        await Store.WriteAsync(RepositoryLayout.InSet(id, RepositoryLayout.SumsFile), sums, WriteMode.CreateNew, attributes, cancel);
+        await Store.WriteAsync(RepositoryLayout.InSet(id, RepositoryLayout.SumsFile), sums, WriteMode.CreateNew, locked, cancel);
     }
 
     /// <summary>Writes the manifest, which makes the copy exist.</summary>
-    public async Task PublishAsync(ReadOnlyMemory<byte> manifest, ObjectAttributes attributes, CancellationToken cancel)
+    public async Task PublishAsync(ReadOnlyMemory<byte> manifest, SetKeeping keeping, CancellationToken cancel)
     {
         try
         {
             _mayHaveManifest = true;
-            await Store.WriteAsync(_manifest, manifest, WriteMode.CreateNew, attributes, cancel);
+            await Store.WriteAsync(_manifest, manifest, WriteMode.CreateNew, keeping.LockedIn(Store.Name), cancel);
         }
         catch (ObjectExistsException)
         {

@@ -20,8 +20,9 @@ public static class SetRemoval
 
     /// <summary>
     /// Removes all of a set: the manifest first, so that it stops to exist before it stops to be whole. What is in folders below
-    /// that of the set is no part of it, and stays.
+    /// that of the set is no part of it, and stays. So does what the store keeps locked, with the intent, so that a later run goes on with it.
     /// </summary>
+    /// <exception cref="ObjectLockedException">The manifest is locked; nothing was removed.</exception>
     public static async Task RemoveFolderAsync(IObjectStore store, string id, ILogger log, CancellationToken cancel)
     {
         await store.DeleteAsync(RepositoryLayout.InSet(id, RepositoryLayout.ManifestFile), cancel);
@@ -45,10 +46,32 @@ public static class SetRemoval
             log.Warning("folder sets/{Id:l} holds what is no part of a set, which is left as it is: {Key:l}", id, foreign);
         }
 
-        // The intent goes last: while it is there, the folder is known for a leftover.
-        foreach (var key in keys.OrderBy(static k => k.EndsWith(RepositoryLayout.IntentFile, StringComparison.Ordinal)))
+        var intent = RepositoryLayout.InSet(id, RepositoryLayout.IntentFile);
+        var locked = new List<ObjectLockedException>();
+        foreach (var key in keys.Where(k => k != intent))
         {
-            await store.DeleteAsync(key, cancel);
+            try
+            {
+                await store.DeleteAsync(key, cancel);
+            }
+            catch (ObjectLockedException e)
+            {
+                locked.Add(e);
+            }
+        }
+
+        if (locked.Count > 0)
+        {
+            log.Warning(
+                "{Count} objects of set {Id:l}, which is no set any more or never was one, stay until a later run: {Words:l}",
+                locked.Count,
+                id,
+                locked.MaxBy(static e => e.Until)!.Words);
+        }
+        else if (keys.Contains(intent))
+        {
+            // It goes last: while it is there, the folder is known for a leftover.
+            await store.DeleteAsync(intent, cancel);
         }
 
         await store.RemoveAbandonedWritesAsync(folder, DateTimeOffset.MaxValue, cancel);

@@ -17,19 +17,19 @@ public sealed class SetWriter : IAsyncDisposable
     private readonly StoreGroup _stores;
     private readonly IReadOnlyDictionary<Destination, SetCopyWriter> _copies;
     private readonly Seal _seal;
-    private readonly ObjectAttributes _attributes;
+    private readonly SetKeeping _keeping;
     private readonly TimeProvider _time;
     private readonly long _began;
     private IntentRecord _intent;
 
     private SetWriter(
-        StoreGroup stores, IEnumerable<SetCopyWriter> copies, string id, Seal seal, ObjectAttributes attributes, IntentRecord intent, TimeProvider time)
+        StoreGroup stores, IEnumerable<SetCopyWriter> copies, string id, Seal seal, SetKeeping keeping, IntentRecord intent, TimeProvider time)
     {
         _stores = stores;
         _copies = copies.ToDictionary(static c => c.Destination);
         Id = id;
         _seal = seal;
-        _attributes = attributes;
+        _keeping = keeping;
         _intent = intent;
         _time = time;
         _began = time.GetTimestamp();
@@ -41,10 +41,9 @@ public sealed class SetWriter : IAsyncDisposable
     /// <summary>Reserves an id by writing its intent in every store.</summary>
     /// <param name="stores">Where to.</param>
     /// <param name="name">The set's name.</param>
-    /// <param name="started">When the backup began, by the database's clock.</param>
     /// <param name="held">The run's lock.</param>
     /// <param name="seal">How objects are compressed and encrypted.</param>
-    /// <param name="attributes">What the stores are told of the set's objects.</param>
+    /// <param name="keeping">How the set is to be kept.</param>
     /// <param name="time">The clock.</param>
     /// <param name="log">For people.</param>
     /// <param name="cancel">Cancels.</param>
@@ -52,10 +51,9 @@ public sealed class SetWriter : IAsyncDisposable
     public static async Task<SetWriter> BeginAsync(
         StoreGroup stores,
         string name,
-        DateTimeOffset started,
         RunLock held,
         Seal seal,
-        ObjectAttributes attributes,
+        SetKeeping keeping,
         TimeProvider time,
         ILogger log,
         CancellationToken cancel)
@@ -63,10 +61,10 @@ public sealed class SetWriter : IAsyncDisposable
         var intent = IntentRecord.Of(held, time);
         for (var attempt = 1; ; attempt++)
         {
-            var id = SetId.Make(name, started, attempt);
+            var id = SetId.Make(name, keeping.Started, attempt);
             if (await TryReserveAsync(stores, id, intent, log, cancel) is { } copies)
             {
-                return new SetWriter(stores, copies, id, seal, attributes, intent, time);
+                return new SetWriter(stores, copies, id, seal, keeping, intent, time);
             }
 
             log.Debug("set id {Id} is taken", id);
@@ -121,7 +119,7 @@ public sealed class SetWriter : IAsyncDisposable
 
     /// <summary>Begins an object of the set.</summary>
     public Task<SealedObject> CreateAsync(string name, ObjectRole role, CancellationToken cancel) => SealedObject.CreateAsync(
-        key => _stores.OpenWriteAsync(RepositoryLayout.InSet(Id, key), WriteMode.CreateNew, _attributes, cancel), name, role, _seal);
+        key => _stores.OpenWriteAsync(RepositoryLayout.InSet(Id, key), WriteMode.CreateNew, _keeping.Attributes, cancel), name, role, _seal);
 
     /// <summary>
     /// Makes the set exist in every store that is left. Every object is looked at again first, and the manifest read as its readers
@@ -137,13 +135,13 @@ public sealed class SetWriter : IAsyncDisposable
         // One that is refused later on would be no backup, and would stop every choice of the newest set besides.
         _ = ManifestFormat.Read(bytes, Id);
         var sums = Encoding.ASCII.GetBytes(string.Concat(manifest.Objects.Select(static o => $"{o.StoredSha256}  {o.Key}\n")));
-        await _stores.EachAsync((destination, token) => _copies[destination].PrepareAsync(manifest, sums, _attributes, token), cancel);
+        await _stores.EachAsync((destination, token) => _copies[destination].PrepareAsync(manifest, sums, _keeping, token), cancel);
         cancel.ThrowIfCancellationRequested();
         var took = new ConcurrentDictionary<Destination, TimeSpan>();
         await _stores.EachAsync(
             async (destination, token) =>
             {
-                await _copies[destination].PublishAsync(bytes, _attributes, token);
+                await _copies[destination].PublishAsync(bytes, _keeping, token);
                 took[destination] = _time.GetElapsedTime(_began);
             },
             CancellationToken.None);

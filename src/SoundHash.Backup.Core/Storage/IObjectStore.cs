@@ -53,10 +53,10 @@ public interface IObjectStore
     Task DeleteAsync(string key, CancellationToken cancel);
 
     /// <summary>
-    /// Sees to it that nobody can delete or replace an object before a time; never shortens what it is locked for already. Does
-    /// nothing in a store that is not set up to lock objects.
+    /// Sees to it that nobody can delete or replace an object before <see cref="ObjectAttributes.RetainUntil"/>; never shortens what
+    /// it is locked for already. Does nothing in a store that is not set up to lock objects of that tier.
     /// </summary>
-    Task RetainAsync(string key, DateTimeOffset until, CancellationToken cancel);
+    Task RetainAsync(string key, ObjectAttributes attributes, CancellationToken cancel);
 
     /// <summary>
     /// Removes what writers that never committed have left under a key prefix and last touched before a time. Only

@@ -19,9 +19,8 @@ public enum WriteMode
 /// </summary>
 /// <param name="Tier">The retention class of the set that the object belongs to, or null.</param>
 /// <param name="Kind">"logical", "physical" or "wal", or null.</param>
-/// <param name="Cluster">The cluster's name, or null.</param>
-/// <param name="RetainUntil">Where the store is set up to lock objects: nobody may delete or replace it before; null for none.</param>
-public sealed record ObjectAttributes(string? Tier = null, string? Kind = null, string? Cluster = null, DateTimeOffset? RetainUntil = null)
+/// <param name="RetainUntil">Where the store is set up to lock objects of the tier: nobody may delete or replace it before; null for none.</param>
+public sealed record ObjectAttributes(string? Tier = null, string? Kind = null, DateTimeOffset? RetainUntil = null)
 {
     /// <summary>Of an object that nothing is to be told about.</summary>
     public static ObjectAttributes None { get; } = new();
@@ -74,10 +73,16 @@ public sealed class TransientStorageException(
 
 /// <summary>An object that was to be deleted or replaced is locked by its store until a time; it was not touched.</summary>
 public sealed class ObjectLockedException(string store, string key, DateTimeOffset? until) : StorageException(
-    $"object {key} is locked in store {store}{(until is { } time ? $" until {time.UtcDateTime:yyyy-MM-dd HH:mm:ss} UTC" : string.Empty)}; it was not touched")
+    $"object {key} is {WordsOf(store, until)}; it was not touched")
 {
     /// <summary>Until when, or null where the store does not say.</summary>
     public DateTimeOffset? Until { get; } = until;
+
+    /// <summary>Where and until when it is locked.</summary>
+    public string Words { get; } = WordsOf(store, until);
+
+    private static string WordsOf(string store, DateTimeOffset? until) =>
+        $"locked in store {store}{(until is { } time ? $" until {time.UtcDateTime:yyyy-MM-dd HH:mm:ss} UTC" : string.Empty)}";
 }
 
 /// <summary>An object that was to be created exists already; it was not touched.</summary>

@@ -57,9 +57,10 @@ public sealed class WalCleanup(
             }
 
             var (wal, plan) = await PlanAsync(system, retentionStart, now, held, cancel);
+            var locked = new Dictionary<WalFileName, string>();
             if (!dryRun)
             {
-                await RemoveAsync(wal, plan, cancel);
+                locked = await RemoveAsync(wal, plan, cancel);
             }
             else
             {
@@ -69,7 +70,8 @@ public sealed class WalCleanup(
                 }
             }
 
-            results.Add(new WalCleanupResult(system, plan.Decisions, ProblemOf(wal, plan, retentionStart)));
+            var decisions = plan.Decisions.Select(d => locked.TryGetValue(d.Entry.Name, out var words) ? d with { Removes = false, Reason = words } : d).ToList();
+            results.Add(new WalCleanupResult(system, decisions, ProblemOf(wal, plan, retentionStart)));
         }
 
         return results;
@@ -209,8 +211,10 @@ public sealed class WalCleanup(
         }
     }
 
-    private async Task RemoveAsync(LoadedWal wal, WalRetentionPlan plan, CancellationToken cancel)
+    // Returns what the store keeps locked, and where and until when in words: that stays.
+    private async Task<Dictionary<WalFileName, string>> RemoveAsync(LoadedWal wal, WalRetentionPlan plan, CancellationToken cancel)
     {
+        var locked = new Dictionary<WalFileName, string>();
         if (plan.Removals.Count > 0)
         {
             await wal.Archive.WriteRemovedAsync(WalRemovals.Merge(wal.Index, plan), cancel);
@@ -219,8 +223,15 @@ public sealed class WalCleanup(
         foreach (var entry in plan.Removals)
         {
             cancel.ThrowIfCancellationRequested();
-            await wal.Archive.DeleteAsync(entry.Name, CancellationToken.None);
-            log.Debug("removed {Name}", entry.Name.Name);
+            try
+            {
+                await wal.Archive.DeleteAsync(entry.Name, CancellationToken.None);
+                log.Debug("removed {Name}", entry.Name.Name);
+            }
+            catch (ObjectLockedException e)
+            {
+                locked[entry.Name] = e.Words;
+            }
         }
 
         foreach (var pieces in plan.Pieces.Where(static p => p.Removes))
@@ -232,6 +243,7 @@ public sealed class WalCleanup(
 
         var folder = $"{WalLayout.SystemFolder(wal.Archive.SystemIdentifier)}/";
         await store.RemoveAbandonedWritesAsync(folder, time.GetUtcNow() - AbandonedAge, cancel);
+        return locked;
     }
 
     private static BackupException? ProblemOf(LoadedWal wal, WalRetentionPlan plan, DateTimeOffset retentionStart)

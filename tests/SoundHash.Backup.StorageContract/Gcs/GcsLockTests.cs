@@ -96,17 +96,17 @@ public sealed class GcsLockTests : ScriptedGcsTests
         using var store = Open(Options with { Lock = GcsLock.Unlocked });
         await store.PutAsync("k", "x");
 
-        await store.RetainAsync("k", Until, Cancel);
+        await store.RetainAsync("k", new ObjectAttributes(RetainUntil: Until), Cancel);
         Assert.Equal(("Unlocked", Until), Lock());
-        await store.RetainAsync("k", Until.AddDays(-9), Cancel);
+        await store.RetainAsync("k", new ObjectAttributes(RetainUntil: Until.AddDays(-9)), Cancel);
         Assert.Equal(("Unlocked", Until), Lock());
-        await store.RetainAsync("k", Until.AddDays(9), Cancel);
+        await store.RetainAsync("k", new ObjectAttributes(RetainUntil: Until.AddDays(9)), Cancel);
         Assert.Equal(("Unlocked", Until.AddDays(9)), Lock());
 
         using var strict = Open(Options with { Lock = GcsLock.Locked });
-        await strict.RetainAsync("k", Until, Cancel);
+        await strict.RetainAsync("k", new ObjectAttributes(RetainUntil: Until), Cancel);
         Assert.Equal(("Locked", Until.AddDays(9)), Lock());
-        await store.RetainAsync("k", Until.AddDays(10), Cancel);
+        await store.RetainAsync("k", new ObjectAttributes(RetainUntil: Until.AddDays(10)), Cancel);
         Assert.Equal(("Locked", Until.AddDays(10)), Lock());
         Assert.Equal(4, Count(static r => r.Method == "PATCH"));
     }
@@ -128,7 +128,7 @@ public sealed class GcsLockTests : ScriptedGcsTests
             },
         });
 
-        await store.RetainAsync("k", Until, Cancel);
+        await store.RetainAsync("k", new ObjectAttributes(RetainUntil: Until), Cancel);
 
         Assert.Equal(("Unlocked", Until.AddDays(5)), Lock());
         Assert.Equal(1, Count(static r => r.Method == "PATCH"));
@@ -139,7 +139,7 @@ public sealed class GcsLockTests : ScriptedGcsTests
     {
         Gcs.Put("a/prefix/k", "x");
         using var store = Open();
-        await store.RetainAsync("k", Until, Cancel);
+        await store.RetainAsync("k", new ObjectAttributes(RetainUntil: Until), Cancel);
         await PutLockedAsync(store, WriteMode.Replace);
 
         Assert.Null(Gcs.Find("a/prefix/k")!.RetentionMode);
@@ -153,12 +153,12 @@ public sealed class GcsLockTests : ScriptedGcsTests
         Gcs.HasRetention = false;
         using var store = Open(Options with { Lock = GcsLock.Locked });
 
-        await Assert.ThrowsAsync<ObjectMissingException>(() => store.RetainAsync("nothing", Until, Cancel));
-        AssertClear(await Assert.ThrowsAsync<StorageException>(() => store.RetainAsync("k", Until, Cancel)), "can't lock k", "--enable-per-object-retention");
+        await Assert.ThrowsAsync<ObjectMissingException>(() => store.RetainAsync("nothing", new ObjectAttributes(RetainUntil: Until), Cancel));
+        AssertClear(await Assert.ThrowsAsync<StorageException>(() => store.RetainAsync("k", new ObjectAttributes(RetainUntil: Until), Cancel)), "can't lock k", "--enable-per-object-retention");
         AssertClear(await Assert.ThrowsAsync<StorageException>(() => PutLockedAsync(store, WriteMode.Replace)), "can't write k", "--enable-per-object-retention");
         Gcs.HasRetention = true;
         Gcs.Denied["storage.objects.setRetention"] = true;
-        AssertClear(await Assert.ThrowsAsync<StorageException>(() => store.RetainAsync("k", Until, Cancel)), "can't lock k", "storage.objects.setRetention on the bucket");
+        AssertClear(await Assert.ThrowsAsync<StorageException>(() => store.RetainAsync("k", new ObjectAttributes(RetainUntil: Until), Cancel)), "can't lock k", "storage.objects.setRetention on the bucket");
         AssertClear(await Assert.ThrowsAsync<StorageException>(() => PutLockedAsync(store, WriteMode.Replace)), "can't write k", "storage.objects.create and storage.objects.setRetention");
     }
 

@@ -162,11 +162,12 @@ public sealed class GcsWriteTests : ScriptedGcsTests
             StorageClass = "NEARLINE",
             StorageClasses = new Dictionary<string, string> { ["archive"] = "ARCHIVE" },
             Lock = GcsLock.Locked,
+            Cluster = "main",
             KmsKey = "projects/p/locations/l/keyRings/r/cryptoKeys/k",
         });
         foreach (var (key, size) in ((string, int)[])[("small", 10), ("large", 600_000)])
         {
-            await using var writer = await store.OpenWriteAsync(key, WriteMode.CreateNew, new ObjectAttributes(tier, "wal", "main", until), Cancel);
+            await using var writer = await store.OpenWriteAsync(key, WriteMode.CreateNew, new ObjectAttributes(tier, "wal", until), Cancel);
             await writer.WriteAsync(new byte[size], Cancel);
             await writer.CompleteAsync(Cancel);
 

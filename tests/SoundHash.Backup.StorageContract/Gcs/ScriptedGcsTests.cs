@@ -79,6 +79,6 @@ public abstract class ScriptedGcsTests : IAsyncDisposable
         ("read k", static s => s.ConfirmAsync("k", Cancel)),
         ("list sets/", static s => s.KeysAsync("sets/")),
         ("delete k", static s => s.DeleteAsync("k", Cancel)),
-        ("lock k", static s => s.RetainAsync("k", DateTimeOffset.UnixEpoch.AddYears(200), Cancel)),
+        ("lock k", static s => s.RetainAsync("k", new ObjectAttributes(RetainUntil: DateTimeOffset.UnixEpoch.AddYears(200)), Cancel)),
     ];
 }

@@ -24,7 +24,7 @@ public sealed class OwnLockedBucketTests
         await writer.CompleteAsync(Cancel);
 
         await Assert.ThrowsAsync<ObjectLockedException>(() => store.DeleteAsync("sets/a/dump", Cancel));
-        await store.RetainAsync("sets/a/dump", until.AddMinutes(1), Cancel);
+        await store.RetainAsync("sets/a/dump", new ObjectAttributes(RetainUntil: until.AddMinutes(1)), Cancel);
         var e = await Assert.ThrowsAsync<ObjectLockedException>(() => store.DeleteAsync("sets/a/dump", Cancel));
         Assert.Equal(until.AddMinutes(1), e.Until!.Value, TimeSpan.FromSeconds(1));
         Assert.NotNull(await store.StatAsync("sets/a/dump", Cancel));

@@ -137,14 +137,14 @@ public sealed class S3LockTests : ScriptedS3Tests
         using var store = Open(Options with { Lock = S3Lock.Governance });
         await store.PutAsync("k", "x");
 
-        await store.RetainAsync("k", Later, Cancel);
-        await store.RetainAsync("k", Later.AddDays(-10), Cancel);
+        await store.RetainAsync("k", new ObjectAttributes(RetainUntil: Later), Cancel);
+        await store.RetainAsync("k", new ObjectAttributes(RetainUntil: Later.AddDays(-10)), Cancel);
         Assert.Equal(Later, (await Assert.ThrowsAsync<ObjectLockedException>(() => store.DeleteAsync("k", Cancel))).Until!.Value, TimeSpan.FromSeconds(1));
 
-        await store.RetainAsync("k", Later.AddDays(10), Cancel);
+        await store.RetainAsync("k", new ObjectAttributes(RetainUntil: Later.AddDays(10)), Cancel);
         Assert.Equal(Later.AddDays(10), (await Assert.ThrowsAsync<ObjectLockedException>(() => store.DeleteAsync("k", Cancel))).Until!.Value, TimeSpan.FromSeconds(1));
         Assert.Equal(2, Count(static r => r.Argument("retention") is not null));
-        await Assert.ThrowsAsync<ObjectMissingException>(() => store.RetainAsync("none", Later, Cancel));
+        await Assert.ThrowsAsync<ObjectMissingException>(() => store.RetainAsync("none", new ObjectAttributes(RetainUntil: Later), Cancel));
     }
 
     [Fact]
@@ -154,7 +154,7 @@ public sealed class S3LockTests : ScriptedS3Tests
         using var mild = Open(Options with { Lock = S3Lock.Governance });
         await PutAsync(strict, "k", "x", new ObjectAttributes(RetainUntil: Later));
 
-        await mild.RetainAsync("k", Later.AddDays(10), Cancel);
+        await mild.RetainAsync("k", new ObjectAttributes(RetainUntil: Later.AddDays(10)), Cancel);
 
         Assert.Equal("COMPLIANCE", Find("k").Header("x-amz-object-lock-mode"));
     }
@@ -165,7 +165,7 @@ public sealed class S3LockTests : ScriptedS3Tests
         using var store = Open();
         await PutAsync(store, "k", "x", new ObjectAttributes(RetainUntil: Later));
 
-        await store.RetainAsync("k", Later, Cancel);
+        await store.RetainAsync("k", new ObjectAttributes(RetainUntil: Later), Cancel);
         await store.DeleteAsync("k", Cancel);
 
         Assert.Null(await store.StatAsync("k", Cancel));
@@ -179,7 +179,7 @@ public sealed class S3LockTests : ScriptedS3Tests
         using var store = Open(Options with { Lock = S3Lock.Governance });
         await store.PutAsync("k", "x");
 
-        var e = await Assert.ThrowsAsync<StorageException>(() => store.RetainAsync("k", Later, Cancel));
+        var e = await Assert.ThrowsAsync<StorageException>(() => store.RetainAsync("k", new ObjectAttributes(RetainUntil: Later), Cancel));
 
         AssertClear(e, "can't lock k", "missing Object Lock Configuration");
     }

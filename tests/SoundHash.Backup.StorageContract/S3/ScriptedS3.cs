@@ -63,6 +63,34 @@ public sealed class ScriptedS3 : IAsyncDisposable
         }
     }
 
+    /// <summary>Begins an upload in parts that nobody completes, so long ago.</summary>
+    public void LeaveUpload(string key, TimeSpan age)
+    {
+        lock (Stored.Lock)
+        {
+            var upload = new StoredUpload(Guid.NewGuid().ToString("n"), key, new Dictionary<string, string>(), Now - age);
+            Stored.Uploads[upload.Id] = upload;
+        }
+    }
+
+    /// <summary>The keys of uploads in parts that are not completed.</summary>
+    public IReadOnlyList<string> Uploads()
+    {
+        lock (Stored.Lock)
+        {
+            return [.. Stored.Uploads.Values.Select(static u => u.Key)];
+        }
+    }
+
+    /// <summary>What a header says of every object that is there, by key; null where it says nothing.</summary>
+    public IReadOnlyDictionary<string, string?> HeaderOfAll(string name)
+    {
+        lock (Stored.Lock)
+        {
+            return Stored.Versions.Keys.Select(Stored.Find).OfType<StoredVersion>().ToDictionary(static v => v.Key, v => v.Header(name));
+        }
+    }
+
     public ValueTask DisposeAsync() => Server.DisposeAsync();
 
     /// <summary>An error as S3 answers it.</summary>

@@ -225,7 +225,7 @@ public sealed class RunConfigurationTests : IDisposable
         var settings = Settings.OfEnvironment(
             ("BACKUP_RETENTION_DAYS", days ?? string.Empty), ("BACKUP_RETENTION_STANDARD_DAYS", standard ?? string.Empty));
 
-        Assert.Equal(new RetentionDays(expected, 90, 365), RetentionConfiguration.Read(settings));
+        Assert.Equal(new RetentionDays(expected, 90, 365), RetentionConfiguration.Read(settings, []).General);
         settings.ThrowIfInvalid();
     }
 
@@ -236,7 +236,7 @@ public sealed class RunConfigurationTests : IDisposable
     [InlineData("BACKUP_RETENTION_ARCHIVE_DAYS")]
     public void Each_tier_has_its_days_and_zero_of_them_is_refused(string name)
     {
-        var five = RetentionConfiguration.Read(Settings.OfEnvironment((name, "5")));
+        var five = RetentionConfiguration.Read(Settings.OfEnvironment((name, "5")), []).General;
         Assert.Equal(5, name switch
         {
             "BACKUP_RETENTION_EXTENDED_DAYS" => five.Extended,
@@ -247,7 +247,7 @@ public sealed class RunConfigurationTests : IDisposable
         foreach (var value in (string[])["0", "-1", "36501", "a month"])
         {
             var settings = Settings.OfEnvironment((name, value));
-            RetentionConfiguration.Read(settings);
+            RetentionConfiguration.Read(settings, []);
             Assert.StartsWith($"{name}='{value}' must be a whole number from 1 to ", settings.Refused().Message, StringComparison.Ordinal);
         }
     }

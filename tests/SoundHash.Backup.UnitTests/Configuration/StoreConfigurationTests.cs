@@ -1,5 +1,6 @@
 using SoundHash.Backup.Configuration;
 using SoundHash.Backup.Errors;
+using SoundHash.Backup.Repository;
 
 namespace SoundHash.Backup.UnitTests.Configuration;
 
@@ -32,6 +33,72 @@ public sealed class StoreConfigurationTests
         settings.ThrowIfInvalid();
         Assert.Equal(("bucket", "soundhash-backups/main/"), (s3.Bucket, s3.Prefix));
         Assert.Equal(("eu-central-1", "https://s3.example.org/", "backup", "key"), (s3.Region, s3.Endpoint?.ToString(), s3.Profile, s3.KmsKey));
+    }
+
+    [Fact]
+    public void Class_and_lock_are_read_by_tier_where_something_is_written()
+    {
+        var settings = Settings.OfEnvironment(
+            ("BACKUP_S3_ENABLED", "true"), ("BACKUP_S3_BUCKET", "b"), ("BACKUP_S3_STORAGE_CLASS", "standard_ia, archive=GLACIER_IR"),
+            ("BACKUP_S3_OBJECT_LOCK", "Archive=compliance,extended=governance"), ("BACKUP_GCS_ENABLED", "true"), ("BACKUP_GCS_BUCKET", "b"),
+            ("BACKUP_GCS_STORAGE_CLASS", "archive=ARCHIVE"), ("BACKUP_GCS_OBJECT_LOCK", "governance"), ("BACKUP_CLUSTER", "main"));
+
+        var written = RepositoryConfiguration.ReadForWriting(settings).Stores;
+        var read = RepositoryConfiguration.Read(settings).Stores;
+
+        settings.ThrowIfInvalid();
+        var (s3, gcs) = (Assert.IsType<S3StoreSettings>(written[1]), Assert.IsType<GcsStoreSettings>(written[2]));
+        Assert.Equal(("STANDARD_IA", "GLACIER_IR", 1), (s3.Keeping.StorageClass.General, s3.Keeping.StorageClass.Own["archive"], s3.Keeping.StorageClass.Own.Count));
+        Assert.Equal((null, "compliance", "governance"), (s3.Keeping.Lock.General, s3.Keeping.Lock.Own["archive"], s3.Keeping.Lock.Own["extended"]));
+        Assert.Equal((null, "ARCHIVE", "governance"), (gcs.Keeping.StorageClass.General, gcs.Keeping.StorageClass.Own["archive"], gcs.Keeping.Lock.General));
+        Assert.Equal(("main", "main"), (s3.Cluster, gcs.Cluster));
+        Assert.Same(BucketKeeping.AsItIs, Assert.IsType<S3StoreSettings>(read[1]).Keeping);
+    }
+
+    [Theory]
+    [InlineData("BACKUP_S3_STORAGE_CLASS", "GLACIER", "before they are thawed")]
+    [InlineData("BACKUP_S3_STORAGE_CLASS", "archive=deep_archive", "before they are thawed")]
+    [InlineData("BACKUP_S3_STORAGE_CLASS", "STANDARD IA", "must be a storage class")]
+    [InlineData("BACKUP_S3_STORAGE_CLASS", "monthly=STANDARD_IA", "names no tier: there are standard, extended, archive")]
+    [InlineData("BACKUP_S3_STORAGE_CLASS", "STANDARD,STANDARD_IA", "has two values for all tiers")]
+    [InlineData("BACKUP_S3_OBJECT_LOCK", "true", "must be none or governance or compliance")]
+    [InlineData("BACKUP_S3_OBJECT_LOCK", "archive=compliance,archive=none", "has two values for tier archive")]
+    [InlineData("BACKUP_GCS_STORAGE_CLASS", "STANDARD_IA", "must be STANDARD or NEARLINE")]
+    [InlineData("BACKUP_GCS_OBJECT_LOCK", "locked", "must be none or governance or compliance")]
+    public void A_class_or_lock_that_makes_no_sense_stops_who_writes_and_nobody_who_reads(string setting, string value, string says)
+    {
+        (string, string)[] all =
+        [
+            ("BACKUP_S3_ENABLED", "true"), ("BACKUP_S3_BUCKET", "b"), ("BACKUP_GCS_ENABLED", "true"), ("BACKUP_GCS_BUCKET", "b"), (setting, value),
+        ];
+        var writing = Settings.OfEnvironment(all);
+        RepositoryConfiguration.ReadForWriting(writing);
+        var reading = Settings.OfEnvironment(all);
+        RepositoryConfiguration.Read(reading);
+
+        Assert.Contains(says, writing.Refused().Message, StringComparison.Ordinal);
+        reading.ThrowIfInvalid();
+    }
+
+    [Fact]
+    public void Each_store_may_keep_sets_for_a_time_of_its_own()
+    {
+        var settings = Settings.OfEnvironment(
+            ("BACKUP_S3_ENABLED", "true"), ("BACKUP_S3_BUCKET", "b"), ("BACKUP_S3_RETENTION_STANDARD_DAYS", "90"), ("BACKUP_RETENTION_DAYS", "7"),
+            ("BACKUP_STORE_DISK_TYPE", "local"), ("BACKUP_STORE_DISK_DIR", "/disk"), ("BACKUP_STORE_DISK_RETENTION_ARCHIVE_DAYS", "700"));
+        var stores = RepositoryConfiguration.Read(settings).Stores;
+
+        var retention = RetentionConfiguration.Read(settings, stores);
+
+        settings.ThrowIfInvalid();
+        Assert.Empty(settings.UnknownNames);
+        Assert.Equal(new RetentionDays(7, 90, 365), retention.Of("local"));
+        Assert.Equal(new RetentionDays(90, 90, 365), retention.Of("s3"));
+        Assert.Equal(new RetentionDays(7, 90, 700), retention.Of("disk"));
+        Assert.Equal([7, 7, 90], stores.Select(s => RetentionConfiguration.ReadStandard(settings, s)));
+        var start = TestSets.Noon;
+        Assert.Equal(start.AddDays(90), retention.LastExpiryOf(["local", "s3"], Tier.Standard, start));
+        Assert.Equal(start.AddDays(7), retention.LastExpiryOf([], Tier.Standard, start));
     }
 
     [Fact]

@@ -22,7 +22,7 @@ internal sealed class BreakingStore(IObjectStore store, int bytes) : IObjectStor
 
     public Task DeleteAsync(string key, CancellationToken cancel) => store.DeleteAsync(key, cancel);
 
-    public Task RetainAsync(string key, DateTimeOffset until, CancellationToken cancel) => store.RetainAsync(key, until, cancel);
+    public Task RetainAsync(string key, ObjectAttributes attributes, CancellationToken cancel) => store.RetainAsync(key, attributes, cancel);
 
     public Task RemoveAbandonedWritesAsync(string prefix, DateTimeOffset olderThan, CancellationToken cancel) =>
         store.RemoveAbandonedWritesAsync(prefix, olderThan, cancel);

@@ -2,7 +2,6 @@ using System.Text;
 using Serilog.Core;
 using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Repository;
-using SoundHash.Backup.Storage;
 using SoundHash.Backup.Storage.Local;
 
 namespace SoundHash.Backup.UnitTests.Infrastructure;
@@ -52,7 +51,7 @@ internal sealed class RepositoryFixture : IAsyncDisposable
 
     public Task<SetWriter> BeginAsync(RunLock held) =>
         SetWriter.BeginAsync(
-            StoreGroups.Of(Store), "soundhash_backup", TestSets.Noon, held, Plain, ObjectAttributes.None, TimeProvider.System, Logger.None, TestRun.Cancel);
+            StoreGroups.Of(Store), "soundhash_backup", held, Plain, TestSets.Keeping, TimeProvider.System, Logger.None, TestRun.Cancel);
 
     public async Task<ObjectRecord> WriteObjectAsync(SetWriter writer, string name, string content)
     {

@@ -12,6 +12,11 @@ internal static class TestSets
 {
     public static DateTimeOffset Noon { get; } = new(2026, 11, 22, 12, 0, 0, TimeSpan.Zero);
 
+    /// <summary>Every store keeps sets for the usual time.</summary>
+    public static StoreRetention Retention { get; } = new(new RetentionDays(30, 90, 365), new Dictionary<string, RetentionDays>());
+
+    public static SetKeeping Keeping { get; } = new(SetKind.Logical, Tier.Standard, Noon, Retention);
+
     public static ObjectRecord Record(string key, byte[] stored, ObjectRole role = ObjectRole.Dump) => new()
     {
         Key = key,

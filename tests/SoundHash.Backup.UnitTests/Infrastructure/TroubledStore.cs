@@ -58,7 +58,7 @@ internal sealed class TroubledStore(IObjectStore store, string name) : IObjectSt
         await store.DeleteAsync(key, cancel);
     }
 
-    public Task RetainAsync(string key, DateTimeOffset until, CancellationToken cancel) => store.RetainAsync(key, until, cancel);
+    public Task RetainAsync(string key, ObjectAttributes attributes, CancellationToken cancel) => store.RetainAsync(key, attributes, cancel);
 
     public Task RemoveAbandonedWritesAsync(string prefix, DateTimeOffset olderThan, CancellationToken cancel) =>
         store.RemoveAbandonedWritesAsync(prefix, olderThan, cancel);

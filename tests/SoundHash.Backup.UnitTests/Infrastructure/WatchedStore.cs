@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using SoundHash.Backup.Storage;
 
@@ -9,6 +10,9 @@ internal sealed class WatchedStore(IObjectStore store) : IObjectStore
     public List<string> Deleted { get; } = [];
 
     public List<string> Confirmed { get; } = [];
+
+    /// <summary>What was locked and until when, in order; it is not deleted before.</summary>
+    public ConcurrentQueue<(string Key, DateTimeOffset? Until)> Locked { get; } = [];
 
     public Func<string, Task> BeforeRead { get; set; } = static _ => Task.CompletedTask;
 
@@ -23,6 +27,11 @@ internal sealed class WatchedStore(IObjectStore store) : IObjectStore
     public async Task<ObjectWriter> OpenWriteAsync(string key, WriteMode mode, ObjectAttributes attributes, CancellationToken cancel)
     {
         await BeforeWrite(key);
+        if (attributes.RetainUntil is not null)
+        {
+            Locked.Enqueue((key, attributes.RetainUntil));
+        }
+
         return await store.OpenWriteAsync(key, mode, attributes, cancel);
     }
 
@@ -52,11 +61,20 @@ internal sealed class WatchedStore(IObjectStore store) : IObjectStore
     public async Task DeleteAsync(string key, CancellationToken cancel)
     {
         await BeforeDelete(key);
+        if (Locked.Where(l => l.Key == key).Max(static l => l.Until) is { } until && until > TimeProvider.System.GetUtcNow())
+        {
+            throw new ObjectLockedException(Name, key, until);
+        }
+
         Deleted.Add(key);
         await store.DeleteAsync(key, cancel);
     }
 
-    public Task RetainAsync(string key, DateTimeOffset until, CancellationToken cancel) => store.RetainAsync(key, until, cancel);
+    public Task RetainAsync(string key, ObjectAttributes attributes, CancellationToken cancel)
+    {
+        Locked.Enqueue((key, attributes.RetainUntil));
+        return store.RetainAsync(key, attributes, cancel);
+    }
 
     public Task RemoveAbandonedWritesAsync(string prefix, DateTimeOffset olderThan, CancellationToken cancel) =>
         store.RemoveAbandonedWritesAsync(prefix, olderThan, cancel);

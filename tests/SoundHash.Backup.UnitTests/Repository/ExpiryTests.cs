@@ -48,6 +48,49 @@ public sealed class ExpiryTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_set_that_the_store_keeps_locked_is_skipped_whole_and_said_and_others_go()
+    {
+        await AddAsync("older", 32);
+        var until = TimeProvider.System.GetUtcNow().AddDays(9);
+        var store = new WatchedStore(_repository.Store);
+        store.Locked.Enqueue(("sets/old/manifest.json", until));
+        var before = FilesOf("old");
+
+        var decisions = await RunAsync(store);
+
+        Assert.Equal(["older"], decisions.Where(static d => d.Expires).Select(static d => d.Set.Id));
+        var locked = decisions.Single(static d => d.Set.Id == "old");
+        Assert.Contains($"but locked in store local until {until:yyyy-MM-dd}", locked.Reason, StringComparison.Ordinal);
+        Assert.Equal((null, null), (locked.Problem, locked.Damage));
+        Assert.Equal(before, FilesOf("old"));
+    }
+
+    // Of a run that was killed when it had locked some objects and not yet written its manifest, say.
+    [Fact]
+    public async Task What_is_locked_of_a_leftover_stays_with_its_intent_and_goes_when_its_time_is_over()
+    {
+        await using (var writer = await _repository.BeginAsync())
+        {
+            await _repository.WriteObjectAsync(writer, "database.dump", "locked");
+            await _repository.WriteObjectAsync(writer, "globals.sql", "free");
+            Directory.Move(Path.Combine(_repository.Folder, "sets", writer.Id), Path.Combine(_repository.Folder, "sets", "killed"));
+        }
+
+        _repository.MakeOlder("killed", TimeSpan.FromDays(2));
+        var store = new WatchedStore(_repository.Store);
+        var key = FilesOf("killed").Single(static f => f.Contains("database.dump", StringComparison.Ordinal));
+        store.Locked.Enqueue((key, TimeProvider.System.GetUtcNow().AddDays(9)));
+
+        await RunAsync(store);
+
+        Assert.Equal([key, "sets/killed/intent.json"], FilesOf("killed"));
+        Assert.Contains("1 objects of set killed", Assert.Single(_log.Messages(LogEventLevel.Warning)), StringComparison.Ordinal);
+        store.Locked.Clear();
+        await RunAsync(store);
+        Assert.Empty(FilesOf("killed"));
+    }
+
+    [Fact]
     public async Task A_dry_run_decides_and_writes_nothing()
     {
         var before = _repository.Files();
@@ -287,6 +330,8 @@ public sealed class ExpiryTests : IAsyncLifetime
 
     private Task<Manifest> AddAsync(string id, int daysOld) =>
         _repository.Store.AddSetAsync(TestSets.Manifest(id, TimeProvider.System.GetUtcNow().AddDays(-daysOld)));
+
+    private List<string> FilesOf(string id) => _repository.Files().Where(f => f.StartsWith($"sets/{id}/", StringComparison.Ordinal)).ToList();
 
     private List<string> Sets() =>
         Directory.EnumerateDirectories(

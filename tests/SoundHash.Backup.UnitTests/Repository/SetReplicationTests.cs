@@ -117,7 +117,7 @@ public sealed class SetReplicationTests : IAsyncLifetime
     private async Task<ReplicatedSet> RunAsync()
     {
         var replication = new SetReplication(
-            _from.Store, _to, _from.Held, null, 2, new TransferMeter(TimeProvider.System), TimeProvider.System, _log.Log);
+            _from.Store, _to, _from.Held, TestSets.Retention, 2, new TransferMeter(TimeProvider.System), TimeProvider.System, _log.Log);
         return await replication.RunAsync((await _from.Store.CatalogueAsync()).Sets.Single(), readBack: true, Cancel);
     }
 }

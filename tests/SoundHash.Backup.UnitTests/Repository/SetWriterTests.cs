@@ -9,10 +9,15 @@ namespace SoundHash.Backup.UnitTests.Repository;
 public sealed class SetWriterTests : IAsyncLifetime
 {
     private RepositoryFixture _repository = null!;
+    private RepositoryFixture _other = null!;
 
-    public async ValueTask InitializeAsync() => _repository = await RepositoryFixture.OpenAsync();
+    public async ValueTask InitializeAsync() => (_repository, _other) = (await RepositoryFixture.OpenAsync(), await RepositoryFixture.OpenAsync());
 
-    public ValueTask DisposeAsync() => _repository.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _repository.DisposeAsync();
+        await _other.DisposeAsync();
+    }
 
     [Fact]
     public async Task A_committed_set_has_its_objects_sums_and_manifest_and_no_intent()
@@ -247,10 +252,9 @@ public sealed class SetWriterTests : IAsyncLifetime
         var e = await Assert.ThrowsAsync<BackupException>(() => SetWriter.BeginAsync(
             StoreGroups.Of(_repository.Store, alias),
             "soundhash_backup",
-            TestSets.Noon,
             _repository.Held,
             RepositoryFixture.Plain,
-            ObjectAttributes.None,
+            TestSets.Keeping,
             TimeProvider.System,
             Serilog.Core.Logger.None,
             Cancel));
@@ -260,16 +264,43 @@ public sealed class SetWriterTests : IAsyncLifetime
         Assert.Equal(before, _repository.Files());
     }
 
+    [Fact]
+    public async Task A_copy_is_locked_when_it_is_whole_and_for_the_time_of_its_own_store()
+    {
+        var other = new WatchedStore(new TroubledStore(_other.Store, "other"));
+        var store = new WatchedStore(_repository.Store);
+        var retention = TestSets.Retention with { Own = new Dictionary<string, RetentionDays> { ["other"] = new(60, 90, 365) } };
+        await using var writer = await SetWriter.BeginAsync(
+            StoreGroups.Of(store, other),
+            "soundhash_backup",
+            _repository.Held,
+            RepositoryFixture.Plain,
+            TestSets.Keeping with { Retention = retention },
+            TimeProvider.System,
+            Logger.None,
+            Cancel);
+        var record = await _repository.WriteObjectAsync(writer, "database.dump", "the dump");
+        Assert.Empty(store.Locked.Concat(other.Locked));
+
+        await writer.CommitAsync(Manifest(writer, record), Cancel);
+
+        foreach (var (one, days) in ((WatchedStore, int)[])[(store, 30), (other, 60)])
+        {
+            var folder = $"sets/{writer.Id}";
+            Assert.Equal([$"{folder}/database.dump", $"{folder}/SHA256SUMS", $"{folder}/manifest.json"], one.Locked.Select(static l => l.Key));
+            Assert.All(one.Locked, l => Assert.Equal(TestSets.Noon.AddDays(days), l.Until));
+        }
+    }
+
     private Task AddManifestAsync(SetWriter writer, ObjectRecord record) => _repository.Store.WriteAsync(
         $"sets/{writer.Id}/manifest.json", ManifestFormat.Write(Manifest(writer, record)), WriteMode.CreateNew, Cancel);
 
     private Task<SetWriter> BeginAsync(IObjectStore store) => SetWriter.BeginAsync(
         StoreGroups.Of(store),
         "soundhash_backup",
-        TestSets.Noon,
         _repository.Held,
         RepositoryFixture.Plain,
-        ObjectAttributes.None,
+        TestSets.Keeping,
         TimeProvider.System,
         Serilog.Core.Logger.None,
         Cancel);

@@ -45,7 +45,7 @@ internal sealed class WalCleanupCommand : VerbCommand
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = cli.Meter(settings);
         // As long as base backups stay in any case (RetentionPolicy), recovery is to be possible.
-        var days = parse.GetValue(_days) ?? RetentionConfiguration.ReadStandard(settings);
+        var days = own.Wal.Stores.ToDictionary(static s => s.Name, s => parse.GetValue(_days) ?? RetentionConfiguration.ReadStandard(settings, s));
         settings.ThrowIfInvalid();
 
         // Before the lock, which makes a folder in BACKUP_DIR. Without the sets nobody knows which WAL they need.
@@ -66,9 +66,9 @@ internal sealed class WalCleanupCommand : VerbCommand
                 var cleanup = new WalCleanup(sets, store, cli.Launcher, meter, own.Providers, jobs, cli.Time, cli.Log);
                 try
                 {
-                    var results = await cleanup.RunAsync(days, held, dryRun, cancel);
+                    var results = await cleanup.RunAsync(days[store.Name], held, dryRun, cancel);
                     problems.AddRange(results.Select(static r => r.Problem).OfType<BackupException>());
-                    items.AddRange(results.Select(r => ItemOf(r) with { Store = own.Wal.Stores.Count > 1 ? store.Name : null }));
+                    items.AddRange(results.Select(r => ItemOf(r, days[store.Name]) with { Store = own.Wal.Stores.Count > 1 ? store.Name : null }));
                 }
                 catch (BackupException e) when (own.Wal.Stores.Count > 1 && !cancel.IsCancellationRequested)
                 {
@@ -80,12 +80,12 @@ internal sealed class WalCleanupCommand : VerbCommand
 
         problems.ForEach(cli.ReportLines);
         var code = ExitCodes.WorstOf(problems);
-        var document = new WalCleanupDocument(days, items, dryRun, problems.ConvertAll(ErrorResult.Of), code);
+        var document = new WalCleanupDocument(items, dryRun, problems.ConvertAll(ErrorResult.Of), code);
         cli.Print(document, ResultJson.Default.WalCleanupDocument, Print);
         return code;
     }
 
-    private static WalCleanupItem ItemOf(WalCleanupResult result)
+    private static WalCleanupItem ItemOf(WalCleanupResult result, int days)
     {
         var removed = result.Decisions.Where(static d => d.Removes)
             .Select(static d => new WalRemovalItem(d.Entry.Name.Name, d.Entry.StoredBytes, d.Entry.Stored, d.Reason)).ToList();
@@ -93,6 +93,7 @@ internal sealed class WalCleanupCommand : VerbCommand
             .Select(static g => new WalKeptItem(g.Key, g.Count())).ToList();
         return new WalCleanupItem(
             WalLayout.SystemFolder(result.SystemIdentifier),
+            days,
             removed,
             removed.Sum(static r => r.StoredBytes),
             kept.Sum(static k => k.Files),

@@ -94,7 +94,7 @@ internal sealed class ArchiveWait(WalArchives archive, Session session, TimeSpan
         var started = time.GetTimestamp();
         var reported = started;
         var pause = ShortestPause;
-        foreach (var name in Needed(facts))
+        foreach (var name in facts.NeededWal)
         {
             while (!await archive.ConfirmAsync(name, cancel))
             {
@@ -125,7 +125,7 @@ internal sealed class ArchiveWait(WalArchives archive, Session session, TimeSpan
     public async Task<IReadOnlyDictionary<string, WalFileName>> LackingAsync(PhysicalFacts facts, CancellationToken cancel)
     {
         var lacking = new Dictionary<string, WalFileName>();
-        foreach (var name in Needed(facts))
+        foreach (var name in facts.NeededWal)
         {
             var with = await archive.WithAsync(name, cancel);
             foreach (var store in archive.All.Select(static a => a.StoreName).Where(s => !with.Contains(s)))
@@ -135,6 +135,31 @@ internal sealed class ArchiveWait(WalArchives archive, Session session, TimeSpan
         }
 
         return lacking;
+    }
+
+    /// <summary>Locks what a set needs in every store that has a copy of it and locks its tier; else it would be a set that can't be restored.</summary>
+    /// <param name="facts">The set's facts.</param>
+    /// <param name="keeping">How the set is kept.</param>
+    /// <param name="stores">The stores that have a whole copy.</param>
+    /// <param name="cancel">Cancels.</param>
+    /// <returns>What went wrong, by the store's name.</returns>
+    public async Task<IReadOnlyDictionary<string, BackupException>> LockAsync(
+        PhysicalFacts facts, SetKeeping keeping, IReadOnlyCollection<string> stores, CancellationToken cancel)
+    {
+        var problems = new Dictionary<string, BackupException>();
+        foreach (var one in archive.All.Where(a => stores.Contains(a.StoreName)))
+        {
+            try
+            {
+                await WalLock.RunAsync(one, facts.NeededWal, keeping, cancel);
+            }
+            catch (BackupException e)
+            {
+                problems[one.StoreName] = e;
+            }
+        }
+
+        return problems;
     }
 
     // Another life of the cluster (a copy that was promoted, a server that was taken back to an earlier state) gives its segments
@@ -158,20 +183,6 @@ internal sealed class ArchiveWait(WalArchives archive, Session session, TimeSpan
             + "so that the backup could not be restored and is not kept",
             "another life of this cluster has archived to the same place: a copy that was promoted, or this server before it was taken back "
             + "to an earlier state. Give this server its own BACKUP_CLUSTER");
-    }
-
-    /// <summary>The WAL files that a backup needs, the oldest first.</summary>
-    public static IEnumerable<WalFileName> Needed(PhysicalFacts facts)
-    {
-        if (facts.Timeline > 1)
-        {
-            yield return WalFileName.Parse(TimelineHistory.NameOf(facts.Timeline));
-        }
-
-        for (var segment = facts.FirstSegment; segment.Number <= facts.LastSegment.Number; segment = segment.Next)
-        {
-            yield return WalFileName.Parse(segment.Name);
-        }
     }
 
     /// <summary>What PostgreSQL's archiver is at, in words.</summary>

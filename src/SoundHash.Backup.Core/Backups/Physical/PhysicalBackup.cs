@@ -36,8 +36,8 @@ internal sealed class PhysicalBackup(
     {
         var started = await ServerFacts.ClockAsync(session, cancel);
         var startXid = await ClusterFacts.NextXidAsync(session, cancel);
-        await using var set = await SetWriter.BeginAsync(
-            stores, options.Name!, started, held, options.Seal, options.AttributesOf(SetKind.Physical, started), time, log, cancel);
+        var keeping = new SetKeeping(SetKind.Physical, options.Tier, started, options.Retention);
+        await using var set = await SetWriter.BeginAsync(stores, options.Name!, held, options.Seal, keeping, time, log, cancel);
         log.Information("backing up the cluster of {Server} as set {Id}", session.Settings.Server, set.Id);
         var copied = await copy.CopyAsync(set, cancel);
         ControlFile.EnsureIs(
@@ -69,7 +69,7 @@ internal sealed class PhysicalBackup(
             Tier = options.Tier,
             Started = started,
             Stopped = stopped,
-            Expires = options.Retention.ExpiryOf(options.Tier, started),
+            Expires = options.Retention.LastExpiryOf(stores.Destinations.Select(static d => d.Store.Name), options.Tier, started),
             ToolVersion = options.ToolVersion,
             ServerVersion = session.ServerVersion,
             DumpVersion = string.Empty,
@@ -79,7 +79,9 @@ internal sealed class PhysicalBackup(
             Objects = [.. copied.Volumes.Select(static v => v.Object), final, contents],
         };
         var written = await set.CommitAsync(manifest, cancel);
-        return written.Without(await wait.LackingAsync(physical, CancellationToken.None));
+        written = written.Without(await wait.LackingAsync(physical, CancellationToken.None));
+        var whole = written.Copies.Where(static c => c.State == CopyState.Done).Select(static c => c.Store).ToList();
+        return written.Unlocked(await wait.LockAsync(physical, keeping, whole, CancellationToken.None));
     }
 
     private async Task<(ObjectRecord Object, StoredFile Control)> WriteFinalAsync(

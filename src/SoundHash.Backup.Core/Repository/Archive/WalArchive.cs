@@ -170,6 +170,15 @@ public sealed class WalArchive(IObjectStore store, ulong systemIdentifier)
     public async Task<string?> SumOfAsync(WalFileName name, CancellationToken cancel) =>
         (await WalSum.ReadAsync(store, WalLayout.KeyOf(systemIdentifier, name), cancel))?.Sha256;
 
+    /// <summary>Locks a file and its sum, as <see cref="IObjectStore.RetainAsync"/> does.</summary>
+    /// <exception cref="StorageException">It is not there, or can't be locked.</exception>
+    public async Task RetainAsync(WalFileName name, ObjectAttributes attributes, CancellationToken cancel)
+    {
+        var key = WalLayout.KeyOf(systemIdentifier, name);
+        await store.RetainAsync(key, attributes, cancel);
+        await store.RetainAsync(key + WalLayout.SumSuffix, attributes, cancel);
+    }
+
     /// <summary>True when a file is archived.</summary>
     public async Task<bool> ContainsAsync(WalFileName name, CancellationToken cancel) =>
         await store.StatAsync(WalLayout.KeyOf(systemIdentifier, name), cancel) is not null;

@@ -18,6 +18,8 @@ namespace SoundHash.Backup.Repository.Archive;
 /// <param name="beforeCommit">Runs before anything counts; throws to stop that.</param>
 internal sealed class WalPut(IObjectStore store, WalFileName name, string sha256, string key, Action? beforeCommit)
 {
+    private static readonly ObjectAttributes Attributes = new(Kind: "wal");
+
     /// <summary>The sum that was there before this run.</summary>
     private WalSum? _before;
 
@@ -45,7 +47,7 @@ internal sealed class WalPut(IObjectStore store, WalFileName name, string sha256
         string hash;
         try
         {
-            await using var writer = await store.OpenWriteAsync(key, WriteMode.CreateNew, cancel);
+            await using var writer = await store.OpenWriteAsync(key, WriteMode.CreateNew, Attributes, cancel);
             await using var target = new LastStage(writer, ReserveAsync);
             await fill(target, cancel);
             hash = target.Hash;

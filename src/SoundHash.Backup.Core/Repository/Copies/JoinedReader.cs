@@ -104,7 +104,7 @@ public sealed class JoinedReader(IReadOnlyList<IObjectStore> stores, Func<string
     public Task DeleteAsync(string key, CancellationToken cancel) => throw ReadOnly();
 
     /// <inheritdoc/>
-    public Task RetainAsync(string key, DateTimeOffset until, CancellationToken cancel) => throw ReadOnly();
+    public Task RetainAsync(string key, ObjectAttributes attributes, CancellationToken cancel) => throw ReadOnly();
 
     /// <inheritdoc/>
     public Task RemoveAbandonedWritesAsync(string prefix, DateTimeOffset olderThan, CancellationToken cancel) => throw ReadOnly();

@@ -20,13 +20,13 @@ public sealed record ReplicatedSet(string Id, int Objects, long Bytes, BackupExc
 /// <param name="from">Where from.</param>
 /// <param name="to">Where to.</param>
 /// <param name="held">The run's lock, for the intent.</param>
-/// <param name="cluster">BACKUP_CLUSTER, or null.</param>
+/// <param name="retention">How long each store keeps sets.</param>
 /// <param name="jobs">Objects at once.</param>
 /// <param name="meter">Measures the bytes.</param>
 /// <param name="time">The clock.</param>
 /// <param name="log">For people.</param>
 public sealed class SetReplication(
-    IObjectStore from, IObjectStore to, RunLock held, string? cluster, int jobs, TransferMeter meter, TimeProvider time, ILogger log)
+    IObjectStore from, IObjectStore to, RunLock held, StoreRetention retention, int jobs, TransferMeter meter, TimeProvider time, ILogger log)
 {
     /// <summary>Copies a set, or what its copy lacks; when it returns, the copy is whole and durable.</summary>
     /// <param name="source">The set.</param>
@@ -162,7 +162,7 @@ public sealed class SetReplication(
     {
         await using var stored = await SealedObject.OpenStoredAsync(from, manifest.Id, item, cancel);
         await using var target = await to.OpenWriteAsync(
-            RepositoryLayout.InSet(manifest.Id, item.Key), WriteMode.Replace, AttributesOf(manifest), cancel);
+            RepositoryLayout.InSet(manifest.Id, item.Key), WriteMode.Replace, SetKeeping.Of(manifest, retention).Attributes, cancel);
         var buffer = GC.AllocateUninitializedArray<byte>(StreamCopy.ChunkBytes);
         int read;
         while ((read = await stored.ReadAsync(buffer, cancel)) > 0)
@@ -177,6 +177,7 @@ public sealed class SetReplication(
 
     private async Task CommitAsync(Manifest manifest, byte[] bytes, CatalogueEntry? there, CancellationToken cancel)
     {
+        var locked = SetKeeping.Of(manifest, retention).LockedIn(to.Name);
         foreach (var item in manifest.Objects)
         {
             if ((await to.StatAsync(RepositoryLayout.InSet(manifest.Id, item.Key), cancel))?.Size != item.StoredBytes)
@@ -184,11 +185,13 @@ public sealed class SetReplication(
                 throw new StorageException(
                     $"object {item.Key} of set {manifest.Id} is not in store {to.Name} as it was copied", "see who else deletes from the store, then run this again");
             }
+
+            await to.RetainAsync(RepositoryLayout.InSet(manifest.Id, item.Key), locked, cancel);
         }
 
         var sums = string.Concat(manifest.Objects.Select(static o => $"{o.StoredSha256}  {o.Key}\n"));
         await to.WriteAsync(
-            RepositoryLayout.InSet(manifest.Id, RepositoryLayout.SumsFile), Encoding.ASCII.GetBytes(sums), WriteMode.Replace, AttributesOf(manifest), cancel);
+            RepositoryLayout.InSet(manifest.Id, RepositoryLayout.SumsFile), Encoding.ASCII.GetBytes(sums), WriteMode.Replace, locked, cancel);
         if (there?.Manifest is null)
         {
             // One that can't be read is replaced; any other that has come meanwhile is somebody else's.
@@ -196,7 +199,7 @@ public sealed class SetReplication(
                 RepositoryLayout.InSet(manifest.Id, RepositoryLayout.ManifestFile),
                 bytes,
                 there is null ? WriteMode.CreateNew : WriteMode.Replace,
-                AttributesOf(manifest),
+                locked,
                 cancel);
             await to.DeleteAsync(RepositoryLayout.InSet(manifest.Id, RepositoryLayout.IntentFile), cancel);
         }
@@ -208,6 +211,4 @@ public sealed class SetReplication(
 
         log.Information("set {Id} is in store {Store:l} too now", manifest.Id, to.Name);
     }
-
-    private ObjectAttributes AttributesOf(Manifest manifest) => new(manifest.Tier.Word(), manifest.Kind.Word(), cluster, manifest.Expires);
 }

@@ -27,7 +27,7 @@ internal sealed class StoreWatch(IObjectStore store, Action moved) : IObjectStor
 
     public Task DeleteAsync(string key, CancellationToken cancel) => TellAsync(store.DeleteAsync(key, cancel));
 
-    public Task RetainAsync(string key, DateTimeOffset until, CancellationToken cancel) => TellAsync(store.RetainAsync(key, until, cancel));
+    public Task RetainAsync(string key, ObjectAttributes attributes, CancellationToken cancel) => TellAsync(store.RetainAsync(key, attributes, cancel));
 
     public Task RemoveAbandonedWritesAsync(string prefix, DateTimeOffset olderThan, CancellationToken cancel) =>
         TellAsync(store.RemoveAbandonedWritesAsync(prefix, olderThan, cancel));

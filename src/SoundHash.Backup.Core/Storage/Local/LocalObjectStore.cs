@@ -180,7 +180,7 @@ public sealed class LocalObjectStore : IObjectStore
     }
 
     /// <inheritdoc/>
-    public Task RetainAsync(string key, DateTimeOffset until, CancellationToken cancel) => Task.CompletedTask;
+    public Task RetainAsync(string key, ObjectAttributes attributes, CancellationToken cancel) => Task.CompletedTask;
 
     /// <inheritdoc/>
     public Task RemoveAbandonedWritesAsync(string prefix, DateTimeOffset olderThan, CancellationToken cancel)
