@@ -1,5 +1,6 @@
 using SoundHash.Backup.Encryption;
 using SoundHash.Backup.Pipelines;
+using SoundHash.Backup.Repository.Copies;
 using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Repository;
@@ -58,14 +59,31 @@ public sealed class SealedObject : WriteStage
         return new VerifyingReadStage(stored, $"object {record.Key} of set {setId}", record.StoredBytes, ContentSum.Sha256(record.StoredSha256));
     }
 
-    /// <summary>Opens the plain bytes of an object; a difference from the record, stored or plain, is thrown in place of the end.</summary>
+    /// <summary>
+    /// Opens the plain bytes of an object; a difference from the record, stored or plain, is thrown in place of the end. Of several copies
+    /// the next takes over where one is damaged.
+    /// </summary>
     /// <param name="store">Where from.</param>
     /// <param name="setId">The set that it belongs to.</param>
     /// <param name="record">What the manifest says of it.</param>
     /// <param name="check">How the plain bytes are compared.</param>
     /// <param name="providers">Makes the provider of a method.</param>
     /// <param name="cancel">Cancels.</param>
-    public static async Task<Stream> OpenPlainAsync(
+    public static Task<Stream> OpenPlainAsync(
+        IObjectStore store,
+        string setId,
+        ObjectRecord record,
+        PlainCheck check,
+        Func<EncryptionMethod, IEncryptionProvider> providers,
+        CancellationToken cancel) => store is JoinedReader copies
+            ? copies.OpenAnyAsync(
+                RepositoryLayout.InSet(setId, record.Key),
+                $"object {record.Key} of set {setId}",
+                (one, token) => OpenPlainOfOneAsync(one, setId, record, check, providers, token),
+                cancel)
+            : OpenPlainOfOneAsync(store, setId, record, check, providers, cancel);
+
+    private static async Task<Stream> OpenPlainOfOneAsync(
         IObjectStore store,
         string setId,
         ObjectRecord record,

@@ -42,6 +42,23 @@ public sealed class CopiesTests(PostgresCluster cluster)
         (await work.RunAsync("restore", "--latest", "--from", "local", "--target-db", RestoreHelp.NewName())).Expect(6);
     }
 
+    // Nothing but reading it shows the damage; what is encrypted is never given out wrong.
+    [Fact]
+    public async Task A_restore_goes_over_to_the_other_disk_in_the_middle_of_an_object_that_turns_out_to_be_damaged()
+    {
+        using var work = new Workspace(cluster, await cluster.CreateDatabaseAsync(BackupProbe.FewMegabytes));
+        Directory.CreateDirectory(Second(work));
+        work.Set("BACKUP_STORE_SECOND_DISK_TYPE", "local").Set("BACKUP_STORE_SECOND_DISK_DIR", Second(work));
+        await work.UseAgeAsync();
+        var id = Set(await work.RunAsync("backup", "--json"));
+        SetEditor.FlipBit(Directory.GetFiles(work.SetFolder(id), "database.dump*").Single());
+
+        var restored = await work.RunAsync("restore", "--latest", "--target-db", RestoreHelp.NewName());
+
+        restored.Expect(0).Says("is read on from another copy, at byte ");
+        (await work.RunAsync("restore", "--latest", "--from", "local", "--target-db", RestoreHelp.NewName())).Expect(8);
+    }
+
     [Theory]
     [InlineData("1", 10, "partial")]
     [InlineData("2", 6, "storage")]

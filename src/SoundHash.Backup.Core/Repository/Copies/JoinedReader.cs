@@ -21,6 +21,16 @@ public sealed class JoinedReader(IReadOnlyList<IObjectStore> stores, Func<string
     /// <inheritdoc/>
     public string Name { get; } = string.Join("+", stores.Select(static s => s.Name));
 
+    /// <summary>Opens something of an object, and goes over to the next copy where one is damaged; see <see cref="CopiedObjectStage"/>.</summary>
+    /// <param name="key">The object.</param>
+    /// <param name="subject">What is read, for messages.</param>
+    /// <param name="open">Opens it from a store.</param>
+    /// <param name="cancel">Cancels.</param>
+    internal Task<Stream> OpenAnyAsync(string key, string subject, Func<IObjectStore, CancellationToken, Task<Stream>> open, CancellationToken cancel) =>
+        With(key) is { Count: > 1 } able
+            ? CopiedObjectStage.OpenAsync(subject, able.Count, (copy, token) => open(new JoinedReader(able.Skip(copy).ToList(), static _ => [], log), token), log, cancel)
+            : open(this, cancel);
+
     /// <inheritdoc/>
     public async Task<Stream> OpenReadAsync(string key, long offset, CancellationToken cancel)
     {
