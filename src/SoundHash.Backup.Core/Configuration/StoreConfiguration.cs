@@ -1,4 +1,3 @@
-using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Configuration;
@@ -55,7 +54,7 @@ internal sealed class StoreConfiguration
     {
         try
         {
-            return store is LocalStoreSettings local ? DataDirectory.RealPathOfNew(local.Directory) : store.Place;
+            return store is LocalStoreSettings local ? RealPath.OfNew(local.Directory) : store.Place;
         }
         catch (IOException)
         {

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using SoundHash.Backup.Errors;
 
 namespace SoundHash.Backup.Postgres;
@@ -6,7 +5,7 @@ namespace SoundHash.Backup.Postgres;
 /// <summary>A data directory as WAL commands see it: PostgreSQL runs them in it, and names files relative to it.</summary>
 /// <param name="Path">Its path without symbolic links.</param>
 /// <param name="SystemIdentifier">Its cluster.</param>
-public sealed partial record DataDirectory(string Path, ulong SystemIdentifier)
+public sealed record DataDirectory(string Path, ulong SystemIdentifier)
 {
     /// <summary>Its WAL.</summary>
     public string WalFolder => System.IO.Path.Combine(Path, "pg_wal");
@@ -27,7 +26,7 @@ public sealed partial record DataDirectory(string Path, ulong SystemIdentifier)
 
     /// <summary>Looks at a directory.</summary>
     /// <exception cref="BackupException">It is no data directory.</exception>
-    public static DataDirectory Open(string path) => new(RealPath(path), ControlFile.Read(path).SystemIdentifier);
+    public static DataDirectory Open(string path) => new(RealPath.Of(path), ControlFile.Read(path).SystemIdentifier);
 
     /// <summary>
     /// Makes sure that what is to outlive the data directory is not in it: PostgreSQL would take it for its own, and whoever
@@ -38,7 +37,7 @@ public sealed partial record DataDirectory(string Path, ulong SystemIdentifier)
     /// <exception cref="BackupException">It is inside.</exception>
     public void EnsureOutside(string setting, string path)
     {
-        if (IsWithin(RealPathOfNew(path), Path))
+        if (RealPath.IsWithin(RealPath.OfNew(path), Path))
         {
             throw new BackupException(
                 ErrorKind.Configuration,
@@ -46,45 +45,4 @@ public sealed partial record DataDirectory(string Path, ulong SystemIdentifier)
                 $"set {setting} to an absolute path elsewhere, on another disk if you can; PostgreSQL runs its commands in the data directory");
         }
     }
-
-    /// <summary>True when a path is a directory, or inside it; neither with symbolic links.</summary>
-    internal static bool IsWithin(string path, string directory) =>
-        path == directory || path.StartsWith(directory == "/" ? directory : $"{directory}/", StringComparison.Ordinal);
-
-    /// <summary>As <see cref="RealPath(string)"/>, for an absolute path of which the last parts need not exist yet.</summary>
-    internal static string RealPathOfNew(string path)
-    {
-        var (existing, rest) = (path.Length > 1 ? path.TrimEnd('/') : path, string.Empty);
-        while (!Directory.Exists(existing) && System.IO.Path.GetDirectoryName(existing) is { } parent)
-        {
-            (existing, rest) = (parent, System.IO.Path.Combine(System.IO.Path.GetFileName(existing), rest));
-        }
-
-        return rest.Length == 0 ? RealPath(existing) : System.IO.Path.Combine(RealPath(existing), rest.TrimEnd('/'));
-    }
-
-    /// <summary>A path without symbolic links; it must exist.</summary>
-    internal static string RealPath(string path)
-    {
-        var resolved = RealPath(path, 0);
-        if (resolved == 0)
-        {
-            throw new IOException($"can't resolve {path}: {Marshal.GetLastPInvokeErrorMessage()}");
-        }
-
-        try
-        {
-            return Marshal.PtrToStringUTF8(resolved)!;
-        }
-        finally
-        {
-            Free(resolved);
-        }
-    }
-
-    [LibraryImport("libc", EntryPoint = "realpath", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
-    private static partial nint RealPath(string path, nint buffer);
-
-    [LibraryImport("libc", EntryPoint = "free")]
-    private static partial void Free(nint memory);
 }

@@ -102,6 +102,23 @@ public sealed class CopiesTests(PostgresCluster cluster)
         (await work.RunAsync("backup", "verify", id, "--from", "local")).Expect(0);
     }
 
+    // Its mount point is there, and empty: it would look like a new store, or like one without sets.
+    [Fact]
+    public async Task A_disk_that_is_not_mounted_is_no_new_store_and_no_empty_one()
+    {
+        using var work = await TwoDisksAsync();
+        var table = Path.Combine(work.Folder, "fstab");
+        await File.WriteAllTextAsync(table, $"UUID=1 {work.Repository} ext4 nofail 0 2\n", TestContext.Current.CancellationToken);
+        Directory.CreateDirectory(work.Repository);
+        Task<CommandResult> UnmountedAsync(string verb) => Command.FinishAsync(
+            work.StartShell($"unshare -m sh -c 'mount --bind {table} /etc/fstab && exec {Workspace.Executable} backup {verb}'"));
+
+        (await UnmountedAsync(string.Empty)).Expect(6).Says($"nothing is mounted on {work.Repository}").Says("store second-disk is whole");
+        (await UnmountedAsync("list")).Expect(6).Says($"nothing is mounted on {work.Repository}");
+
+        Assert.Empty(Directory.GetFileSystemEntries(work.Repository));
+    }
+
     [Fact]
     public async Task One_place_under_two_names_is_no_two_copies()
     {

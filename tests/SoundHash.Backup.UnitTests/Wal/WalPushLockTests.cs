@@ -82,7 +82,7 @@ public sealed class WalPushLockTests : IDisposable
 
     private Task<RunLock> OtherAsync(string? data = null)
     {
-        var spool = WalSpool.Of(_spool.Path, TestWal.System, data ?? DataDirectory.RealPath(_data.Path));
+        var spool = WalSpool.Of(_spool.Path, TestWal.System, data ?? RealPath.Of(_data.Path));
         return RunLock.TakeAsync(spool.Folder, "wal-archive push", null, TimeSpan.Zero, _time, Cancel);
     }
 

@@ -17,7 +17,7 @@ internal static class OwnPlaces
     {
         foreach (var (setting, directory) in places)
         {
-            var real = DataDirectory.RealPathOfNew(directory);
+            var real = RealPath.OfNew(directory);
             for (var above = real; above is not null; above = Path.GetDirectoryName(above))
             {
                 if (File.Exists(Path.Combine(above, ControlFile.RelativePath)))
@@ -36,8 +36,8 @@ internal static class OwnPlaces
     {
         foreach (var link in Links(data.Path).Concat(Links(Path.Combine(data.Path, "pg_tblspc"))))
         {
-            var target = DataDirectory.RealPath(link);
-            foreach (var (setting, directory) in places.Where(p => DataDirectory.IsWithin(DataDirectory.RealPathOfNew(p.Directory), target)))
+            var target = RealPath.Of(link);
+            foreach (var (setting, directory) in places.Where(p => RealPath.IsWithin(RealPath.OfNew(p.Directory), target)))
             {
                 throw Inside(setting, directory, $"{target}, which {link} in the data directory leads to");
             }

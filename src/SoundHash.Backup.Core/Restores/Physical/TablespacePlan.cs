@@ -1,6 +1,5 @@
 using System.Globalization;
 using SoundHash.Backup.Errors;
-using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
 using SoundHash.Backup.Storage.Local;
 
@@ -30,7 +29,7 @@ internal static class TablespacePlan
 
         var placed = known.Select(t => t with
         {
-            Location = DataDirectory.RealPathOfNew(mappings.LastOrDefault(m => Is(t, m.Old)) is { New: { } place } ? place : t.Location),
+            Location = RealPath.OfNew(mappings.LastOrDefault(m => Is(t, m.Old)) is { New: { } place } ? place : t.Location),
         }).ToList();
         EnsureApart(placed, dataDirectory, own);
         return placed;
@@ -56,7 +55,7 @@ internal static class TablespacePlan
     {
         var link = Path.Combine(dataDirectory, "pg_tblspc", space.Oid.ToString(CultureInfo.InvariantCulture));
         return LocalFiles.Look(link, follow: false)?.Kind == FileKind.Link && Directory.Exists(link)
-            && DataDirectory.RealPath(link) == space.Location;
+            && RealPath.Of(link) == space.Location;
     }
 
     private static TargetContent Look(TablespaceRecord space)
@@ -81,13 +80,13 @@ internal static class TablespacePlan
 
     private static void EnsureApart(IReadOnlyList<TablespaceRecord> placed, string dataDirectory, OwnDirectories own)
     {
-        var others = own.All.Select(o => (Name: $"{o.Setting}={o.Directory}", Path: DataDirectory.RealPathOfNew(o.Directory)))
+        var others = own.All.Select(o => (Name: $"{o.Setting}={o.Directory}", Path: RealPath.OfNew(o.Directory)))
             .Append(("the data directory", dataDirectory)).ToList();
         foreach (var space in placed)
         {
             foreach (var (name, path) in others)
             {
-                if (DataDirectory.IsWithin(space.Location, path) || DataDirectory.IsWithin(path, space.Location))
+                if (RealPath.IsWithin(space.Location, path) || RealPath.IsWithin(path, space.Location))
                 {
                     throw new BackupException(
                         ErrorKind.Usage,

@@ -1,6 +1,5 @@
 using System.Globalization;
 using SoundHash.Backup.Errors;
-using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Storage.Local;
 
 namespace SoundHash.Backup.Restores.Physical;
@@ -30,7 +29,7 @@ internal sealed record TargetDirectory(string Path, TargetContent Content, Serve
     {
         try
         {
-            var real = DataDirectory.RealPathOfNew(path);
+            var real = RealPath.OfNew(path);
             EnsureApart(real, own);
             return new TargetDirectory(real, ContentOf(real), ServerSign.Look(real));
         }
@@ -128,8 +127,8 @@ internal sealed record TargetDirectory(string Path, TargetContent Content, Serve
 
         foreach (var (setting, directory) in own.All)
         {
-            var other = DataDirectory.RealPathOfNew(directory);
-            if (DataDirectory.IsWithin(real, other) || DataDirectory.IsWithin(other, real))
+            var other = RealPath.OfNew(directory);
+            if (RealPath.IsWithin(real, other) || RealPath.IsWithin(other, real))
             {
                 throw new BackupException(
                     ErrorKind.Usage,

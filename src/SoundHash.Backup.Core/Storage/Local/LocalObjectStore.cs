@@ -17,7 +17,7 @@ public sealed class LocalObjectStore : IObjectStore
     private readonly UnixFileMode _fileMode;
     private readonly StoreFolders _folders;
     private readonly uint? _group;
-    private readonly string? _existing;
+    private readonly StorePresence _presence;
 
     /// <summary>Opens a store; the directory is made by the first write.</summary>
     /// <param name="root">Absolute path of the store's directory.</param>
@@ -25,13 +25,13 @@ public sealed class LocalObjectStore : IObjectStore
     /// <param name="name">The store's name in messages.</param>
     /// <param name="existing">
     /// A directory at or above the root that must be there, else every write and list fails: one that is gone is a disk that is not
-    /// mounted. Null where the root may be made.
+    /// mounted. Null where the root may be made. Below a mount point of /etc/fstab without its disk nothing is made or listed, either.
     /// </param>
     /// <exception cref="BackupException">The group does not exist.</exception>
     public LocalObjectStore(string root, string? group = null, string name = "local", string? existing = null)
     {
         _root = Path.GetFullPath(root);
-        _existing = existing;
+        _presence = new StorePresence(_root, name, existing);
         Name = name;
         _group = group is null ? null : LocalFiles.GroupId(group);
         var groupReadable = group is not null;
@@ -47,6 +47,7 @@ public sealed class LocalObjectStore : IObjectStore
     /// <exception cref="StorageException">It can't be made.</exception>
     public void MakeRoot()
     {
+        _presence.Ensure();
         try
         {
             _folders.Make(_root);
@@ -255,19 +256,9 @@ public sealed class LocalObjectStore : IObjectStore
         }
     }
 
-    private void EnsureThere()
-    {
-        if (_existing is not null && !Directory.Exists(_existing))
-        {
-            throw new StorageException(
-                $"{_existing}, the directory of store {Name}, does not exist",
-                $"mount its disk (findmnt -T {_existing}); when it is to be a new one, make it: mkdir -p {_existing}");
-        }
-    }
-
     private List<FileInfo> Enumerate(string start)
     {
-        EnsureThere();
+        _presence.Ensure();
         try
         {
             return _folders.Files(start);
@@ -288,7 +279,7 @@ public sealed class LocalObjectStore : IObjectStore
 
     private AtomicFile Begin(string path, WriteMode mode)
     {
-        EnsureThere();
+        _presence.Ensure();
         for (var attempt = 1; ; attempt++)
         {
             try
