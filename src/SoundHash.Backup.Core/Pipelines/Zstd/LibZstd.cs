@@ -25,16 +25,8 @@ internal static unsafe partial class LibZstd
     }
 
     /// <summary>True when the library can be loaded; without it gzip is used instead.</summary>
-    public static bool IsAvailable()
-    {
-        if (!NativeLibrary.TryLoad(Library, out var handle))
-        {
-            return false;
-        }
-
-        NativeLibrary.Free(handle);
-        return true;
-    }
+    // It stays loaded: who asks will use it, and each start of wal-archive push would load it twice.
+    public static bool IsAvailable() => NativeLibrary.TryLoad(Library, out _);
 
     [LibraryImport(Library, EntryPoint = "ZSTD_createCCtx")]
     public static partial nint CreateCompressor();
