@@ -35,11 +35,11 @@ public sealed class GcsReadTests : ScriptedGcsTests
     public async Task A_slow_body_is_no_stall()
     {
         Gcs.Put("a/prefix/k", Large);
-        Gcs.Server.Fail(new Fault { When = IsRead, AnswerPause = TimeSpan.FromSeconds(0.1), AnswerPiece = 200_000 });
+        Gcs.Server.Fail(new Fault { When = IsRead, AnswerPause = TimeSpan.FromSeconds(0.1), AnswerPiece = 50_000 });
         Gcs.Server.Fail(new Fault { When = IsList, AnswerPause = TimeSpan.FromSeconds(0.1), AnswerPiece = 40 });
         Gcs.Server.Fail(new Fault { When = IsWhole, RequestPause = TimeSpan.FromSeconds(0.1) });
         Gcs.Server.ReceiveBuffer = 64 * 1024;
-        using var store = Open(Options with { Stall = TimeSpan.FromSeconds(0.5), ChunkSize = 1024 * 1024 });
+        using var store = Open(Options with { Stall = TimeSpan.FromSeconds(1.5), ChunkSize = 1024 * 1024 });
 
         Assert.Equal(Large, await store.GetAsync("k"));
         Assert.Equal(["k"], await store.KeysAsync(string.Empty));

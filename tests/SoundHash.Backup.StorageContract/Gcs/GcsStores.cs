@@ -11,7 +11,7 @@ internal static class GcsStores
         Prefix = "a/prefix",
         Endpoint = endpoint,
         ChunkSize = GcsOptions.ChunkUnit,
-        Stall = TimeSpan.FromSeconds(0.5),
+        Stall = TimeSpan.FromSeconds(10),
         FirstWait = TimeSpan.FromMilliseconds(2),
     };
 
