@@ -198,7 +198,7 @@ public sealed class SetReplication(
                 there is null ? WriteMode.CreateNew : WriteMode.Replace,
                 AttributesOf(manifest),
                 cancel);
-            await to.DeleteAsync(RepositoryLayout.InSet(manifest.Id, RepositoryLayout.IntentFile), cancel);
+            await RemoveIntentAsync(manifest.Id, cancel);
         }
 
         if (await to.StatAsync(RepositoryLayout.InSet(manifest.Id, RepositoryLayout.ManifestFile), cancel) is null)
@@ -207,6 +207,19 @@ public sealed class SetReplication(
         }
 
         log.Information("set {Id} is in store {Store:l} too now", manifest.Id, to.Name);
+    }
+
+    // Beside a manifest it means nothing, and the copy is whole: whoever may write and not delete replicates all the same.
+    private async Task RemoveIntentAsync(string id, CancellationToken cancel)
+    {
+        try
+        {
+            await to.DeleteAsync(RepositoryLayout.InSet(id, RepositoryLayout.IntentFile), cancel);
+        }
+        catch (StorageException e)
+        {
+            log.Warning("{Message:l}; the copy is good", e.Message);
+        }
     }
 
     private ObjectAttributes AttributesOf(Manifest manifest) => new(manifest.Tier.Word(), manifest.Kind.Word(), cluster, manifest.Expires);
