@@ -28,8 +28,7 @@ internal sealed class S3Objects(S3Calls calls)
         catch (StorageException e) when (e is not TransientStorageException && S3Errors.Status(e) != 0)
         {
             // An answer to HEAD has no body that could say why; one to GET has. Where that goes well, credentials were renewed.
-            await ExplainAsync(task, cancel);
-            return await AskAsync(task, cancel);
+            return await IsThereAsync(task, cancel) ? await AskAsync(task, cancel) : null;
         }
     }
 
@@ -132,6 +131,20 @@ internal sealed class S3Objects(S3Calls calls)
         }
 
         _bucketSeen = true;
+    }
+
+    private async Task<bool> IsThereAsync(S3Task task, CancellationToken cancel)
+    {
+        try
+        {
+            await ExplainAsync(task, cancel);
+            return true;
+        }
+        catch (StorageException e) when (S3Errors.Is(e, "NoSuchKey"))
+        {
+            _bucketSeen = true;
+            return false;
+        }
     }
 
     private async Task ExplainAsync(S3Task task, CancellationToken cancel)

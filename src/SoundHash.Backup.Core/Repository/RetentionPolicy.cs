@@ -60,7 +60,8 @@ public static class RetentionPolicy
         }
 
         return catalogue.Sets
-            .Select(s => decisions.GetValueOrDefault(s.Id) ?? new RetentionDecision(s, false, "its manifest can't be read")).ToList();
+            .Select(s => decisions.GetValueOrDefault(s.Id)
+                ?? new RetentionDecision(s, false, "its manifest can't be read") { Problem = IsUnread(s.Problem!) ? s.Problem : null }).ToList();
     }
 
     /// <summary>
@@ -87,7 +88,7 @@ public static class RetentionPolicy
             _ when need is not null => (false, need),
             _ => (true, $"tier {tier} ended {expiry:yyyy-MM-dd}"),
         };
-        return new RetentionDecision(set, expires, damage is null ? reason : $"damaged; {reason}", need is not null, damage);
+        return new RetentionDecision(set, expires, damage is null ? reason : $"{(IsUnread(damage) ? "can't be read" : "damaged")}; {reason}", need is not null, damage);
     }
 
     private static string Newest(CatalogueEntry set, IReadOnlyDictionary<string, VerificationResult> checks) =>
@@ -97,6 +98,9 @@ public static class RetentionPolicy
 
     private static DateTimeOffset ExpiryOf(CatalogueEntry set, RetentionDays days) =>
         days.ExpiryOf(set.Manifest!.Tier, set.Manifest.Started);
+
+    // A store that did not answer tells nothing of what it holds.
+    private static bool IsUnread(BackupException problem) => problem.Kind != ErrorKind.Verification;
 
     private static BackupException? DamageOf(
         CatalogueEntry set,
@@ -114,6 +118,14 @@ public static class RetentionPolicy
         if (lacking?.GetValueOrDefault(set.Id) is { } lack)
         {
             problems = [.. problems, lack.Message];
+        }
+
+        if (problems.Count > 0 && check is not null && problems.Count == check.Findings.Count && check.Findings.All(IsUnread))
+        {
+            return new BackupException(
+                check.Findings[0].Kind,
+                $"whether set {set.Id} is good can't be told: {problems[0]}; it and older good ones are kept",
+                check.Findings[0].Hint ?? "run this again when the store can be read");
         }
 
         var more = problems.Count > 1 ? $", and {problems.Count - 1} more" : string.Empty;

@@ -107,6 +107,8 @@ public sealed class WalCleanup(
             {
                 log.Warning("{Message:l}", finding.Message);
             }
+
+            EnsureTold(checks[anchor.Id]);
         }
     }
 
@@ -118,6 +120,16 @@ public sealed class WalCleanup(
         var isGood = isWhole && manifest.Physical!.DamagedPages.Count == 0 && index.FirstMissingFor(manifest.Physical) is null;
         using var alone = SetUse.TryExclude(held.StateDirectory, set.Id);
         return new WalSet(manifest, isGood, alone is null);
+    }
+
+    // A store that did not answer tells nothing of a set: to take it for a damaged one would end in "there is no good base backup".
+    private static void EnsureTold(VerificationResult check)
+    {
+        if (check.Findings.Count > 0 && check.Findings.All(static f => f.Kind == ErrorKind.Storage))
+        {
+            throw new BackupException(
+                ErrorKind.Storage, $"what WAL is needed can't be told, so that nothing is removed: {check.Findings[0].Message}", check.Findings[0].Hint);
+        }
     }
 
     private static void EnsureReadable(AllCopies copies)
@@ -134,8 +146,8 @@ public sealed class WalCleanup(
         if (catalogue.Sets.FirstOrDefault(static s => s.Manifest is null) is { } broken)
         {
             throw new BackupException(
-                ErrorKind.Verification,
-                $"what WAL is needed can't be told, so that nothing is removed: {broken.Problem!.Message}",
+                broken.Problem!.Kind,
+                $"what WAL is needed can't be told, so that nothing is removed: {broken.Problem.Message}",
                 broken.Problem.Hint);
         }
 
@@ -215,9 +227,10 @@ public sealed class WalCleanup(
     private async Task<Dictionary<WalFileName, string>> RemoveAsync(LoadedWal wal, WalRetentionPlan plan, CancellationToken cancel)
     {
         var locked = new Dictionary<WalFileName, string>();
+        var removed = WalRemovals.Merge(wal.Index, plan);
         if (plan.Removals.Count > 0)
         {
-            await wal.Archive.WriteRemovedAsync(WalRemovals.Merge(wal.Index, plan), cancel);
+            await wal.Archive.WriteRemovedAsync(removed, cancel);
         }
 
         foreach (var entry in plan.Removals)
@@ -242,7 +255,9 @@ public sealed class WalCleanup(
         }
 
         var folder = $"{WalLayout.SystemFolder(wal.Archive.SystemIdentifier)}/";
-        await store.RemoveAbandonedWritesAsync(folder, time.GetUtcNow() - AbandonedAge, cancel);
+        var abandoned = time.GetUtcNow() - AbandonedAge;
+        await WalRemovals.RemoveLoneSumsAsync(store, folder, removed, abandoned, cancel);
+        await store.RemoveAbandonedWritesAsync(folder, abandoned, cancel);
         return locked;
     }
 

@@ -1,6 +1,7 @@
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Repository;
 using SoundHash.Backup.Repository.Archive;
+using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Wal;
 
@@ -11,6 +12,53 @@ internal static class WalRemovals
     public static IReadOnlyList<WalRemovedRange> Merge(WalIndex index, WalRetentionPlan plan) =>
         Join(index.Removed.Concat(RangesOf(index, plan))).Select(r => new WalRemovedRange(
             new WalSegment(r.Timeline, r.First, index.SegmentBytes).Name, new WalSegment(r.Timeline, r.Last, index.SegmentBytes).Name)).ToList();
+
+    /// <summary>
+    /// Removes the sums of what a clean-up was stopped in the middle of removing: an object goes before its sum, and a sum alone is no file that
+    /// a later clean-up would see. A young one may be of a push that is at work.
+    /// </summary>
+    /// <param name="store">The store of the archive.</param>
+    /// <param name="folder">The cluster's folder there, with its '/'.</param>
+    /// <param name="removed">What clean-ups have removed.</param>
+    /// <param name="olderThan">Sums that were written later stay.</param>
+    /// <param name="cancel">Cancels.</param>
+    public static async Task RemoveLoneSumsAsync(
+        IObjectStore store, string folder, IReadOnlyList<WalRemovedRange> removed, DateTimeOffset olderThan, CancellationToken cancel)
+    {
+        if (removed.Count == 0)
+        {
+            return;
+        }
+
+        var objects = new HashSet<string>();
+        var summed = new List<string>();
+        await foreach (var item in store.ListAsync(folder, cancel))
+        {
+            if (!item.Key.EndsWith(WalLayout.SumSuffix, StringComparison.Ordinal))
+            {
+                objects.Add(item.Key);
+            }
+            else if (item.Modified < olderThan)
+            {
+                summed.Add(item.Key[..^WalLayout.SumSuffix.Length]);
+            }
+        }
+
+        foreach (var key in summed.Where(k => !objects.Contains(k) && removed.Any(r => Covers(r, k[(k.LastIndexOf('/') + 1)..]))))
+        {
+            // It may have been archived anew since the list.
+            if (await store.StatAsync(key, cancel) is null)
+            {
+                await store.DeleteAsync(key + WalLayout.SumSuffix, cancel);
+            }
+        }
+    }
+
+    // The names of one timeline's segments are in order; what is named after a segment goes with it.
+    private static bool Covers(WalRemovedRange range, string name) =>
+        name.Length >= range.First.Length
+        && string.CompareOrdinal(name[..range.First.Length], range.First) >= 0
+        && string.CompareOrdinal(name[..range.Last.Length], range.Last) <= 0;
 
     // Between two segments that go and with none that stays between them, there is nothing left that anybody could miss.
     private static IEnumerable<WalRange> RangesOf(WalIndex index, WalRetentionPlan plan)

@@ -69,6 +69,16 @@ public sealed class S3ErrorTests : ScriptedS3Tests
     }
 
     [Fact]
+    public async Task An_object_that_is_not_there_is_no_error_where_HEAD_was_refused_and_GET_says_so()
+    {
+        using var store = Open();
+        S3.Server.Fail(new Fault { When = static r => r.Method == "HEAD", Answer = new ScriptedAnswer(403) });
+
+        Assert.Null(await store.StatAsync("k", Cancel));
+        Assert.Equal(1, S3.Server.Failures);
+    }
+
+    [Fact]
     public async Task Credentials_that_have_run_out_are_renewed_once()
     {
         var renewing = new RenewingCredentials();

@@ -91,6 +91,20 @@ public sealed class ScriptedS3 : IAsyncDisposable
         }
     }
 
+    /// <summary>Makes these the only objects, and forgets all uploads.</summary>
+    public void Replace(IEnumerable<(string Key, byte[] Bytes, DateTimeOffset Modified)> objects)
+    {
+        lock (Stored.Lock)
+        {
+            Stored.Uploads.Clear();
+            Stored.Versions.Clear();
+            foreach (var (key, bytes, modified) in objects)
+            {
+                Stored.Add(new StoredVersion(key, bytes, Checksums.ETag(bytes), modified));
+            }
+        }
+    }
+
     public ValueTask DisposeAsync() => Server.DisposeAsync();
 
     /// <summary>An error as S3 answers it.</summary>

@@ -15,7 +15,7 @@ public sealed class GcsStored(string name, byte[] bytes, long generation, JsonOb
 
     public long Metageneration { get; set; } = 1;
 
-    public DateTimeOffset Created { get; } = TimeProvider.System.GetUtcNow();
+    public DateTimeOffset Created { get; init; } = TimeProvider.System.GetUtcNow();
 
     public string? StorageClass { get; } = description["storageClass"]?.GetValue<string>();
 

@@ -69,6 +69,29 @@ public sealed partial class ScriptedGcs : IAsyncDisposable
         }
     }
 
+    /// <summary>All objects as they are stored.</summary>
+    public IReadOnlyList<GcsStored> All()
+    {
+        lock (_lock)
+        {
+            return [.. _objects.Values];
+        }
+    }
+
+    /// <summary>Makes these the only objects, and forgets all uploads.</summary>
+    public void Replace(IEnumerable<(string Name, byte[] Bytes, DateTimeOffset Created)> objects)
+    {
+        lock (_lock)
+        {
+            _sessions.Clear();
+            _objects.Clear();
+            foreach (var (name, bytes, created) in objects)
+            {
+                _objects[name] = new GcsStored(name, bytes, ++_lastGeneration, []) { Created = created };
+            }
+        }
+    }
+
     /// <summary>Stores an object as another program would.</summary>
     public void Put(string name, string text, Action<GcsStored>? change = null)
     {

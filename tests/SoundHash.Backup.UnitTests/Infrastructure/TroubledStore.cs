@@ -6,7 +6,7 @@ namespace SoundHash.Backup.UnitTests.Infrastructure;
 /// <summary>A real store whose calls fail, hang or are slow as a test says: by what is done and to which key.</summary>
 internal sealed class TroubledStore(IObjectStore store, string name) : IObjectStore
 {
-    /// <summary>Called before each step: "open", "write", "complete", "read", "stat", "list", "delete", "dispose".</summary>
+    /// <summary>Called before each step: "open", "write", "complete", "read", "stat", "confirm", "list", "delete", "abandoned", "dispose".</summary>
     public Func<string, string, CancellationToken, Task> Before { get; set; } = static (_, _, _) => Task.CompletedTask;
 
     public string Name => name;
@@ -41,7 +41,11 @@ internal sealed class TroubledStore(IObjectStore store, string name) : IObjectSt
         return await store.StatAsync(key, cancel);
     }
 
-    public Task<ObjectInfo?> ConfirmAsync(string key, CancellationToken cancel) => store.ConfirmAsync(key, cancel);
+    public async Task<ObjectInfo?> ConfirmAsync(string key, CancellationToken cancel)
+    {
+        await Before("confirm", key, cancel);
+        return await store.ConfirmAsync(key, cancel);
+    }
 
     public async IAsyncEnumerable<ObjectInfo> ListAsync(string prefix, [EnumeratorCancellation] CancellationToken cancel)
     {
@@ -60,8 +64,11 @@ internal sealed class TroubledStore(IObjectStore store, string name) : IObjectSt
 
     public Task RetainAsync(string key, ObjectAttributes attributes, CancellationToken cancel) => store.RetainAsync(key, attributes, cancel);
 
-    public Task RemoveAbandonedWritesAsync(string prefix, DateTimeOffset olderThan, CancellationToken cancel) =>
-        store.RemoveAbandonedWritesAsync(prefix, olderThan, cancel);
+    public async Task RemoveAbandonedWritesAsync(string prefix, DateTimeOffset olderThan, CancellationToken cancel)
+    {
+        await Before("abandoned", prefix, cancel);
+        await store.RemoveAbandonedWritesAsync(prefix, olderThan, cancel);
+    }
 
     public Task<long?> FreeBytesAsync(CancellationToken cancel) => store.FreeBytesAsync(cancel);
 

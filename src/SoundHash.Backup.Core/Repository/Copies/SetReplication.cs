@@ -201,7 +201,7 @@ public sealed class SetReplication(
                 there is null ? WriteMode.CreateNew : WriteMode.Replace,
                 locked,
                 cancel);
-            await to.DeleteAsync(RepositoryLayout.InSet(manifest.Id, RepositoryLayout.IntentFile), cancel);
+            await RemoveIntentAsync(manifest.Id, cancel);
         }
 
         if (await to.StatAsync(RepositoryLayout.InSet(manifest.Id, RepositoryLayout.ManifestFile), cancel) is null)
@@ -210,5 +210,18 @@ public sealed class SetReplication(
         }
 
         log.Information("set {Id} is in store {Store:l} too now", manifest.Id, to.Name);
+    }
+
+    // Beside a manifest it means nothing, and the copy is whole: whoever may write and not delete replicates all the same.
+    private async Task RemoveIntentAsync(string id, CancellationToken cancel)
+    {
+        try
+        {
+            await to.DeleteAsync(RepositoryLayout.InSet(id, RepositoryLayout.IntentFile), cancel);
+        }
+        catch (StorageException e)
+        {
+            log.Warning("{Message:l}; the copy is good", e.Message);
+        }
     }
 }
