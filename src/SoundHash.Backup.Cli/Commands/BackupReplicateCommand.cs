@@ -67,12 +67,6 @@ internal sealed class BackupReplicateCommand : VerbCommand
         var source = await Catalogue.LoadAsync(stores[from], cancel);
         var all = parse.GetValue(_all);
         var chosen = all ? source.Sets.Reverse().ToList() : [source.Sets.First(s => s.Id == source.Find(parse.GetValue(_id)!).Id)];
-        if (chosen.Count == 0)
-        {
-            throw new BackupException(
-                ErrorKind.Failed, $"there are no sets in store {from}, {repository.Stores.First(s => s.Name == from).Place}", $"shbackup backup list --from {from}");
-        }
-
         using var held = await RunLock.TakeAsync(repository.StateDirectory, "replicate", to, TimeSpan.Zero, cli.Time, cancel);
         var replication = new SetReplication(stores[from], stores[to], held, retention, jobs, meter, cli.Time, cli.Log);
         var sets = new List<ReplicatedSet>();
@@ -94,6 +88,12 @@ internal sealed class BackupReplicateCommand : VerbCommand
         var errors = sets.Select(static s => s.Error).OfType<BackupException>()
             .Concat(all ? source.Leftovers.Select(static l => l.Problem).OfType<BackupException>() : []).ToList();
         var logs = all || physical.Count > 0 ? await ReplicateWalAsync(cli, wal, from, to, physical, all, jobs, retention, errors, cancel) : [];
+        if (chosen.Count == 0 && logs.Count == 0 && errors.Count == 0)
+        {
+            throw new BackupException(
+                ErrorKind.Failed, $"there are neither sets nor WAL in store {from}, {repository.Stores.First(s => s.Name == from).Place}", $"shbackup backup list --from {from}");
+        }
+
         errors.AddRange(logs.SelectMany(static w => w.Errors));
         errors.ForEach(cli.ReportLines);
         var code = ExitCodes.WorstOf(errors);
