@@ -30,7 +30,7 @@ internal sealed class PartQueue(int most, Func<int, PartBody, CancellationToken,
         }
 
         // One that is too small by now is left to the collector.
-        return _buffers.TryTake(out var buffer) && buffer.Length >= size ? buffer : new byte[size];
+        return _buffers.TryTake(out var buffer) && buffer.Length >= size ? buffer : GC.AllocateUninitializedArray<byte>(size);
     }
 
     /// <summary>Sends a buffer that was rented here as the next part.</summary>

@@ -9,6 +9,7 @@ namespace SoundHash.Backup.Storage.S3;
 internal sealed class S3ObjectWriter : ObjectWriter
 {
     private const int SmallBuffer = 64 * 1024;
+    private const int LargestSmallBuffer = 1024 * 1024;
     private const int PatienceToFinish = 5;
     private static readonly TimeSpan AbortLimit = TimeSpan.FromSeconds(10);
 
@@ -96,19 +97,23 @@ internal sealed class S3ObjectWriter : ObjectWriter
         }
     }
 
-    // Small objects get small buffers: most objects are.
+    // Small objects get small buffers: most objects are. Those that grow out of them get a whole one at once, since what is outgrown
+    // stays in memory for long.
     private async Task<Memory<byte>> RoomAsync(int wanted, CancellationToken cancel)
     {
         var part = PartSize;
         var needed = (int)Math.Min((long)_filled + wanted, part);
-        var size = _uploadId is null ? Math.Min(part, Math.Max(needed, Math.Max(SmallBuffer, _filled * 2))) : part;
+        var small = Math.Max(needed, Math.Max(SmallBuffer, _filled * 2));
+        var size = _uploadId is null && small <= LargestSmallBuffer ? Math.Min(part, small) : part;
         if (_buffer is null)
         {
             _buffer = await _parts.RentAsync(size, cancel);
         }
         else if (_buffer.Length < needed)
         {
-            Array.Resize(ref _buffer, size);
+            var larger = GC.AllocateUninitializedArray<byte>(size);
+            _buffer.AsSpan(0, _filled).CopyTo(larger);
+            _buffer = larger;
         }
 
         return _buffer.AsMemory(_filled, Math.Min(_buffer.Length, part) - _filled)[..Math.Min(wanted, Math.Min(_buffer.Length, part) - _filled)];

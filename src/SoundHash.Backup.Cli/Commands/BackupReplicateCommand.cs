@@ -98,7 +98,9 @@ internal sealed class BackupReplicateCommand : VerbCommand
         errors.ForEach(cli.ReportLines);
         var code = ExitCodes.WorstOf(errors);
         var document = new ReplicateDocument(
-            sets.ConvertAll(static s => new ReplicateItem(s.Id, s.Objects, s.Bytes, s.Error is null ? null : ErrorResult.Of(s.Error))),
+            from,
+            to,
+            sets.ConvertAll(ReplicateItem.Of),
             logs.Sum(static w => w.Copied),
             code);
         cli.Print(document, ResultJson.Default.ReplicateDocument, Print);
@@ -113,7 +115,7 @@ internal sealed class BackupReplicateCommand : VerbCommand
         }
         catch (BackupException e) when (!cancel.IsCancellationRequested)
         {
-            return new ReplicatedSet(set.Id, 0, 0, e);
+            return new ReplicatedSet(set.Id, 0, 0, 0, e);
         }
     }
 
@@ -183,7 +185,8 @@ internal sealed class BackupReplicateCommand : VerbCommand
         {
             terminal.Line(set.Error is not null
                 ? $"{set.Id}  FAILED"
-                : set.Objects == 0 ? $"{set.Id}  was there" : $"{set.Id}  {Sizes.Count(set.Objects, "object")} copied, {Sizes.Bytes(set.Bytes)}");
+                : set.Objects == 0 ? $"{set.Id}  was there"
+                : $"{set.Id}  {Sizes.Count(set.Objects, "object")} copied, {Sizes.Bytes(set.Bytes)}, {Sizes.Bytes((long)set.BytesPerSecond)}/s");
         }
 
         terminal.Line($"{Sizes.Count(document.Sets.Count(static s => s.Error is null), "set")} there, {Sizes.Count(document.WalFiles, "WAL file")} copied");

@@ -20,7 +20,7 @@ internal static class BackupOutput
         var items = outcomes.Select(static o => new BackupDocumentItem(
             o.Database,
             o.Set is null ? null : SetResult.Of(o.Set, o.Set.Expires, null),
-            o.Written is { Copies.Count: > 1 } written ? written.Copies.Select(WrittenCopy.Of).ToList() : null,
+            o.Written?.Copies.Select(WrittenCopy.Of).ToList(),
             o.Error is null ? null : ErrorResult.Of(o.Error))).ToList();
         cli.Print(new BackupDocument(items, elapsed.TotalSeconds, code), ResultJson.Default.BackupDocument, Print);
     }
@@ -39,10 +39,10 @@ internal static class BackupOutput
                 ? $"the whole cluster  {Sizes.Count(physical.Files, "file")}  WAL {physical.FirstSegment} to {physical.LastSegment}"
                 : $"database \"{set.Database}\"";
             terminal.Line($"{set.Id}  {what}  {stored}  kept until {Sizes.Time(set.Expires)}");
-            foreach (var copy in item.Copies ?? [])
+            foreach (var copy in item.Copies is { Count: > 1 } copies ? copies : [])
             {
                 terminal.Line(copy.Error is null
-                    ? $"  {copy.Store}  {copy.State} in {Sizes.Duration(TimeSpan.FromSeconds(copy.Seconds))}"
+                    ? $"  {copy.Store}  {copy.State} in {Sizes.Duration(TimeSpan.FromSeconds(copy.Seconds))}, {Sizes.Bytes((long)copy.BytesPerSecond)}/s"
                     : $"  {copy.Store}  {copy.State.ToUpperInvariant()}: {copy.Error.Message}");
             }
         }

@@ -158,10 +158,14 @@ internal sealed record ExpireItem(string Id, bool Expires, string Reason)
 }
 
 /// <summary>The document of <c>backup replicate</c>.</summary>
-internal sealed record ReplicateDocument(IReadOnlyList<ReplicateItem> Sets, int WalFiles, int ExitCode);
+internal sealed record ReplicateDocument(string From, string To, IReadOnlyList<ReplicateItem> Sets, int WalFiles, int ExitCode);
 
 /// <summary>What became of one set.</summary>
-internal sealed record ReplicateItem(string Id, int Objects, long Bytes, ErrorResult? Error);
+internal sealed record ReplicateItem(string Id, int Objects, long Bytes, double Seconds, double BytesPerSecond, ErrorResult? Error)
+{
+    public static ReplicateItem Of(ReplicatedSet set) => new(
+        set.Id, set.Objects, set.Bytes, set.Seconds, set.Seconds > 0 ? set.Bytes / set.Seconds : 0, set.Error is null ? null : ErrorResult.Of(set.Error));
+}
 
 /// <summary>The document of <c>restore --plan</c>.</summary>
 internal sealed record PlanDocument(IReadOnlyList<RestorePlan> Plans, int ExitCode);

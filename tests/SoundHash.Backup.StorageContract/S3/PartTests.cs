@@ -72,6 +72,36 @@ public sealed class PartTests
         Assert.Equal(3, seen.Count);
     }
 
+    [Theory]
+    [InlineData(1, 300_000)]
+    [InlineData(60_000, 5_000_000)]
+    [InlineData(1_000_000, 20_000_000)]
+    public async Task What_outgrows_its_first_small_buffer_arrives_whole(int chunk, int size)
+    {
+        var bytes = new byte[size];
+        for (var n = 0; n < size; n++)
+        {
+            bytes[n] = (byte)(n * 31 >> 3);
+        }
+
+        await using var s3 = new ScriptedS3();
+        using var store = S3Stores.Open(S3Stores.Options(s3) with { PartSize = 8 * (int)MiB });
+        await using (var writer = await store.OpenWriteAsync("k", WriteMode.CreateNew, Cancel))
+        {
+            for (var at = 0; at < size; at += chunk)
+            {
+                await writer.WriteAsync(bytes.AsMemory(at, Math.Min(chunk, size - at)), Cancel);
+            }
+
+            await writer.CompleteAsync(Cancel);
+        }
+
+        using var read = new MemoryStream();
+        await using var stored = await store.OpenReadAsync("k", 0, Cancel);
+        await stored.CopyToAsync(read, Cancel);
+        Assert.Equal(bytes, read.ToArray());
+    }
+
     [Fact]
     public async Task The_first_failure_is_the_one_that_is_told_and_stops_the_others()
     {

@@ -14,9 +14,45 @@ public enum Conditions
     HonouredOfWholeObjects,
 }
 
-/// <summary>One version of an object, or a marker that it was deleted.</summary>
-internal sealed record StoredVersion(string Key, ReadOnlyMemory<byte> Bytes, string ETag, DateTimeOffset Modified)
+/// <summary>The bytes of an object, put together when they are first asked for: an upload's completion is quick, as it is with real stores.</summary>
+internal sealed class StoredBytes(IReadOnlyList<ReadOnlyMemory<byte>> parts)
 {
+    private IReadOnlyList<ReadOnlyMemory<byte>> _parts = parts;
+
+    public long Length { get; } = parts.Sum(static p => (long)p.Length);
+
+    public ReadOnlyMemory<byte> Whole
+    {
+        get
+        {
+            if (_parts is not [var only])
+            {
+                var bytes = GC.AllocateUninitializedArray<byte>((int)Length);
+                var at = 0;
+                foreach (var part in _parts)
+                {
+                    part.CopyTo(bytes.AsMemory(at));
+                    at += part.Length;
+                }
+
+                _parts = [only = bytes];
+            }
+
+            return only;
+        }
+    }
+}
+
+/// <summary>One version of an object, or a marker that it was deleted.</summary>
+internal sealed record StoredVersion(string Key, StoredBytes Content, string ETag, DateTimeOffset Modified)
+{
+    public StoredVersion(string key, ReadOnlyMemory<byte> bytes, string etag, DateTimeOffset modified)
+        : this(key, new StoredBytes([bytes]), etag, modified)
+    {
+    }
+
+    public ReadOnlyMemory<byte> Bytes => Content.Whole;
+
     public bool IsMarker { get; init; }
 
     /// <summary>Headers that it was made with and that an answer repeats: metadata, storage class, lock.</summary>

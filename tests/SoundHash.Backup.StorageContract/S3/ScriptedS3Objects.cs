@@ -68,7 +68,7 @@ internal sealed class ScriptedS3Objects(ScriptedS3 s3)
         foreach (var one in page)
         {
             var key = url ? Uri.EscapeDataString(one.Key) : SecurityElement.Escape(one.Key);
-            text.Append(CultureInfo.InvariantCulture, $"<Contents><Key>{key}</Key><Size>{one.Bytes.Length}</Size><ETag>{SecurityElement.Escape(one.ETag)}</ETag>")
+            text.Append(CultureInfo.InvariantCulture, $"<Contents><Key>{key}</Key><Size>{one.Content.Length}</Size><ETag>{SecurityElement.Escape(one.ETag)}</ETag>")
                 .Append(CultureInfo.InvariantCulture, $"<LastModified>{one.Modified.UtcDateTime:yyyy-MM-ddTHH:mm:ss.fffZ}</LastModified></Contents>");
         }
 
@@ -82,7 +82,7 @@ internal sealed class ScriptedS3Objects(ScriptedS3 s3)
             return refused;
         }
 
-        var version = new StoredVersion(key, request.Body, Checksums.ETag(request.Body.Span), s3.Now) { Headers = KeptHeaders(request) };
+        var version = new StoredVersion(key, request.Body, s3.ETagOf(request), s3.Now) { Headers = KeptHeaders(request) };
         Add(bucket, version);
         return new ScriptedAnswer(200).With("ETag", version.ETag);
     }
@@ -110,7 +110,7 @@ internal sealed class ScriptedS3Objects(ScriptedS3 s3)
             return ScriptedS3.Error(412, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold");
         }
 
-        var answer = new ScriptedAnswer(200, found.Bytes)
+        var answer = (request.Method == "HEAD" ? new ScriptedAnswer(200) { Length = found.Content.Length } : new ScriptedAnswer(200, found.Bytes))
             .With("ETag", found.ETag).With("Last-Modified", found.Modified.UtcDateTime.ToString("R", CultureInfo.InvariantCulture));
         foreach (var (name, value) in found.Headers)
         {
@@ -140,7 +140,7 @@ internal sealed class ScriptedS3Objects(ScriptedS3 s3)
     {
         if (s3.HasLocks)
         {
-            bucket.Add(new StoredVersion(key, default, string.Empty, s3.Now) { IsMarker = true });
+            bucket.Add(new StoredVersion(key, ReadOnlyMemory<byte>.Empty, string.Empty, s3.Now) { IsMarker = true });
         }
         else
         {

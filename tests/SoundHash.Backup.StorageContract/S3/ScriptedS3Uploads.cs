@@ -27,7 +27,7 @@ internal sealed class ScriptedS3Uploads(ScriptedS3 s3)
         switch (request.Method)
         {
             case "PUT":
-                var etag = Checksums.ETag(request.Body.Span);
+                var etag = s3.ETagOf(request);
                 upload.Parts[int.Parse(request.Argument("partNumber")!, CultureInfo.InvariantCulture)] = (request.Body, etag, s3.Now);
                 return new ScriptedAnswer(200).With("ETag", etag);
             case "POST":
@@ -90,14 +90,7 @@ internal sealed class ScriptedS3Uploads(ScriptedS3 s3)
             return ScriptedS3.Error(400, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size");
         }
 
-        var bytes = new byte[parts.Sum(static p => p.Bytes.Length)];
-        var at = 0;
-        foreach (var (part, _, _) in parts)
-        {
-            part.CopyTo(bytes.AsMemory(at));
-            at += part.Length;
-        }
-
+        var bytes = new StoredBytes(parts.ConvertAll(static p => p.Bytes));
         var version = new StoredVersion(upload.Key, bytes, Checksums.ETag(parts.ConvertAll(static p => p.ETag)), s3.Now) { Headers = upload.Headers };
         _objects.Add(bucket, version);
         bucket.Uploads.Remove(upload.Id);

@@ -42,7 +42,7 @@ internal sealed class HttpReader(Stream stream, CancellationToken end)
         }
 
         var length = long.Parse(head.Header("Content-Length") ?? "0", CultureInfo.InvariantCulture);
-        var body = new byte[Math.Min(length, most ?? long.MaxValue)];
+        var body = GC.AllocateUninitializedArray<byte>((int)Math.Min(length, most ?? long.MaxValue));
         await ExactlyAsync(body, pause);
         return body;
     }
@@ -72,6 +72,14 @@ internal sealed class HttpReader(Stream stream, CancellationToken end)
         var untilPause = _buffer.Length;
         while (!target.IsEmpty)
         {
+            if (_start == _stop && pause == TimeSpan.Zero && target.Length >= _buffer.Length)
+            {
+                // Without a second copy.
+                var read = await stream.ReadAsync(target, end);
+                target = target[(read > 0 ? read : throw new EndOfStreamException("the client went within a body"))..];
+                continue;
+            }
+
             if (_start == _stop && !await FillAsync())
             {
                 throw new EndOfStreamException("the client went within a body");

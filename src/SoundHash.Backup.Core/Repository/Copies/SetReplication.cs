@@ -10,8 +10,9 @@ namespace SoundHash.Backup.Repository.Copies;
 /// <param name="Id">The set.</param>
 /// <param name="Objects">How many of its objects were copied; 0 where all were there.</param>
 /// <param name="Bytes">Their stored bytes.</param>
+/// <param name="Seconds">What copying them took; 0 where none was.</param>
 /// <param name="Error">Why it is not there, or null.</param>
-public sealed record ReplicatedSet(string Id, int Objects, long Bytes, BackupException? Error);
+public sealed record ReplicatedSet(string Id, int Objects, long Bytes, double Seconds, BackupException? Error);
 
 /// <summary>
 /// Copies sets from one store to another as they are stored: no key is needed, and every object is compared with its recorded hash on the
@@ -65,7 +66,9 @@ public sealed class SetReplication(
             await WriteIntentAsync(source.Id, cancel);
         }
 
+        var began = time.GetTimestamp();
         var copied = await CopyObjectsAsync(manifest, there, readBack, cancel);
+        var took = copied.Count > 0 ? time.GetElapsedTime(began).TotalSeconds : 0;
         if (copied.Count > 0 || there is not { IsComplete: true })
         {
             await CommitAsync(manifest, bytes, there, cancel);
@@ -76,7 +79,7 @@ public sealed class SetReplication(
             await SetPin.SetAsync(to, source.Id, pinned: true, time, cancel);
         }
 
-        return new ReplicatedSet(source.Id, copied.Count, copied.Sum(static o => o.StoredBytes), null);
+        return new ReplicatedSet(source.Id, copied.Count, copied.Sum(static o => o.StoredBytes), took, null);
     }
 
     // A cluster that was upgraded has had several identifiers: the repository that knows them all vouches for each of them.
@@ -163,14 +166,7 @@ public sealed class SetReplication(
         await using var stored = await SealedObject.OpenStoredAsync(from, manifest.Id, item, cancel);
         await using var target = await to.OpenWriteAsync(
             RepositoryLayout.InSet(manifest.Id, item.Key), WriteMode.Replace, SetKeeping.Of(manifest, retention).Attributes, cancel);
-        var buffer = GC.AllocateUninitializedArray<byte>(StreamCopy.ChunkBytes);
-        int read;
-        while ((read = await stored.ReadAsync(buffer, cancel)) > 0)
-        {
-            await target.WriteAsync(buffer.AsMemory(0, read), cancel);
-            await meter.AddAsync(read, cancel);
-        }
-
+        await StreamCopy.ReadAheadAsync(stored, target, meter, cancel);
         // The end was reached, so that the hash is the recorded one.
         await target.CompleteAsync(cancel);
     }

@@ -7,23 +7,29 @@ namespace SoundHash.Backup.Storage.FanOut;
 /// <summary>Bytes that several stores are sent, given back to the pool when the last one has them.</summary>
 internal sealed class FanOutPiece
 {
-    public const int MaxBytes = 1024 * 1024;
+    private const int MaxBytes = 1024 * 1024;
 
-    private readonly byte[] _bytes;
-    private readonly int _length;
+    private readonly byte[] _bytes = ArrayPool<byte>.Shared.Rent(MaxBytes);
+    private int _length;
     private int _readers;
 
-    private FanOutPiece(ReadOnlyMemory<byte> bytes, int readers)
-    {
-        _bytes = ArrayPool<byte>.Shared.Rent(bytes.Length);
-        _length = bytes.Length;
-        _readers = readers;
-        bytes.CopyTo(_bytes);
-    }
+    /// <summary>Makes an empty one.</summary>
+    /// <param name="readers">How many will release it.</param>
+    public FanOutPiece(int readers) => _readers = readers;
 
     public ReadOnlyMemory<byte> Bytes => _bytes.AsMemory(0, _length);
 
-    public static FanOutPiece CopyOf(ReadOnlyMemory<byte> bytes, int readers) => new(bytes, readers);
+    public bool IsFull => _length == MaxBytes;
+
+    /// <summary>Takes as many of these bytes as there is room for.</summary>
+    /// <returns>How many.</returns>
+    public int Add(ReadOnlySpan<byte> bytes)
+    {
+        var taken = Math.Min(bytes.Length, MaxBytes - _length);
+        bytes[..taken].CopyTo(_bytes.AsSpan(_length));
+        _length += taken;
+        return taken;
+    }
 
     /// <summary>Called once by every reader. One that hangs in the middle of a write never does, and keeps the bytes from being reused.</summary>
     public void Release()

@@ -12,11 +12,15 @@ public sealed class AtomicFile : WriteStage
     /// <summary>How the names of temporary files begin.</summary>
     public const string TemporaryPrefix = ".writing-";
 
+    private const int BytesBehind = 32 * 1024 * 1024;
+
     private readonly WriteMode _mode;
     private readonly string _path;
     private readonly string _directory;
     private readonly FileStream _file;
     private string? _temporary;
+    private long _written;
+    private long _begun;
 
     /// <summary>Begins a file.</summary>
     /// <param name="path">Its absolute path; the directory must exist.</param>
@@ -71,6 +75,14 @@ public sealed class AtomicFile : WriteStage
         // Into the kernel's cache, on this thread: .NET has no asynchronous writes to files on Linux, only another thread for them.
         cancellationToken.ThrowIfCancellationRequested();
         _file.Write(buffer.Span);
+        _written += buffer.Length;
+        if (_written - _begun >= BytesBehind)
+        {
+            // The disk works while the rest comes, and not only when all of it has: fsync waits less then.
+            LocalFiles.BeginToWrite(_file.SafeFileHandle, _begun, _written - _begun);
+            _begun = _written;
+        }
+
         return ValueTask.CompletedTask;
     }
 

@@ -12,6 +12,7 @@ internal static partial class LocalFiles
     private const int WriteOnly = 0x1, ReadWrite = 0x2, Create = 0x40, Exclude = 0x80, NoWait = 0x800, CloseOnExec = 0x80000;
     private const int CurrentDirectory = -100, FollowLinks = 0x400; // AT_…
     private const int NoReplace = 1; // RENAME_NOREPLACE
+    private const uint BeginWriting = 2; // SYNC_FILE_RANGE_WRITE
 
     private const int NotPermitted = 1, Missing = 2, Interrupted = 4, WouldBlock = 11, Denied = 13, Exists = 17, NoDirectory = 20, Invalid = 22; // E…
     private const int TooManyLinks = 31, ReadOnlySystem = 30, NotImplemented = 38, NoLoops = 40, NotSupported = 95;
@@ -33,6 +34,9 @@ internal static partial class LocalFiles
             ? new DirectoryNotFoundException($"directory {path} is gone")
             : Failed("sync directory", path);
     }
+
+    /// <summary>Lets the disk begin with a part of a file. Says nothing of durability, and where the file system can't, nothing happens.</summary>
+    public static void BeginToWrite(SafeFileHandle file, long offset, long length) => _ = SyncRange(file, offset, length, BeginWriting);
 
     /// <summary>Makes the content of a file durable, whoever wrote it; its name only with <see cref="SyncDirectory"/>.</summary>
     /// <exception cref="FileNotFoundException">It is gone.</exception>
@@ -195,6 +199,9 @@ internal static partial class LocalFiles
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     private static partial int Fsync(SafeFileHandle fd);
+
+    [LibraryImport("libc", EntryPoint = "sync_file_range")]
+    private static partial int SyncRange(SafeFileHandle file, long offset, long length, uint flags);
 
     [LibraryImport("libc", EntryPoint = "link", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Link(string existing, string name);
