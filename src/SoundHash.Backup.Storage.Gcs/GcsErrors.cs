@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Text.Json;
 using Google.Apis.Auth.OAuth2.Responses;
+using static SoundHash.Backup.Storage.StoreErrorText;
 
 namespace SoundHash.Backup.Storage.Gcs;
 
@@ -44,7 +45,7 @@ internal sealed class GcsErrors(GcsOptions options)
         if (stalled || e is TimeoutException)
         {
             var reason = $"no byte moved for {options.Stall.TotalSeconds.ToString("0.#", CultureInfo.InvariantCulture)} s";
-            return new TransientStorageException(Line(task, reason), GcsHints.Network, e);
+            return new TransientStorageException(Line(task, reason), GcsHints.Network, Harmless(e));
         }
 
         return e switch
@@ -53,8 +54,8 @@ internal sealed class GcsErrors(GcsOptions options)
             JsonException json => Passes(task, $"the store's answer is damaged: {Clean(json.Message)}", inner: e),
             TokenFailure { InnerException: TokenResponseException token } => OfToken(token, task),
             TokenFailure => OfNetwork(e, task, "the token server")
-                ?? new StorageException(Line(task, $"no credentials can be used: {Clean(e.Message)}"), GcsHints.Credentials, e),
-            _ => OfNetwork(e, task, "the store") ?? new StorageException(Line(task, $"{e.GetType().Name}: {Clean(e.Message)}"), inner: e),
+                ?? new StorageException(Line(task, $"no credentials can be used: {Clean(e.Message)}"), GcsHints.Credentials, Harmless(e)),
+            _ => OfNetwork(e, task, "the store") ?? new StorageException(Line(task, $"{e.GetType().Name}: {Clean(e.Message)}"), inner: Harmless(e)),
         };
     }
 
@@ -107,18 +108,18 @@ internal sealed class GcsErrors(GcsOptions options)
         var chain = Chain(e).ToList();
         if (chain.OfType<AuthenticationException>().FirstOrDefault() is { } tls)
         {
-            return new StorageException(Line(task, $"the TLS connection to {whom} failed: {Clean(tls.Message)}"), GcsHints.Tls, e);
+            return new StorageException(Line(task, $"the TLS connection to {whom} failed: {Clean(tls.Message)}"), GcsHints.Tls, Harmless(e));
         }
 
         if (chain.OfType<HttpRequestException>().FirstOrDefault() is { HttpRequestError: HttpRequestError.NameResolutionError } name)
         {
-            return new TransientStorageException(Line(task, $"the name of {whom} can't be resolved: {Clean(name.Message)}"), GcsHints.Name, e);
+            return new TransientStorageException(Line(task, $"the name of {whom} can't be resolved: {Clean(name.Message)}"), GcsHints.Name, Harmless(e));
         }
 
         var broken = chain.LastOrDefault(static c => c is HttpRequestException or SocketException
             or IOException and not (FileNotFoundException or DirectoryNotFoundException));
         return broken is not null || chain.OfType<OperationCanceledException>().Any()
-            ? new TransientStorageException(Line(task, $"the connection to {whom} failed: {Clean((broken ?? e).Message)}"), GcsHints.Network, e)
+            ? new TransientStorageException(Line(task, $"the connection to {whom} failed: {Clean((broken ?? e).Message)}"), GcsHints.Network, Harmless(e))
             : null;
     }
 
@@ -133,21 +134,5 @@ internal sealed class GcsErrors(GcsOptions options)
         var reason = e.Reason.Length == 0 ? string.Empty : $"{Clean(e.Reason)}, ";
         var request = e.RequestId.Length == 0 ? "no request id" : $"request {Clean(e.RequestId)}";
         return $"{text} ({reason}HTTP {(int)e.Status}, {request})";
-    }
-
-    private static IEnumerable<Exception> Chain(Exception? e)
-    {
-        for (; e is not null; e = e.InnerException)
-        {
-            yield return e;
-        }
-    }
-
-    // A store's words become part of one line.
-    private static string Clean(string text)
-    {
-        const int Longest = 300;
-        var line = string.Concat(text.Select(static c => char.IsControl(c) ? ' ' : c)).Trim().TrimEnd('.');
-        return line.Length > Longest ? $"{line[..Longest]}…" : line;
     }
 }

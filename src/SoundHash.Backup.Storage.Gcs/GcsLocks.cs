@@ -28,7 +28,7 @@ internal sealed class GcsLocks(GcsCalls calls, GcsObjects objects)
 
     /// <summary>Locks an object until a time, unless it is already for longer.</summary>
     public Task RetainAsync(string key, ObjectAttributes attributes, CancellationToken cancel) =>
-        attributes.RetainUntil is { } until && calls.Options.LockOf(attributes.Tier) is var mode and not GcsLock.None
+        attributes.RetainUntil is { } until && calls.Options.LockOf(attributes) is var mode and not GcsLock.None
             ? calls.RepeatAsync((_, token) => RetainOnceAsync(new GcsTask("lock", key), new GcsRetention(mode.ToString(), until.ToUniversalTime()), token), cancel)
             : Task.CompletedTask;
 

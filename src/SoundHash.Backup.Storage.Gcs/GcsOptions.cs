@@ -20,6 +20,8 @@ public enum GcsLock
 /// <param name="Bucket">The bucket's name.</param>
 public sealed record GcsOptions(string Bucket)
 {
+    private static readonly TimeSpan LeastLock = TimeSpan.FromMinutes(5);
+
     /// <summary>Bytes that every chunk but the last is a multiple of, as the protocol has it.</summary>
     public const int ChunkUnit = 256 * 1024;
 
@@ -72,7 +74,10 @@ public sealed record GcsOptions(string Bucket)
 
     internal bool Locks => Lock is not GcsLock.None || TierLocks.Values.Any(static l => l is not GcsLock.None);
 
-    internal GcsLock LockOf(string? tier) => tier is not null && TierLocks.TryGetValue(tier, out var own) ? own : Lock;
+    // A time that is over, or nearly, would keep nothing.
+    internal GcsLock LockOf(ObjectAttributes attributes) => attributes.RetainUntil is not { } until || until < Time.GetUtcNow() + LeastLock
+        ? GcsLock.None
+        : attributes.Tier is not null && TierLocks.TryGetValue(attributes.Tier, out var own) ? own : Lock;
 
     internal bool IsEmulated => Endpoint is null && !string.IsNullOrWhiteSpace(EmulatorHost);
 

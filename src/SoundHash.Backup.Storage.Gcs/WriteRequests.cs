@@ -62,7 +62,7 @@ internal sealed class WriteRequests(GcsCalls calls, string key, WriteMode mode, 
         ContentType = "application/octet-stream",
         StorageClass = calls.Options.StorageClasses.TryGetValue(attributes.Tier ?? string.Empty, out var ofTier) ? ofTier : calls.Options.StorageClass,
         Metadata = Metadata(),
-        Retention = attributes.RetainUntil is { } until && calls.Options.LockOf(attributes.Tier) is var mode and not GcsLock.None
+        Retention = attributes.RetainUntil is { } until && calls.Options.LockOf(attributes) is var mode and not GcsLock.None
             ? new GcsRetention(mode.ToString(), until.ToUniversalTime())
             : null,
     };

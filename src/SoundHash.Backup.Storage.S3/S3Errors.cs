@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Net.Sockets;
 using System.Security.Authentication;
-using System.Text.RegularExpressions;
 using Amazon.Runtime;
 using Amazon.Runtime.Internal;
+using static SoundHash.Backup.Storage.StoreErrorText;
 
 namespace SoundHash.Backup.Storage.S3;
 
@@ -11,7 +11,7 @@ namespace SoundHash.Backup.Storage.S3;
 /// What an error of the SDK means: whether it may pass, in one line with the store, the operation, the object and the request's id,
 /// and what to do. What a request carried besides (headers, signatures) is never in it.
 /// </summary>
-internal sealed partial class S3Errors(S3Options options)
+internal sealed class S3Errors(S3Options options)
 {
     private static readonly string[] Expired = ["ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"];
 
@@ -147,27 +147,4 @@ internal sealed partial class S3Errors(S3Options options)
         return DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var at)
             && at - options.Time.GetUtcNow() is var wait && wait > TimeSpan.Zero ? wait : null;
     }
-
-    private static IEnumerable<Exception> Chain(Exception? e)
-    {
-        for (; e is not null; e = e.InnerException)
-        {
-            yield return e;
-        }
-    }
-
-    // A store's words become part of one line.
-    private static string Clean(string text)
-    {
-        const int Longest = 300;
-        var line = string.Concat(text.Select(static c => char.IsControl(c) ? ' ' : c)).Trim().TrimEnd('.');
-        line = LoginOfAddress().Replace(line, string.Empty);
-        return line.Length > Longest ? $"{line[..Longest]}…" : line;
-    }
-
-    // A proxy's address may carry a password, and .NET says such an address in full.
-    private static Exception? Harmless(Exception e) => LoginOfAddress().IsMatch(e.ToString()) ? null : e;
-
-    [GeneratedRegex(@"(?<=://)[^\s/'""@]+@", RegexOptions.None, 1000)]
-    private static partial Regex LoginOfAddress();
 }

@@ -61,13 +61,16 @@ internal sealed class S3Locks(S3Calls calls, S3Objects objects) : IDisposable
     /// <summary>Locks an object until a time, unless it is for longer already.</summary>
     public async Task RetainAsync(string key, ObjectAttributes attributes, CancellationToken cancel)
     {
-        if (attributes.RetainUntil is not { } until || ModeOf(calls.Options.LockOf(attributes.Tier)) is not { } mode)
+        if (attributes.RetainUntil is not { } until || ModeOf(calls.Options.LockOf(attributes)) is not { } mode)
         {
             return;
         }
 
         var found = await objects.HeadAsync(key, cancel) ?? throw new ObjectMissingException(calls.Options.Name, key);
-        if (UntilOf(found) >= until)
+        // What is locked for compliance can't be made less.
+        var stronger = found.ObjectLockMode == ObjectLockMode.Compliance ? ObjectLockMode.Compliance : mode;
+        var known = UntilOf(found);
+        if (known >= until && found.ObjectLockMode == stronger)
         {
             return;
         }
@@ -78,9 +81,8 @@ internal sealed class S3Locks(S3Calls calls, S3Objects objects) : IDisposable
             Key = calls.FullKey(key),
             Retention = new ObjectLockRetention
             {
-                // What is locked for compliance can't be made less.
-                Mode = found.ObjectLockMode == ObjectLockMode.Compliance ? ObjectLockRetentionMode.Compliance : ObjectLockRetentionMode.FindValue(mode.Value),
-                RetainUntilDate = until.UtcDateTime,
+                Mode = ObjectLockRetentionMode.FindValue(stronger.Value),
+                RetainUntilDate = (known > until ? known.Value : until).UtcDateTime,
             },
         };
         await calls.RunAsync(new S3Task("lock", key), (client, guard) => client.PutObjectRetentionAsync(request, guard.Token), cancel);

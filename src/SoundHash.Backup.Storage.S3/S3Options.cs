@@ -47,6 +47,7 @@ public enum ConditionalWrites
 public sealed record S3Options(string Bucket)
 {
     private const int MiB = 1024 * 1024;
+    private static readonly TimeSpan LeastLock = TimeSpan.FromMinutes(5);
 
     /// <summary>The store's name in messages.</summary>
     public string Name { get; init; } = "s3";
@@ -107,7 +108,10 @@ public sealed record S3Options(string Bucket)
 
     internal bool Locks => Lock is not S3Lock.None || TierLocks.Values.Any(static l => l is not S3Lock.None);
 
-    internal S3Lock LockOf(string? tier) => tier is not null && TierLocks.TryGetValue(tier, out var own) ? own : Lock;
+    // A time that is over, or nearly, is refused by stores, and would keep nothing.
+    internal S3Lock LockOf(ObjectAttributes attributes) => attributes.RetainUntil is not { } until || until < Time.GetUtcNow() + LeastLock
+        ? S3Lock.None
+        : attributes.Tier is not null && TierLocks.TryGetValue(attributes.Tier, out var own) ? own : Lock;
 
     internal bool UsesTags => Tags ?? Endpoint is null;
 

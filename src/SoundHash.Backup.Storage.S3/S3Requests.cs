@@ -121,7 +121,7 @@ internal sealed class S3Requests(S3Options options, string key, ObjectAttributes
         return tags.Count == 0 ? null : tags;
     }
 
-    private ObjectLockMode? LockMode() => attributes.RetainUntil is null ? null : S3Locks.ModeOf(options.LockOf(attributes.Tier));
+    private ObjectLockMode? LockMode() => S3Locks.ModeOf(options.LockOf(attributes));
 
     private DateTime? LockUntil() => LockMode() is null ? null : attributes.RetainUntil?.UtcDateTime;
 }

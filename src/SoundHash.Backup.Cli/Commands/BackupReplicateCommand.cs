@@ -66,7 +66,7 @@ internal sealed class BackupReplicateCommand : VerbCommand
         var stores = RepositoryAccess.Open(cli, repository).ToDictionary(static s => s.Name);
         var source = await Catalogue.LoadAsync(stores[from], cancel);
         var all = parse.GetValue(_all);
-        var chosen = all ? source.Sets.Reverse().ToList() : [source.Sets.First(s => s.Id == source.Find(parse.GetValue(_id)!).Id)];
+        var chosen = all ? Kept(cli, source, to, retention) : [source.Sets.First(s => s.Id == source.Find(parse.GetValue(_id)!).Id)];
         using var held = await RunLock.TakeAsync(repository.StateDirectory, "replicate", to, TimeSpan.Zero, cli.Time, cancel);
         var replication = new SetReplication(stores[from], stores[to], held, retention, jobs, meter, cli.Time, cli.Log);
         var sets = new List<ReplicatedSet>();
@@ -87,7 +87,7 @@ internal sealed class BackupReplicateCommand : VerbCommand
         var physical = chosen.Select(static s => s.Manifest).Where(static m => m?.Physical is not null).Select(static m => m!).ToList();
         var errors = sets.Select(static s => s.Error).OfType<BackupException>()
             .Concat(all ? source.Leftovers.Select(static l => l.Problem).OfType<BackupException>() : []).ToList();
-        var logs = all || physical.Count > 0 ? await ReplicateWalAsync(cli, wal, from, to, physical, all, jobs, retention, errors, cancel) : [];
+        var logs = all || physical.Count > 0 ? await ReplicateWalAsync(cli, wal, from, to, physical, all, jobs, errors, cancel) : [];
         if (chosen.Count == 0 && logs.Count == 0 && errors.Count == 0)
         {
             throw new BackupException(
@@ -95,6 +95,8 @@ internal sealed class BackupReplicateCommand : VerbCommand
         }
 
         errors.AddRange(logs.SelectMany(static w => w.Errors));
+        var whole = physical.Where(m => sets.Any(s => s.Id == m.Id && s.Error is null));
+        errors.AddRange(await LockWalAsync(RepositoryAccess.OpenWal(cli, wal).FirstOrDefault(s => s.Name == to), whole, retention, cancel));
         errors.ForEach(cli.ReportLines);
         var code = ExitCodes.WorstOf(errors);
         var document = new ReplicateDocument(
@@ -105,6 +107,25 @@ internal sealed class BackupReplicateCommand : VerbCommand
             code);
         cli.Print(document, ResultJson.Default.ReplicateDocument, Print);
         return code;
+    }
+
+    // What the other store keeps no longer would be removed there, and copied again, and so on.
+    private static List<CatalogueEntry> Kept(CliSession cli, Catalogue source, string to, StoreRetention retention)
+    {
+        var kept = new List<CatalogueEntry>();
+        foreach (var decision in RetentionPolicy.Decide(source, retention.Of(to), cli.Time.GetUtcNow(), new Dictionary<string, VerificationResult>()).Reverse())
+        {
+            if (decision.Expires)
+            {
+                cli.Log.Information("set {Id:l} is not copied: in store {To:l} its {Reason:l}", decision.Set.Id, to, decision.Reason);
+            }
+            else
+            {
+                kept.Add(decision.Set);
+            }
+        }
+
+        return kept;
     }
 
     private static async Task<ReplicatedSet> OneAsync(CatalogueEntry set, Func<Task<ReplicatedSet>> replicate, CancellationToken cancel)
@@ -127,7 +148,6 @@ internal sealed class BackupReplicateCommand : VerbCommand
         IReadOnlyList<Manifest> physical,
         bool all,
         int jobs,
-        StoreRetention retention,
         List<BackupException> errors,
         CancellationToken cancel)
     {
@@ -154,10 +174,6 @@ internal sealed class BackupReplicateCommand : VerbCommand
             var replication = new WalReplication(new ClusterWal(source, system), new ClusterWal(target, system), jobs, cli.Time, cli.Log);
             var own = physical.Where(m => SystemOf(m) == system).ToList();
             results.Add(await replication.RunAsync(own.SelectMany(static m => m.Physical!.NeededWal).ToHashSet(), onlyNeeded: !all, cancel));
-            foreach (var set in own)
-            {
-                await TryLockAsync(new ClusterWal(target, system), set, retention, errors, cancel);
-            }
         }
 
         return results;
@@ -166,17 +182,23 @@ internal sealed class BackupReplicateCommand : VerbCommand
     private static ulong SystemOf(Manifest set) => ulong.TryParse(set.SystemIdentifier, NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : 0;
 
     // An earlier run may have been stopped between the set and its log: so it is done for sets that were there, too.
-    private static async Task TryLockAsync(
-        ClusterWal archive, Manifest set, StoreRetention retention, List<BackupException> errors, CancellationToken cancel)
+    private static async Task<IReadOnlyList<BackupException>> LockWalAsync(
+        IObjectStore? target, IEnumerable<Manifest> sets, StoreRetention retention, CancellationToken cancel)
     {
-        try
+        var errors = new List<BackupException>();
+        foreach (var set in target is null ? [] : sets)
         {
-            await WalLock.RunAsync(archive, set.Physical!.NeededWal, SetKeeping.Of(set, retention), cancel);
+            try
+            {
+                await WalLock.RunAsync(new ClusterWal(target!, SystemOf(set)), set.Physical!.NeededWal, SetKeeping.Of(set, retention), cancel);
+            }
+            catch (StorageException e)
+            {
+                errors.Add(new BackupException(e.Kind, $"the WAL that set {set.Id} needs can't be locked: {e.Message}", e.Hint, e));
+            }
         }
-        catch (StorageException e)
-        {
-            errors.Add(new BackupException(e.Kind, $"the WAL that set {set.Id} needs can't be locked: {e.Message}", e.Hint, e));
-        }
+
+        return errors;
     }
 
     private static void Print(Terminal terminal, ReplicateDocument document)

@@ -1,6 +1,4 @@
-using Serilog;
 using SoundHash.Backup.Repository;
-using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Backups;
 
@@ -10,20 +8,12 @@ internal static class IntentRefresh
     private static readonly TimeSpan Interval = TimeSpan.FromMinutes(10);
 
     /// <summary>Goes on until it is cancelled.</summary>
-    public static async Task RunAsync(SetWriter set, TimeProvider time, ILogger log, CancellationToken cancel)
+    public static async Task RunAsync(SetWriter set, TimeProvider time, CancellationToken cancel)
     {
         using var timer = new PeriodicTimer(Interval, time);
         while (await timer.WaitForNextTickAsync(cancel))
         {
-            try
-            {
-                await set.RefreshIntentAsync(cancel);
-            }
-            catch (StorageException e)
-            {
-                // Others may then take the set for a leftover after a day; the commit would notice the loss.
-                log.Warning("{Message}", e.Message);
-            }
+            await set.RefreshIntentAsync(cancel);
         }
     }
 }

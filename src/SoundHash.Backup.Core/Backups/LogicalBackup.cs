@@ -46,7 +46,6 @@ internal sealed class LogicalBackup(
         var seal = ShareThreads(options.Seal, Math.Min(plan.Count, options.Jobs));
         await using var set = await SetWriter.BeginAsync(
             stores, name, held, seal, new SetKeeping(SetKind.Logical, options.Tier, snapshot.Started, options.Retention), time, log, cancel);
-        await set.SayWalFromAsync(IntentRecord.NoWal, cancel);
         log.Information("backing up database \"{Database}\" as set {Id}", settings.Database, set.Id);
         var warnings = new ToolWarnings(log);
         warnings.AddLogged(globals.Warnings);
@@ -141,7 +140,7 @@ internal sealed class LogicalBackup(
             }
         });
         var watching = snapshot.WatchAsync(time, done.Token);
-        var refreshing = IntentRefresh.RunAsync(set, time, log, done.Token);
+        var refreshing = IntentRefresh.RunAsync(set, time, done.Token);
 
         await new FirstFailure(stop, done).EndsAllAsync([streams, counting], [watching, refreshing]);
         return (objects, await counting);

@@ -81,7 +81,7 @@ public static class SettingNames
     /// </summary>
     public static IReadOnlyList<string> Later { get; } =
     [
-        "BACKUP_WAL_", "BACKUP_RESTORE_TEST_", "BACKUP_RTO_", "BACKUP_RPO_",
+        "BACKUP_WAL_ENABLED", "BACKUP_WAL_RETENTION_DAYS", "BACKUP_RESTORE_TEST_", "BACKUP_RTO_", "BACKUP_RPO_",
         "BACKUP_MAX_AGE_HOURS", "BACKUP_SCRATCH_DIR", "BACKUP_AUDIT_LOG", "BACKUP_METRICS_FILE", "BACKUP_DRILL_SQL",
     ];
 

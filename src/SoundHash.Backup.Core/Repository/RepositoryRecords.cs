@@ -51,4 +51,12 @@ public sealed record WalRemovedRecord(IReadOnlyList<WalRemovedRange> Ranges);
 /// <summary>Consecutive segments of one timeline.</summary>
 /// <param name="First">Name of the first.</param>
 /// <param name="Last">Name of the last.</param>
-public sealed record WalRemovedRange(string First, string Last);
+public sealed record WalRemovedRange(string First, string Last)
+{
+    /// <summary>True for a segment of the range, and for what is named after one.</summary>
+    public bool Covers(string name) =>
+        // The names of one timeline's segments are in order.
+        name.Length >= First.Length
+        && string.CompareOrdinal(name[..First.Length], First) >= 0
+        && string.CompareOrdinal(name[..Last.Length], Last) <= 0;
+}

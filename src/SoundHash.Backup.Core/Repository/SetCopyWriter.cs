@@ -64,8 +64,21 @@ internal sealed class SetCopyWriter(Destination destination, string id, ILogger 
         }
     }
 
-    public Task WriteIntentAsync(IntentRecord intent, CancellationToken cancel) =>
-        Store.WriteJsonAsync(_intent, intent, RepositoryJson.Default.IntentRecord, WriteMode.Replace, cancel);
+    /// <summary>
+    /// Replaces the intent. Where that fails the old one goes on to say that all WAL is needed, and looks older than it is; what is wrong with the
+    /// store itself the objects meet, and whoever may create and not replace backs up all the same.
+    /// </summary>
+    public async Task RefreshIntentAsync(IntentRecord intent, CancellationToken cancel)
+    {
+        try
+        {
+            await Store.WriteJsonAsync(_intent, intent, RepositoryJson.Default.IntentRecord, WriteMode.Replace, cancel);
+        }
+        catch (StorageException e)
+        {
+            log.Warning("{Message:l}; the backup goes on", e.Message);
+        }
+    }
 
     /// <summary>Does all that comes before the manifest: looks at every object again, locks it where the store does that, and writes the sums.</summary>
     /// <exception cref="StorageException">An object is not there as it was written, or can't be locked.</exception>

@@ -15,6 +15,10 @@ public sealed record SetKeeping(SetKind Kind, Tier Tier, DateTimeOffset Started,
     /// <summary>Of an object that is written. It is not locked before its set exists: what a failed run leaves can be removed.</summary>
     public ObjectAttributes Attributes => new(Tier.Word(), Kind.Word());
 
-    /// <summary>Of an object of a set that exists in a store, or is about to.</summary>
-    public ObjectAttributes LockedIn(string store) => Attributes with { RetainUntil = Retention.Of(store).ExpiryOf(Tier, Started) };
+    /// <summary>Of an object of a set that exists in a store, or is about to. In whole seconds, as stores keep it: to ask again changes nothing.</summary>
+    public ObjectAttributes LockedIn(string store)
+    {
+        var until = Retention.Of(store).ExpiryOf(Tier, Started).ToUniversalTime();
+        return Attributes with { RetainUntil = until.AddTicks(-(until.Ticks % TimeSpan.TicksPerSecond)) };
+    }
 }

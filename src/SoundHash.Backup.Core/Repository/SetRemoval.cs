@@ -67,6 +67,7 @@ public static class SetRemoval
                 locked.Count,
                 id,
                 locked.MaxBy(static e => e.Until)!.Words);
+            await SayNoWalAsync(store, intent, log, cancel);
         }
         else if (keys.Contains(intent))
         {
@@ -75,5 +76,21 @@ public static class SetRemoval
         }
 
         await store.RemoveAbandonedWritesAsync(folder, DateTimeOffset.MaxValue, cancel);
+    }
+
+    // Of what will never be a set no WAL is needed; its intent may have said so of a base backup, and stays for long.
+    private static async Task SayNoWalAsync(IObjectStore store, string key, ILogger log, CancellationToken cancel)
+    {
+        try
+        {
+            if (await store.ReadJsonAsync(key, RepositoryJson.Default.IntentRecord, cancel) is { } intent && intent.WalFrom != IntentRecord.NoWal)
+            {
+                await store.WriteJsonAsync(key, intent with { WalFrom = IntentRecord.NoWal }, RepositoryJson.Default.IntentRecord, WriteMode.Replace, cancel);
+            }
+        }
+        catch (Errors.BackupException e) when (!cancel.IsCancellationRequested)
+        {
+            log.Warning("{Message:l}; until it is removed, a clean-up of the WAL archive may keep more than is needed", e.Message);
+        }
     }
 }

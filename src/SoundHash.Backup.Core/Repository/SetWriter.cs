@@ -58,7 +58,7 @@ public sealed class SetWriter : IAsyncDisposable
         ILogger log,
         CancellationToken cancel)
     {
-        var intent = IntentRecord.Of(held, time);
+        var intent = IntentRecord.Of(held, time) with { WalFrom = keeping.Kind == SetKind.Logical ? IntentRecord.NoWal : null };
         for (var attempt = 1; ; attempt++)
         {
             var id = SetId.Make(name, keeping.Started, attempt);
@@ -167,7 +167,7 @@ public sealed class SetWriter : IAsyncDisposable
 
     /// <summary>Says that the writer is still at work.</summary>
     public Task RefreshIntentAsync(CancellationToken cancel) =>
-        _stores.EachAsync((destination, token) => _copies[destination].WriteIntentAsync(_intent, token), cancel);
+        _stores.EachAsync((destination, token) => _copies[destination].RefreshIntentAsync(_intent, token), cancel);
 
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()

@@ -12,7 +12,7 @@ public enum CopyState
     /// <summary>The store failed.</summary>
     Failed,
 
-    /// <summary>The store moved nothing for too long and was left behind.</summary>
+    /// <summary>The store moved nothing for too long and was left behind; or the WAL that the set needs is not there, or not locked.</summary>
     Behind,
 }
 

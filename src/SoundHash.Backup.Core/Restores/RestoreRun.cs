@@ -5,6 +5,7 @@ using SoundHash.Backup.Pipelines;
 using SoundHash.Backup.Postgres;
 using SoundHash.Backup.Processes;
 using SoundHash.Backup.Repository;
+using SoundHash.Backup.Repository.Copies;
 using SoundHash.Backup.Storage;
 
 namespace SoundHash.Backup.Restores;
@@ -271,6 +272,15 @@ public sealed class RestoreRun(
                 ErrorKind.Verification,
                 $"set {manifest.Id} is not good, so that nothing was dropped: {string.Join("; ", result.Problems)}",
                 "choose another set: shbackup backup list");
+        }
+
+        // Another copy took over, and would again; but nothing is dropped for a set that has shown damage.
+        if (store is JoinedReader { HasGoneOver: true })
+        {
+            throw new BackupException(
+                ErrorKind.Verification,
+                $"a copy of set {manifest.Id} is damaged, so that nothing was dropped",
+                "restore from the store whose copy shbackup backup verify --all finds good: --from STORE");
         }
     }
 

@@ -44,21 +44,32 @@ internal static class WalRemovals
             }
         }
 
-        foreach (var key in summed.Where(k => !objects.Contains(k) && removed.Any(r => Covers(r, k[(k.LastIndexOf('/') + 1)..]))))
+        foreach (var key in summed.Where(k => !objects.Contains(k) && removed.Any(r => r.Covers(k[(k.LastIndexOf('/') + 1)..]))))
         {
-            // It may have been archived anew since the list.
-            if (await store.StatAsync(key, cancel) is null)
+            // It may have been archived anew since the list, and even since it was looked at again.
+            var sum = key + WalLayout.SumSuffix;
+            if (await store.StatAsync(key, cancel) is null && await store.ReadAsync(sum, ManifestFormat.MaxBytes, cancel) is { } bytes)
             {
-                await store.DeleteAsync(key + WalLayout.SumSuffix, cancel);
+                await store.DeleteAsync(sum, CancellationToken.None);
+                if (await store.StatAsync(key, CancellationToken.None) is not null)
+                {
+                    await PutBackAsync(store, sum, bytes);
+                }
             }
         }
     }
 
-    // The names of one timeline's segments are in order; what is named after a segment goes with it.
-    private static bool Covers(WalRemovedRange range, string name) =>
-        name.Length >= range.First.Length
-        && string.CompareOrdinal(name[..range.First.Length], range.First) >= 0
-        && string.CompareOrdinal(name[..range.Last.Length], range.Last) <= 0;
+    private static async Task PutBackAsync(IObjectStore store, string sum, byte[] bytes)
+    {
+        try
+        {
+            await store.WriteAsync(sum, bytes, WriteMode.CreateNew, CancellationToken.None);
+        }
+        catch (ObjectExistsException)
+        {
+            // Whoever archived the segment has written it anew.
+        }
+    }
 
     // Between two segments that go and with none that stays between them, there is nothing left that anybody could miss.
     private static IEnumerable<WalRange> RangesOf(WalIndex index, WalRetentionPlan plan)

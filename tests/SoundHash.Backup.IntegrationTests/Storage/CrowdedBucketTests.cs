@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using SoundHash.Backup.IntegrationTests.Infrastructure;
 using SoundHash.Backup.StorageContract.S3;
+using SoundHash.Backup.StorageContract.Scripted;
 
 namespace SoundHash.Backup.IntegrationTests.Storage;
 
@@ -76,6 +77,26 @@ public sealed class CrowdedBucketTests(PostgresCluster cluster) : IAsyncDisposab
         (await work.RunAsync("backup", "expire")).Expect(0);
         (await work.RunAsync("restore", "--latest", "--target-db", RestoreHelp.NewName())).Expect(0);
         Assert.Subset(_s3.HeaderOfAll("x").Keys.ToHashSet(), foreign.ToHashSet());
+    }
+
+    // As docs/stores.md has it for a database host that must not be able to remove what it has stored.
+    [Fact]
+    public async Task Keys_that_may_not_delete_make_good_backups_to_either_cloud_and_are_told_what_stays()
+    {
+        await using var gcs = new ScriptedGcs { NeedsToken = false };
+        gcs.Denied["storage.objects.delete"] = true;
+        _s3.Denied = static r => r.Method == "DELETE";
+        using var work = await WorkAsync();
+        work.Set("BACKUP_LOCAL_ENABLED", "false").Set("BACKUP_GCS_ENABLED", "true").Set("BACKUP_GCS_BUCKET", ScriptedGcs.Bucket)
+            .Set("STORAGE_EMULATOR_HOST", gcs.Server.Address.ToString());
+
+        var first = (await work.RunAsync("backup")).Expect(0);
+        var second = (await work.RunAsync("backup", "--jobs", "2")).Expect(0);
+
+        first.Says("s3:DeleteObject").Says("storage.objects.delete");
+        Assert.DoesNotContain("FAILED", first.Output + second.Output, StringComparison.Ordinal);
+        (await work.RunAsync("backup", "verify", "--all")).Expect(0);
+        Assert.Equal(2, JsonNode.Parse((await work.RunAsync("backup", "list", "--json", "--from", "gcs")).Expect(0).Output)!["sets"]!.AsArray().Count);
     }
 
     [Fact]

@@ -181,6 +181,17 @@ public sealed class GcsErrorTests : ScriptedGcsTests
     }
 
     [Fact]
+    public void A_proxy_that_carries_a_password_is_said_without_it()
+    {
+        var inner = new HttpRequestException("The proxy tunnel request to proxy 'http://me:opensesame@proxy:3128/' failed with status code '407'");
+
+        var e = new GcsErrors(Options).Of(inner, new GcsTask("read", "k"));
+
+        AssertClear(e, "'http://proxy:3128/' failed with status code '407'");
+        Assert.DoesNotContain("opensesame", e.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_large_object_that_is_refused_is_not_sent_first()
     {
         Gcs.Server.Fail(new Fault { When = IsWhole, Answer = ScriptedGcs.Error(403, "forbidden", "No right."), AnswersEarly = true });

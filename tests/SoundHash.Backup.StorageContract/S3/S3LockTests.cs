@@ -38,7 +38,8 @@ public sealed class S3LockTests : ScriptedS3Tests
     public async Task A_lock_that_is_over_and_an_object_that_is_not_there_are_no_hindrance()
     {
         using var store = Open(Options with { Lock = S3Lock.Compliance });
-        await PutAsync(store, "k", "x", new ObjectAttributes(RetainUntil: Later.AddDays(-31)));
+        await PutAsync(store, "k", "x", ObjectAttributes.None);
+        ScriptedS3Objects.LockUntil(S3.Stored, "a/prefix/k", Later.AddDays(-31));
 
         await store.DeleteAsync("k", Cancel);
         await store.DeleteAsync("none", Cancel);
@@ -157,6 +158,32 @@ public sealed class S3LockTests : ScriptedS3Tests
         await mild.RetainAsync("k", new ObjectAttributes(RetainUntil: Later.AddDays(10)), Cancel);
 
         Assert.Equal("COMPLIANCE", Find("k").Header("x-amz-object-lock-mode"));
+    }
+
+    [Fact]
+    public async Task A_stronger_lock_takes_the_place_of_a_weaker_one_that_is_longer_and_keeps_its_time()
+    {
+        using var mild = Open(Options with { Lock = S3Lock.Governance });
+        using var strict = Open(Options with { Lock = S3Lock.Compliance });
+        await PutAsync(mild, "k", "x", new ObjectAttributes(RetainUntil: Later));
+
+        await strict.RetainAsync("k", new ObjectAttributes(RetainUntil: Later.AddDays(-10)), Cancel);
+
+        Assert.Equal("COMPLIANCE", Find("k").Header("x-amz-object-lock-mode"));
+        Assert.Equal(Later, (await Assert.ThrowsAsync<ObjectLockedException>(() => strict.DeleteAsync("k", Cancel))).Until!.Value, TimeSpan.FromSeconds(1));
+    }
+
+    // Stores refuse it: a set whose time is over, and that stays all the same, is copied without a lock.
+    [Fact]
+    public async Task A_time_that_is_over_locks_nothing_and_fails_nothing()
+    {
+        using var store = Open(Options with { Lock = S3Lock.Compliance });
+        await PutAsync(store, "k", "x", new ObjectAttributes(RetainUntil: Later.AddDays(-31)));
+
+        await store.RetainAsync("k", new ObjectAttributes(RetainUntil: Later.AddDays(-31)), Cancel);
+
+        Assert.Null(Find("k").Header("x-amz-object-lock-mode"));
+        Assert.Equal(0, Count(static r => r.Argument("retention") is not null));
     }
 
     [Fact]

@@ -159,6 +159,11 @@ internal sealed class ScriptedS3Objects(ScriptedS3 s3)
 
         var asked = XDocument.Parse(request.Text).Root!.Elements().ToDictionary(static e => e.Name.LocalName, static e => e.Value);
         var until = DateTimeOffset.Parse(asked["RetainUntilDate"], CultureInfo.InvariantCulture);
+        if (until < s3.Now)
+        {
+            return ScriptedS3.Error(400, "InvalidArgument", "The retain until date must be in the future!");
+        }
+
         var found = bucket.Find(key);
         if (found?.Header(Until) is { } now && DateTimeOffset.Parse(now, CultureInfo.InvariantCulture) > until)
         {
@@ -172,6 +177,15 @@ internal sealed class ScriptedS3Objects(ScriptedS3 s3)
 
         bucket.Replace(found.With(Mode, asked["Mode"]).With(Until, asked["RetainUntilDate"]));
         return new ScriptedAnswer(200);
+    }
+
+    /// <summary>Locks an object until a time that may be over.</summary>
+    public static void LockUntil(StoredBucket bucket, string key, DateTimeOffset until)
+    {
+        lock (bucket.Lock)
+        {
+            bucket.Replace(bucket.Find(key)!.With(Mode, "COMPLIANCE").With(Until, until.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture)));
+        }
     }
 
     /// <summary>Holds an object without an end.</summary>

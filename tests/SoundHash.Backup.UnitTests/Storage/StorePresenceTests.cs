@@ -18,10 +18,10 @@ public sealed class StorePresenceTests : IDisposable
     [InlineData("dis", "backups", null)]
     public void A_mount_point_of_fstab_without_its_disk_is_told(string entry, string below, string? expected)
     {
-        var table = Write("fstab", $"# /dev/sda1 {_folder["disk"]} ext4", "proc /proc proc defaults 0 0", $"UUID=1\t{_folder[entry]}  ext4 defaults,nofail 0 2", "UUID=2 none swap sw 0 0");
+        var table = Write("fstab", $"  # /dev/sda1 {_folder["other"]} ext4", $"#/dev/sda1 {_folder["disk"]} ext4", "proc /proc proc defaults 0 0", $"UUID=1\t{_folder[entry]}  ext4 defaults,nofail 0 2", "UUID=2 none swap sw 0 0");
         var mounted = Write("mountinfo", "22 27 0:21 / /proc rw,relatime - proc proc rw");
 
-        var found = StorePresence.UnmountedAbove(Path.Combine(_folder[expected ?? "disk"], below), table, mounted);
+        var found = Unmounted(Path.Combine(_folder[expected ?? "disk"], below), table, mounted);
 
         Assert.Equal(expected is null ? null : _folder[expected], found);
     }
@@ -32,8 +32,8 @@ public sealed class StorePresenceTests : IDisposable
         var table = Write("fstab", $"UUID=1 {_folder["disk"]} ext4 defaults 0 2", "UUID=3 / ext4 defaults 0 1");
         var mounted = Write("mountinfo", $"22 27 0:21 / {_folder["disk"]} rw,relatime shared:1 - ext4 /dev/sdb1 rw");
 
-        Assert.Null(StorePresence.UnmountedAbove(_folder["disk/backups"], table, mounted));
-        Assert.Null(StorePresence.UnmountedAbove(_folder["disk/backups"], _folder["none"], mounted));
+        Assert.Null(Unmounted(_folder["disk/backups"], table, mounted));
+        Assert.Null(Unmounted(_folder["disk/backups"], _folder["none"], mounted));
     }
 
     [Fact]
@@ -43,8 +43,11 @@ public sealed class StorePresenceTests : IDisposable
         Directory.CreateSymbolicLink(_folder["link"], _folder["disk"]);
         var table = Write("fstab", $"UUID=1 {_folder["disk"]} ext4 defaults 0 2");
 
-        Assert.Equal(_folder["disk"], StorePresence.UnmountedAbove(_folder["link/backups"], table, Write("mountinfo", string.Empty)));
+        Assert.Equal(_folder["disk"], Unmounted(_folder["link/backups"], table, Write("mountinfo", string.Empty)));
     }
+
+    private static string? Unmounted(string directory, string table, string mounted) =>
+        StorePresence.UnmountedOf(StorePresence.PointsAbove(directory, table), mounted);
 
     private string Write(string name, params string[] lines)
     {

@@ -84,7 +84,7 @@ internal sealed class LocalCopy(
         var work = Parallel.ForAsync(
             0, plan.Count, parallel, async (number, token) => volumes[number] = await writer.WriteAsync(number, plan[number], token));
         var watching = mode.WatchAsync(time, done.Token);
-        var refreshing = IntentRefresh.RunAsync(set, time, log, done.Token);
+        var refreshing = IntentRefresh.RunAsync(set, time, done.Token);
         await new FirstFailure(stop, done).EndsAllAsync([work], [watching, refreshing]);
         return volumes;
     }

@@ -95,7 +95,7 @@ internal sealed partial class StreamedCopy(
         using var done = new CancellationTokenSource();
         var unpacking = UnpackAsync(set, stream, outside, stop.Token);
         var watching = WatchAsync(stream, done.Token);
-        var refreshing = IntentRefresh.RunAsync(set, time, log, done.Token);
+        var refreshing = IntentRefresh.RunAsync(set, time, done.Token);
         await new FirstFailure(stop, done).EndsAllAsync([unpacking], [watching, refreshing]);
         return await unpacking;
     }

@@ -29,7 +29,10 @@ public sealed class WalReplication(WalArchive from, WalArchive to, int jobs, Tim
         await to.AdmitAsync(hasArchived: false, time.GetUtcNow(), cancel);
         // One without its sum is none.
         var there = await NamesAsync(to, cancel);
-        var missing = (await NamesAsync(from, cancel)).Where(n => !there.Contains(n) && (n.Kind == WalFileKind.TimelineHistory || !onlyNeeded || needed.Contains(n))).ToList();
+        var removed = await to.ReadRemovedAsync(cancel);
+        // What a clean-up has removed there was not needed any more: to bring it back would have it removed again, and so on.
+        var missing = (await NamesAsync(from, cancel)).Where(n => !there.Contains(n)
+            && (n.Kind == WalFileKind.TimelineHistory || needed.Contains(n) || (!onlyNeeded && !removed.Any(r => r.Covers(n.Name))))).ToList();
         var errors = new List<BackupException>();
         var copied = 0;
         foreach (var some in missing.GroupBy(static n => n.Kind != WalFileKind.TimelineHistory).OrderBy(static g => g.Key))

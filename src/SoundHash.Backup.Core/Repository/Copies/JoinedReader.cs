@@ -14,9 +14,14 @@ namespace SoundHash.Backup.Repository.Copies;
 /// <param name="log">Hears when another store takes over.</param>
 public sealed class JoinedReader(IReadOnlyList<IObjectStore> stores, Func<string, IReadOnlyList<SetCopy>> copiesOf, ILogger log) : IObjectStore
 {
+    private volatile bool _hasGoneOver;
+
     /// <summary>The archives of WAL in several stores as one.</summary>
     public static IObjectStore OfWal(IReadOnlyList<IObjectStore> stores, ILogger log) =>
         stores is [var only] ? only : new JoinedReader(stores, static _ => [], log);
+
+    /// <summary>True when a copy turned out to be damaged and another one took over.</summary>
+    internal bool HasGoneOver => _hasGoneOver;
 
     /// <inheritdoc/>
     public string Name { get; } = string.Join("+", stores.Select(static s => s.Name));
@@ -26,10 +31,19 @@ public sealed class JoinedReader(IReadOnlyList<IObjectStore> stores, Func<string
     /// <param name="subject">What is read, for messages.</param>
     /// <param name="open">Opens it from a store.</param>
     /// <param name="cancel">Cancels.</param>
-    internal Task<Stream> OpenAnyAsync(string key, string subject, Func<IObjectStore, CancellationToken, Task<Stream>> open, CancellationToken cancel) =>
-        With(key) is { Count: > 1 } able
-            ? CopiedObjectStage.OpenAsync(subject, able.Count, (copy, token) => open(new JoinedReader(able.Skip(copy).ToList(), static _ => [], log), token), log, cancel)
+    internal Task<Stream> OpenAnyAsync(string key, string subject, Func<IObjectStore, CancellationToken, Task<Stream>> open, CancellationToken cancel)
+    {
+        var able = With(key);
+        return able.Count > 1
+            ? CopiedObjectStage.OpenAsync(subject, able.Count, (copy, token) => OpenAsync(able.Skip(copy).ToList(), token), log, cancel)
             : open(this, cancel);
+
+        Task<Stream> OpenAsync(List<IObjectStore> left, CancellationToken token)
+        {
+            _hasGoneOver |= left.Count < able.Count;
+            return open(new JoinedReader(left, static _ => [], log), token);
+        }
+    }
 
     /// <inheritdoc/>
     public async Task<Stream> OpenReadAsync(string key, long offset, CancellationToken cancel)

@@ -185,9 +185,7 @@ public sealed class SetReplication(
             await to.RetainAsync(RepositoryLayout.InSet(manifest.Id, item.Key), locked, cancel);
         }
 
-        var sums = string.Concat(manifest.Objects.Select(static o => $"{o.StoredSha256}  {o.Key}\n"));
-        await to.WriteAsync(
-            RepositoryLayout.InSet(manifest.Id, RepositoryLayout.SumsFile), Encoding.ASCII.GetBytes(sums), WriteMode.Replace, locked, cancel);
+        await WriteSumsAsync(manifest, locked, cancel);
         if (there?.Manifest is null)
         {
             // One that can't be read is replaced; any other that has come meanwhile is somebody else's.
@@ -206,6 +204,21 @@ public sealed class SetReplication(
         }
 
         log.Information("set {Id} is in store {Store:l} too now", manifest.Id, to.Name);
+    }
+
+    // Those of an earlier run that was stopped before the manifest may be locked: they say the same.
+    private async Task WriteSumsAsync(Manifest manifest, ObjectAttributes locked, CancellationToken cancel)
+    {
+        var key = RepositoryLayout.InSet(manifest.Id, RepositoryLayout.SumsFile);
+        var sums = Encoding.ASCII.GetBytes(string.Concat(manifest.Objects.Select(static o => $"{o.StoredSha256}  {o.Key}\n")));
+        if ((await to.StatAsync(key, cancel))?.Size == sums.Length
+            && (await to.ReadAsync(key, ManifestFormat.MaxBytes, cancel)).AsSpan().SequenceEqual(sums))
+        {
+            await to.RetainAsync(key, locked, cancel);
+            return;
+        }
+
+        await to.WriteAsync(key, sums, WriteMode.Replace, locked, cancel);
     }
 
     // Beside a manifest it means nothing, and the copy is whole: whoever may write and not delete replicates all the same.

@@ -77,6 +77,7 @@ public sealed class LocalObjectStore : IObjectStore
     public Task<Stream> OpenReadAsync(string key, long offset, CancellationToken cancel)
     {
         cancel.ThrowIfCancellationRequested();
+        _presence.EnsureMounted();
         try
         {
             var file = new FileStream(PathOf(key), new FileStreamOptions
@@ -102,6 +103,7 @@ public sealed class LocalObjectStore : IObjectStore
     /// <inheritdoc/>
     public Task<ObjectInfo?> StatAsync(string key, CancellationToken cancel)
     {
+        _presence.EnsureMounted();
         try
         {
             return Task.FromResult(LocalFiles.Stat(PathOf(key)) is { } found ? new ObjectInfo(key, found.Size, found.Modified) : null);
