@@ -1,3 +1,4 @@
+using System.Threading.Channels;
 using SoundHash.Backup.Processes;
 
 namespace SoundHash.Backup.Pipelines;
@@ -7,6 +8,8 @@ public static class StreamCopy
 {
     /// <summary>The chunk size of every copy, in bytes: what stays in a processor's cache from one stage to the next.</summary>
     public const int ChunkBytes = 256 * 1024;
+
+    private const int ChunksAhead = 4;
 
     /// <summary>
     /// Reads a child's stdout to its end, checks the child's success and completes the stage. After a failure the child has
@@ -73,37 +76,42 @@ public static class StreamCopy
     }
 
     /// <summary>
-    /// Writes a stream to a stage, which is not completed. The next chunk is read, and hashed where it is checked, while one is written:
-    /// in turn, a copy from a store to a disk takes twice as long.
+    /// Writes a stream to a stage, which is not completed. The next chunks are read, and hashed where they are checked, while others are
+    /// written: in turn, a copy from a store to a disk takes twice as long.
     /// </summary>
     public static async Task ReadAheadAsync(Stream source, WriteStage target, TransferMeter meter, CancellationToken cancel)
     {
-        var current = GC.AllocateUninitializedArray<byte>(ChunkBytes);
-        var next = GC.AllocateUninitializedArray<byte>(ChunkBytes);
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        var read = await FillAsync(source, current, stop.Token);
-        while (read > 0)
+        var free = Channel.CreateBounded<byte[]>(ChunksAhead);
+        var filled = Channel.CreateBounded<(byte[] Buffer, int Length)>(ChunksAhead);
+        for (var n = 0; n < ChunksAhead; n++)
         {
-            var reading = FillAsync(source, next, stop.Token);
-            try
-            {
-                await target.WriteAsync(current.AsMemory(0, read), cancel);
-                await meter.AddAsync(read, cancel);
-            }
-            catch
-            {
-                await stop.CancelAsync();
-                throw;
-            }
-            finally
-            {
-                // Whoever disposes of the source must not do so while it is read.
-                await ((Task)reading).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            }
-
-            read = await reading;
-            (current, next) = (next, current);
+            free.Writer.TryWrite(GC.AllocateUninitializedArray<byte>(ChunkBytes));
         }
+
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var reading = Task.Run(() => FillAsync(source, free.Reader, filled.Writer, stop.Token), CancellationToken.None);
+        try
+        {
+            await foreach (var (buffer, length) in filled.Reader.ReadAllAsync(cancel))
+            {
+                await target.WriteAsync(buffer.AsMemory(0, length), cancel);
+                await meter.AddAsync(length, cancel);
+                free.Writer.TryWrite(buffer);
+            }
+        }
+        catch
+        {
+            await stop.CancelAsync();
+            throw;
+        }
+        finally
+        {
+            // Whoever disposes of the source must not do so while it is read.
+            await reading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        // What failed there ended the chunks too.
+        await reading;
     }
 
     /// <summary>Reads a stream to its end, for the checks that take place there, and throws the bytes away.</summary>
@@ -125,8 +133,28 @@ public static class StreamCopy
         return total;
     }
 
-    private static Task<int> FillAsync(Stream source, Memory<byte> buffer, CancellationToken cancel) =>
-        Task.Run(async () => await source.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancel), CancellationToken.None);
+    private static async Task FillAsync(
+        Stream source, ChannelReader<byte[]> free, ChannelWriter<(byte[] Buffer, int Length)> filled, CancellationToken cancel)
+    {
+        try
+        {
+            while (true)
+            {
+                var buffer = await free.ReadAsync(cancel);
+                var read = await source.ReadAtLeastAsync(buffer, buffer.Length, throwOnEndOfStream: false, cancel);
+                if (read == 0)
+                {
+                    return;
+                }
+
+                filled.TryWrite((buffer, read));
+            }
+        }
+        finally
+        {
+            filled.Complete();
+        }
+    }
 
     // A blocked read or write on a pipe is not always interrupted by a token; the end of the child always ends it.
     private static CancellationTokenRegistration EndOnCancel(ChildProcess child, CancellationToken cancel) =>
