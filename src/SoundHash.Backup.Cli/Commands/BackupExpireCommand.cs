@@ -27,7 +27,7 @@ internal sealed class BackupExpireCommand : VerbCommand
         var settings = cli.Settings();
         var repository = RepositoryConfiguration.ReadForWriting(settings);
         var retention = RetentionConfiguration.Read(settings, repository.Stores);
-        var wal = WalConfiguration.Read(settings);
+        var wal = WalConfiguration.Read(settings, mayBeNone: true);
         var encryption = EncryptionConfiguration.ReadForDecryption(settings);
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = cli.Meter(settings);

@@ -22,7 +22,7 @@ internal sealed class BackupReplicateCommand : VerbCommand
     private readonly Option<int?> _jobs = WholeNumber.Jobs("Objects at once");
 
     public BackupReplicateCommand(CommonOptions common)
-        : base("replicate", "Copy sets from one store to another as they are stored: needs no key, goes on where it was stopped, mends damaged copies", common)
+        : base("replicate", "Copy sets from one store to another as they are stored: needs no key, goes on where it was stopped; by its id, a copy is read back and mended", common)
     {
         Arguments.Add(_id);
         foreach (var option in new Option[] { _all, _from, _to, _jobs })
@@ -58,7 +58,7 @@ internal sealed class BackupReplicateCommand : VerbCommand
         var settings = cli.Settings(new SettingFlag("BACKUP_JOBS", _jobs.Name, parse.GetValue(_jobs)?.ToString(CultureInfo.InvariantCulture)));
         var repository = RepositoryConfiguration.ReadForWriting(settings, new StoreChoice([from, to]));
         var retention = RetentionConfiguration.Read(settings, repository.Stores);
-        var wal = WalConfiguration.ReadForWriting(settings);
+        var wal = WalConfiguration.ReadForWriting(settings, mayBeNone: true);
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = cli.Meter(settings);
         settings.ThrowIfInvalid();

@@ -51,7 +51,7 @@ internal sealed class BackupVerifyCommand : VerbCommand
         var jobs = RunConfiguration.ReadJobs(settings);
         var meter = cli.Meter(settings);
         var tools = cli.Tools(settings);
-        var wal = WalConfiguration.Read(settings, _from.Name(parse));
+        var wal = WalConfiguration.Read(settings, _from.Name(parse), mayBeNone: true);
         settings.ThrowIfInvalid();
 
         var copies = await RepositoryAccess.LoadAsync(cli, repository, cancel);

@@ -51,7 +51,7 @@ public sealed record RepositoryConfiguration(IReadOnlyList<StoreSettings> Stores
             settings.Problem(
                 "BACKUP_CROSS_REGION_ENABLED",
                 settings.Text("BACKUP_CROSS_REGION_ENABLED"),
-                "needs two stores in different places, of which one at least is not on this machine: enable S3, or add one with BACKUP_STORE_<NAME>_TYPE=s3");
+                "needs two stores in different places, of which one at least is not on this machine: enable S3 or Google Cloud Storage, or add one with BACKUP_STORE_<NAME>_TYPE=s3");
         }
 
         return read with { RequiredCopies = required };

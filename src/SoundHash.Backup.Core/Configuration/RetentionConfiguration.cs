@@ -14,6 +14,7 @@ public static class RetentionConfiguration
     {
         var general = new RetentionDays(
             ReadStandard(settings), Days(settings, "BACKUP_RETENTION_EXTENDED_DAYS"), Days(settings, "BACKUP_RETENTION_ARCHIVE_DAYS"));
+        // The settings of the store "local" are the general ones.
         return new StoreRetention(general, stores.Where(static s => s.Name != StoreSettings.Local).ToDictionary(static s => s.Name, s => new RetentionDays(
             OwnDays(settings, s, "STANDARD") ?? general.Standard,
             OwnDays(settings, s, "EXTENDED") ?? general.Extended,

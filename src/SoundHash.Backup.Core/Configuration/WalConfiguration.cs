@@ -21,20 +21,21 @@ public sealed record WalConfiguration(IReadOnlyList<StoreSettings> Stores, strin
     /// <summary>Reads it; problems are left in the reader.</summary>
     /// <param name="settings">The settings.</param>
     /// <param name="from">Only this store, where it has WAL; null for all.</param>
-    public static WalConfiguration Read(SettingsReader settings, string? from = null)
+    /// <param name="mayBeNone">There need be no store of WAL, since logical sets do without; else that is a problem.</param>
+    public static WalConfiguration Read(SettingsReader settings, string? from = null, bool mayBeNone = false)
     {
         if (from is null)
         {
-            return Read(settings, StoreUse.Reading);
+            return Read(settings, StoreUse.Reading, mayBeNone);
         }
 
         var chosen = StoreConfiguration.ReadWal(settings, from, RepositoryConfiguration.ReadCluster(settings), StoreUse.Reading);
-        return chosen.Count > 0 ? Read(settings, StoreUse.Reading, chosen) with { From = from } : Read(settings, StoreUse.Reading);
+        return chosen.Count > 0 ? Read(settings, StoreUse.Reading, mayBeNone, chosen) with { From = from } : Read(settings, StoreUse.Reading, mayBeNone);
     }
 
-    /// <summary>As <see cref="Read(SettingsReader, string)"/>, for a verb that changes what is there.</summary>
-    public static WalConfiguration ReadForWriting(SettingsReader settings) =>
-        Read(settings, new StoreUse(true, RepositoryConfiguration.ReadGroup(settings)));
+    /// <summary>As <see cref="Read(SettingsReader, string, bool)"/>, for a verb that changes what is there.</summary>
+    public static WalConfiguration ReadForWriting(SettingsReader settings, bool mayBeNone = false) =>
+        Read(settings, new StoreUse(true, RepositoryConfiguration.ReadGroup(settings)), mayBeNone);
 
     /// <summary>
     /// As <see cref="ReadForWriting"/>, for what archives. Archiving that was switched off is a problem: WAL that PostgreSQL hands over
@@ -54,11 +55,11 @@ public sealed record WalConfiguration(IReadOnlyList<StoreSettings> Stores, strin
         return read with { RequiredCopies = Math.Max(1, Math.Min(required, read.Stores.Count)) };
     }
 
-    private static WalConfiguration Read(SettingsReader settings, StoreUse use, IReadOnlyList<StoreSettings>? chosen = null)
+    private static WalConfiguration Read(SettingsReader settings, StoreUse use, bool mayBeNone, IReadOnlyList<StoreSettings>? chosen = null)
     {
         var cluster = RepositoryConfiguration.ReadCluster(settings);
         var stores = chosen ?? StoreConfiguration.ReadWal(settings, null, cluster, use);
-        if (stores.Count == 0 && !settings.HasProblems)
+        if (stores.Count == 0 && !mayBeNone && !settings.HasProblems)
         {
             settings.Problem("BACKUP_LOCAL_ENABLED", settings.Text("BACKUP_LOCAL_ENABLED"), "leaves no store of WAL: enable another one, e.g. BACKUP_WAL_S3_ENABLED=true");
         }

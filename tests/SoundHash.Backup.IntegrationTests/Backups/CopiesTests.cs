@@ -113,7 +113,7 @@ public sealed class CopiesTests(PostgresCluster cluster)
         Task<CommandResult> UnmountedAsync(string verb) => Command.FinishAsync(
             work.StartShell($"unshare -m sh -c 'mount --bind {table} /etc/fstab && exec {Workspace.Executable} backup {verb}'"));
 
-        (await UnmountedAsync(string.Empty)).Expect(6).Says($"nothing is mounted on {work.Repository}").Says("store second-disk is whole");
+        (await UnmountedAsync(string.Empty)).Expect(6).Says($"nothing is mounted on {work.Repository}").Says("the copy in second-disk is whole");
         (await UnmountedAsync("list")).Expect(6).Says($"nothing is mounted on {work.Repository}");
 
         Assert.Empty(Directory.GetFileSystemEntries(work.Repository));

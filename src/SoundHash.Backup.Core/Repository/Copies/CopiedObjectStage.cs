@@ -21,7 +21,7 @@ internal sealed class CopiedObjectStage(string subject, int copies, Func<int, Ca
     private long _at;
     private int _copy;
 
-    /// <summary>Opens it; that of a copy which can't even be begun is said here.</summary>
+    /// <summary>Opens the first copy that can be opened; the last one's error is thrown here, and not by the first read.</summary>
     public static async Task<Stream> OpenAsync(
         string subject, int copies, Func<int, CancellationToken, Task<Stream>> open, ILogger log, CancellationToken cancel)
     {
@@ -55,7 +55,7 @@ internal sealed class CopiedObjectStage(string subject, int copies, Func<int, Ca
     /// <inheritdoc/>
     public override ValueTask DisposeAsync() => _current?.DisposeAsync() ?? ValueTask.CompletedTask;
 
-    // A key that does not fit is none of the copy's; that is told apart below (DamageBeforeKeyStage).
+    // A key that does not fit is none of the copy's; DamageBeforeKeyStage tells them apart.
     private static bool IsDamage(BackupException e) => e.Kind is ErrorKind.Verification or ErrorKind.Storage;
 
     private async Task<Stream> NextAsync(BackupException? damage, CancellationToken cancel)
