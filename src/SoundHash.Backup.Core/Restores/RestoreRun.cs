@@ -280,7 +280,7 @@ public sealed class RestoreRun(
             throw new BackupException(
                 ErrorKind.Verification,
                 $"a copy of set {manifest.Id} is damaged, so that nothing was dropped",
-                "restore from the store whose copy shbackup backup verify --all finds good: --from STORE");
+                "shbackup backup verify --all tells which copy is good; run this again with --from STORE");
         }
     }
 

@@ -49,9 +49,9 @@ internal sealed class RepositoryFixture : IAsyncDisposable
 
     public Task<SetWriter> BeginAsync() => BeginAsync(Held);
 
-    public Task<SetWriter> BeginAsync(RunLock held) =>
+    public Task<SetWriter> BeginAsync(RunLock held, SetKind kind = SetKind.Logical) =>
         SetWriter.BeginAsync(
-            StoreGroups.Of(Store), "soundhash_backup", held, Plain, TestSets.Keeping, TimeProvider.System, Logger.None, TestRun.Cancel);
+            StoreGroups.Of(Store), "soundhash_backup", held, Plain, TestSets.Keeping with { Kind = kind }, TimeProvider.System, Logger.None, TestRun.Cancel);
 
     public async Task<ObjectRecord> WriteObjectAsync(SetWriter writer, string name, string content)
     {

@@ -150,7 +150,7 @@ public sealed class WalCleanupTests : IAsyncLifetime
     [InlineData("nonsense", 1)]
     public async Task A_set_that_is_being_written_keeps_what_it_says_that_it_needs(string? walFrom, int first)
     {
-        await using var writer = await _repository.BeginAsync();
+        await using var writer = await _repository.BeginAsync(_repository.Held, SetKind.Physical);
         if (walFrom is not null)
         {
             await writer.SayWalFromAsync(walFrom, Cancel);

@@ -109,7 +109,7 @@ internal sealed class CopiedObjectStage(string subject, int copies, Func<int, Ca
             throw new BackupException(
                 damage.Kind,
                 $"{damage.Message}, and some of its damaged bytes were used before that was seen",
-                "start over with a copy that shbackup backup verify --all finds good: --from STORE",
+                "shbackup backup verify --all tells which copy is good; start over with --from STORE",
                 damage);
         }
     }
